@@ -1,0 +1,41 @@
+"""Errors that engine and kernel families raise; ``nnlite.errors`` adds those of the layer."""
+
+from __future__ import annotations
+
+
+class NnliteError(Exception):
+    """Base class of every error that nnlite raises on purpose."""
+
+
+class ShapeError(NnliteError, ValueError):
+    """An array has a shape that the operation cannot take."""
+
+
+class DtypeError(NnliteError, TypeError):
+    """An array or scalar has a dtype that the operation cannot take."""
+
+
+class DeviceError(NnliteError, ValueError):
+    """A device is unknown or absent, or the arguments of one call live on several devices."""
+
+
+class ArgumentError(NnliteError, ValueError):
+    """A scalar argument or option is outside the values that the operation takes."""
+
+
+class LaunchError(NnliteError, ValueError):
+    """A launch exceeds a limit of the device: threads per block, shared memory or grid size."""
+
+
+class UnsupportedKernelError(NnliteError, NotImplementedError):
+    """A kernel uses a construct that the CPU compiler cannot translate.
+
+    Attributes:
+        file: source file of the kernel.
+        line: line of the construct in that file.
+        construct: the construct, as source text or by name.
+    """
+
+    def __init__(self, file: str, line: int, construct: str, why: str) -> None:
+        super().__init__(f"{file}:{line}: {construct}: {why}")
+        self.file, self.line, self.construct = file, line, construct
