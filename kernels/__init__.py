@@ -1,7 +1,32 @@
-"""Hand-written Numba CUDA kernels and the engine that runs them; import it as ``nnlite.kernels``."""
+"""Hand-written Numba CUDA kernels and the engine that runs them; import it as ``nnlite.kernels``.
+
+``engine`` is how a kernel runs; every other module is a family of kernels: its NumPy references,
+kernels, launchers and, in ``SPECS``, the data its tests are made from.
+"""
+
+from __future__ import annotations
+
+import importlib
 
 if __name__ != "nnlite.kernels":
     raise ImportError(
         f"this package is nnlite.kernels but was imported as {__name__!r}; "
         "install nnlite (pip install nnlite-cuda) and use `import nnlite.kernels`"
     )
+
+FAMILIES = (
+    "elementwise",
+    "activations",
+    "bias",
+    "matmul",
+    "reduce",
+    "softmax",
+    "loss",
+    "update",
+)
+
+
+def all_specs() -> tuple:
+    """The ``OpSpec`` of every op of every family, in the order of :data:`FAMILIES`."""
+    modules = [importlib.import_module(f"{__name__}.{family}") for family in FAMILIES]
+    return tuple(spec for module in modules for spec in module.SPECS)

@@ -1,0 +1,48 @@
+"""How a kernel runs: devices, arrays, ``@kernel`` and its two compilers. Knows no neural network."""
+
+from .device import (
+    CPU,
+    Device,
+    Limits,
+    default_device,
+    device,
+    devices,
+    reference_gpu,
+    set_default_device,
+)
+from .errors import (
+    ArgumentError,
+    DeviceError,
+    DtypeError,
+    LaunchError,
+    NnliteError,
+    ShapeError,
+    UnsupportedKernelError,
+)
+from .kernel import Kernel, kernel
+from .memory import Array, array, empty, full, zeros
+
+__all__ = [
+    "CPU",
+    "Array",
+    "ArgumentError",
+    "Device",
+    "DeviceError",
+    "DtypeError",
+    "Kernel",
+    "LaunchError",
+    "Limits",
+    "NnliteError",
+    "ShapeError",
+    "UnsupportedKernelError",
+    "array",
+    "default_device",
+    "device",
+    "devices",
+    "empty",
+    "full",
+    "kernel",
+    "reference_gpu",
+    "set_default_device",
+    "zeros",
+]

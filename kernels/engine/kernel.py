@@ -1,0 +1,215 @@
+"""``@kernel``: one CUDA kernel source, run where its arrays live.
+
+    @kernel
+    def saxpy(a, x, y, out):
+        i = cuda.grid(1)
+        if i < out.size:
+            out[i] = a * x[i] + y[i]
+
+    saxpy[blocks, threads](np.float32(2), x, y, out)
+
+Arrays on a GPU: the function is compiled by numba-cuda. Arrays on the CPU: it is compiled by
+``engine.cpu`` to a multi-threaded native function. Launch limits are checked on both.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .device import CPU, STATIC_SHARED, Device, check_launch
+from .errors import ArgumentError, DeviceError, LaunchError
+from .memory import Array
+
+Dim3 = tuple[int, int, int]
+LAUNCHES = 4096  # configurations remembered per kernel before the cache is emptied
+
+
+class Kernel:
+    """A CUDA kernel that runs on any device; made by :func:`kernel`.
+
+    Launch it as numba kernels are: ``k[grid, block](*args)`` or
+    ``k[grid, block, stream, shared_bytes](*args)``. Arguments are :class:`Array` objects of one
+    device, ``numpy.ndarray`` (CPU), numba device arrays (GPU) and scalars. On the CPU the launch
+    returns when the kernel has finished, and ``stream`` is ignored.
+
+    Attributes:
+        py_func: the plain Python function.
+        fastmath, launch_bounds, max_registers: the options given to :func:`kernel`.
+    """
+
+    def __init__(
+        self,
+        py_func: Callable[..., None],
+        *,
+        fastmath: bool = False,
+        launch_bounds: int | tuple[int, int] | None = None,
+        max_registers: int | None = None,
+    ) -> None:
+        self.py_func = py_func
+        self.fastmath = fastmath
+        self.launch_bounds = launch_bounds
+        self.max_registers = max_registers
+        self._launches: dict[Any, _Launch] = {}
+        functools.update_wrapper(self, py_func)
+
+    @functools.cached_property
+    def cpu(self) -> Any:
+        """The kernel as the CPU compiler sees it (``engine.cpu.CpuKernel``)."""
+        from .cpu import CpuKernel
+
+        return CpuKernel(self.py_func, fastmath=self.fastmath)
+
+    @functools.cached_property
+    def gpu(self) -> Any:
+        """The kernel as numba-cuda's dispatcher; compiled at the first launch on a GPU."""
+        from . import gpu
+
+        return gpu.dispatcher(self)
+
+    def __getitem__(self, config: Any) -> _Launch:
+        try:
+            return self._launches[config]
+        except KeyError:
+            pass
+        except TypeError:  # an unhashable grid such as a list
+            return _Launch(self, config)
+        if len(self._launches) >= LAUNCHES:
+            self._launches.clear()
+        launch = self._launches[config] = _Launch(self, config)
+        return launch
+
+    def __call__(self, *args: Any) -> None:
+        raise LaunchError(
+            f"{self.__name__}: a kernel needs a grid and a block, as in "
+            f"{self.__name__}[blocks, threads](...)"
+        )
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.__name__}>"
+
+
+class _Launch:
+    """A kernel with a launch configuration; calling it runs the kernel."""
+
+    __slots__ = ("kernel", "grid", "block", "stream", "shared", "checked")
+
+    def __init__(self, kernel: Kernel, config: Any) -> None:
+        name = kernel.__name__
+        if not isinstance(config, tuple) or not 2 <= len(config) <= 4:
+            raise LaunchError(
+                f"{name}: launch configuration {config!r} given, expected "
+                "[grid, block] or [grid, block, stream, shared_bytes]"
+            )
+        self.kernel = kernel
+        self.grid = _dim3(name, "grid", config[0])
+        self.block = _dim3(name, "block", config[1])
+        self.stream = config[2] if len(config) > 2 else 0
+        self.shared = int(config[3]) if len(config) > 3 else 0
+        self.checked: set[Device] = set()
+
+    def __call__(self, *args: Any) -> None:
+        values = []
+        device = None
+        for a in args:
+            if isinstance(a, Array):
+                values.append(a.data)
+                if device is not a.device:
+                    device = self._same(device, a.device, args)
+            elif isinstance(a, np.ndarray):
+                values.append(a)
+                device = self._same(device, CPU, args)
+            else:
+                values.append(a)
+                if hasattr(a, "__cuda_array_interface__"):
+                    device = self._same(device, Device("cuda"), args)
+        if device is None or device.is_cpu:
+            if CPU not in self.checked:
+                self._check(CPU)
+            self.kernel.cpu.launch(self.grid, self.block, self.shared, tuple(values))
+        else:
+            if device not in self.checked:
+                self._check(device)
+            from . import gpu
+
+            gpu.launch(self.kernel, device, self.grid, self.block, self.stream, self.shared, values)
+
+    def _same(self, seen: Device | None, new: Device, args: tuple[Any, ...]) -> Device:
+        if seen is not None and seen != new:
+            i = next(i for i, a in enumerate(args) if getattr(a, "device", CPU) == new)
+            raise DeviceError(
+                f"{self.kernel.__name__}: argument {i} is on {new}, expected {seen} "
+                "like the arguments before it"
+            )
+        return new
+
+    def _check(self, device: Device) -> None:
+        kernel = self.kernel
+        name = kernel.__name__
+        if kernel.launch_bounds is not None:
+            bound = kernel.launch_bounds
+            most = bound if isinstance(bound, int) else bound[0]
+            threads = self.block[0] * self.block[1] * self.block[2]
+            if threads > most:
+                raise LaunchError(
+                    f"{name}: threads per block: {threads}, limit {most}; "
+                    "the kernel's launch_bounds promise no more"
+                )
+        static = kernel.cpu.static_shared_bytes if device.is_cpu else 0
+        if static > STATIC_SHARED:
+            raise LaunchError(
+                f"{name}: static shared memory: {static} bytes, limit {STATIC_SHARED} on every "
+                "GPU; use smaller tiles or dynamic shared memory"
+            )
+        check_launch(device.limits, name, self.grid, self.block, static + self.shared)
+        self.checked.add(device)
+
+
+def _dim3(name: str, what: str, value: Any) -> Dim3:
+    sizes = value if isinstance(value, (tuple, list)) else (value,)
+    whole = all(isinstance(s, (int, np.integer)) and not isinstance(s, bool) for s in sizes)
+    if not whole or not 1 <= len(sizes) <= 3:
+        raise LaunchError(f"{name}: {what} {value!r} given, expected 1 to 3 integers")
+    x, y, z = (*map(int, sizes), 1, 1)[:3]
+    return x, y, z
+
+
+def kernel(
+    py_func: Callable[..., None] | None = None,
+    *,
+    fastmath: bool = False,
+    launch_bounds: int | tuple[int, int] | None = None,
+    max_registers: int | None = None,
+) -> Any:
+    """Make a CUDA kernel of an ordinary Numba CUDA function; use as ``@kernel`` or ``@kernel(…)``.
+
+    Args:
+        fastmath: allow reassociation, approximate division and square roots, flush subnormals.
+        launch_bounds: most threads per block, or (threads, least blocks per multiprocessor);
+            lets the GPU compiler give each thread more registers.
+        max_registers: most registers a thread may use on a GPU.
+
+    Returns:
+        :class:`Kernel`, launched as ``k[grid, block](*args)``.
+
+    Raises:
+        ArgumentError: an option has a value out of range.
+    """
+    if max_registers is not None and not 16 <= max_registers <= 255:
+        raise ArgumentError(f"kernel: max_registers={max_registers} given, expected 16 to 255")
+    threads = launch_bounds if isinstance(launch_bounds, int) else (launch_bounds or (1,))[0]
+    if not 1 <= threads <= 1024:
+        raise ArgumentError(f"kernel: launch_bounds={launch_bounds} given, expected 1 to 1024")
+
+    def wrap(function: Callable[..., None]) -> Kernel:
+        return Kernel(
+            function,
+            fastmath=fastmath,
+            launch_bounds=launch_bounds,
+            max_registers=max_registers,
+        )
+
+    return wrap if py_func is None else wrap(py_func)
