@@ -1,0 +1,114 @@
+"""nnlite: hand-written Numba CUDA kernels and a thin neural-network layer on top of them.
+
+The same kernel source runs on an NVIDIA GPU and, compiled, on any CPU:
+
+    import nnlite as nl
+
+    model = nl.nn.Sequential(nl.nn.Flatten(), nl.nn.Linear(784, 128), nl.nn.ReLU(),
+                             nl.nn.Linear(128, 10))
+
+Names are loaded when they are first used, so that ``import nnlite`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "autograd",
+    "checkpoint",
+    "data",
+    "errors",
+    "functional",
+    "init",
+    "kernels",
+    "models",
+    "nn",
+    "optim",
+    "plots",
+    "testing",
+    "train",
+)
+_NAMES = {
+    "Array": "kernels.engine",
+    "Device": "kernels.engine",
+    "Function": "autograd",
+    "Tensor": "tensor",
+    "array": "kernels.engine",
+    "default_device": "kernels.engine",
+    "device": "kernels.engine",
+    "devices": "kernels.engine",
+    "empty": "kernels.engine",
+    "enable_grad": "autograd",
+    "evaluate": "train",
+    "fit": "train",
+    "full": "kernels.engine",
+    "kernel": "kernels.engine",
+    "load_checkpoint": "checkpoint",
+    "manual_seed": "random",
+    "no_grad": "autograd",
+    "predict": "train",
+    "save_checkpoint": "checkpoint",
+    "set_default_device": "kernels.engine",
+    "summary": "summary",
+    "tensor": "tensor",
+    "zeros": "kernels.engine",
+}
+
+__all__ = ["__version__", *_MODULES, *_NAMES]
+
+if TYPE_CHECKING:
+    from . import autograd as autograd
+    from . import checkpoint as checkpoint
+    from . import data as data
+    from . import errors as errors
+    from . import functional as functional
+    from . import init as init
+    from . import kernels as kernels
+    from . import models as models
+    from . import nn as nn
+    from . import optim as optim
+    from . import plots as plots
+    from . import testing as testing
+    from . import train as train
+    from .autograd import Function as Function
+    from .autograd import enable_grad as enable_grad
+    from .autograd import no_grad as no_grad
+    from .checkpoint import load_checkpoint as load_checkpoint
+    from .checkpoint import save_checkpoint as save_checkpoint
+    from .kernels.engine import Array as Array
+    from .kernels.engine import Device as Device
+    from .kernels.engine import array as array
+    from .kernels.engine import default_device as default_device
+    from .kernels.engine import device as device
+    from .kernels.engine import devices as devices
+    from .kernels.engine import empty as empty
+    from .kernels.engine import full as full
+    from .kernels.engine import kernel as kernel
+    from .kernels.engine import set_default_device as set_default_device
+    from .kernels.engine import zeros as zeros
+    from .random import manual_seed as manual_seed
+    from .summary import summary as summary
+    from .tensor import Tensor as Tensor
+    from .tensor import tensor as tensor
+    from .train import evaluate as evaluate
+    from .train import fit as fit
+    from .train import predict as predict
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = importlib.import_module(f".{name}", __name__)
+    elif name in _NAMES:
+        value = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

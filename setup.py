@@ -1,0 +1,72 @@
+"""Packaging of nnlite. The folder ``kernels/`` is installed as the package ``nnlite.kernels``."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent
+VERSION = "0.1.0"
+
+
+def package_dirs() -> dict[str, str]:
+    """Package name -> folder, for every package; listed from the two source folders.
+
+    ``find_packages`` would also ship a top-level package ``kernels``, the name of another
+    project, and would follow the symlink ``nnlite/kernels``.
+    """
+    found = {}
+    for top, name in (("nnlite", "nnlite"), ("kernels", "nnlite.kernels")):
+        for init in sorted((ROOT / top).rglob("__init__.py")):
+            parts = init.parent.relative_to(ROOT / top).parts
+            if top == "nnlite" and parts[:1] == ("kernels",):
+                continue
+            found[".".join((name, *parts))] = "/".join((top, *parts))
+    return found
+
+
+PACKAGES = package_dirs()
+EXTRAS = {
+    "data": ["mlxtend>=0.23", "pillow>=10", "scikit-learn>=1.3"],
+    "test": ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.6", "tomli>=2; python_version<'3.11'"],
+    "bench": ["torch>=2.4"],
+    "cuda12": ["numba-cuda[cu12]>=0.30"],
+    "cuda13": ["numba-cuda[cu13]>=0.30"],
+    "dev": ["build>=1.2", "pre-commit>=3.7", "pyright>=1.1.400", "ruff>=0.17,<0.18"],
+}
+
+setup(
+    name="nnlite-cuda",
+    version=VERSION,
+    description="Hand-written Numba CUDA kernels and a thin neural-network layer, on GPU and CPU",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10,<3.14",
+    packages=sorted(PACKAGES),
+    package_dir=PACKAGES,
+    package_data={"nnlite": ["py.typed"], "nnlite.kernels": ["py.typed"]},
+    install_requires=[
+        "matplotlib>=3.8",
+        "numba>=0.68,<0.70",
+        "numpy>=2.0",
+        "rich>=13.7",
+        "safetensors>=0.4.3",
+        "typer>=0.15",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["nnlite = nnlite.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)
