@@ -27,11 +27,16 @@ def package_dirs() -> dict[str, str]:
 PACKAGES = package_dirs()
 EXTRAS = {
     "data": ["mlxtend>=0.23", "pillow>=10", "scikit-learn>=1.3"],
-    "test": ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.6", "tomli>=2; python_version<'3.11'"],
+    "test": [
+        "hypothesis>=6.100",
+        "numba-cuda[cu13]>=0.30; sys_platform == 'linux'",  # compiles the kernels to PTX, no GPU
+        "pytest>=8",
+        "pytest-xdist>=3.6",
+    ],
     "bench": ["torch>=2.4"],
     "cuda12": ["numba-cuda[cu12]>=0.30"],
     "cuda13": ["numba-cuda[cu13]>=0.30"],
-    "dev": ["build>=1.2", "pre-commit>=3.7", "pyright>=1.1.400", "ruff>=0.17,<0.18"],
+    "dev": ["build>=1.2", "pre-commit>=3.7", "mypy>=1.13", "ruff>=0.17,<0.18"],
 }
 
 setup(
