@@ -1,0 +1,73 @@
+"""Every code block of README.md runs: Python blocks here, the two commands as a stranger would."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+BASH = [code for language, code in BLOCKS if language == "bash"]
+
+
+def test_every_block_has_a_known_language():
+    assert {language for language, _ in BLOCKS} == {"python", "bash", "text"}
+    assert len(PYTHON) >= 2
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.strip().splitlines()[0])
+def test_python_block_runs(code, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_lengths_that_the_readme_promises():
+    network = next(code for code in PYTHON if "Sequential" in code)
+    kernel = next(code for code in PYTHON if "@nl.kernel" in code)
+    assert len([line for line in network.splitlines() if line.strip()]) <= 10
+    assert len([line for line in kernel.splitlines() if line.strip()]) <= 20
+
+
+@pytest.mark.slow
+def test_first_command_trains_on_real_images(tmp_path):
+    """In a copy of the checkout, with a cold kernel cache, as on a bare machine."""
+    clone = tmp_path / "nnlite"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).exists():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name, follow_symlinks=False)
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    env["NNLITE_CACHE_DIR"] = str(tmp_path / "cache")
+    command = next(code for code in BASH if "nnlite train mnist-5k" in code)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=clone, env=env, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    accuracy = [float(a) for a in re.findall(r"test accuracy\D*([\d.]+) ?%", done.stdout)]
+    assert accuracy, done.stdout
+    assert accuracy[-1] >= 94, done.stdout
+
+
+def test_second_command_is_what_ci_runs():
+    marked = re.search(r"<!-- test command -->\s*```bash\n(.*?)```", README, re.DOTALL)
+    assert marked is not None
+    assert "pytest" in marked[1]
+    assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_no_other_bash_blocks_go_untested():
+    known = ("nnlite train mnist-5k", "pytest", "python -m bench.run")
+    assert all(any(words in code for words in known) for code in BASH), BASH
