@@ -58,10 +58,13 @@ class Tolerance:
         terms: for reductions: names of the summed dimensions; the bound is
             ``4 * sqrt(n) * eps * scale`` with n the product of their sizes and scale the sum of
             the absolute values of the terms, given by ``OpSpec.magnitude``.
+        signed_zero: a zero result has the sign of the reference; False where the sign depends on
+            the order in which elements are visited (the maximum of -0 and +0).
     """
 
     ulp: float = 4.0
     terms: str | None = None
+    signed_zero: bool = True
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class OpSpec:
             array argument; ``dy`` has the shape of the output (of the first, if several).
             None for ops without gradient.
         magnitude: like reference, but returns the sum of the absolute values of the summed terms
-            (same shapes as the outputs); required where ``tolerance.terms`` is set.
+            (same shapes as the outputs); required where ``tolerance.terms`` is set. For an
+            elementwise formula whose terms may cancel, the ulp is taken at this magnitude.
         wrong: at least five wrong calls.
         tolerance: see :class:`Tolerance`.
         mutates: names of the arguments the launcher updates in place; the op then returns these

@@ -1,0 +1,193 @@
+"""Gradient check: the vjp launcher against central differences of the float64 reference.
+
+With ``y = f(x)`` and a random cotangent ``dy``, the vjp must return the gradient of
+``<dy, f(x)>``. (The gradient of ``y.sum()`` would not do: a softmax backward that returns zeros
+passes it.) Central differences of the reference in float64 are good to about 1e-10, the vjp runs
+in float64, so a tolerance of 1e-6 separates right from wrong; the float32 vjp is then compared
+with the float64 one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from nnlite.kernels.engine import Device, array
+from nnlite.kernels.engine import device as find_device
+from nnlite.kernels.opspec import Arg, OpSpec
+
+from .strategies import shape_of
+
+# The cube root of eps balances truncation (h^2) against rounding (eps / h).
+STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
+TOLERANCE = 1e-6
+# float32 against float64: some 100 roundings of 6e-8 each, of terms as large as the largest result.
+TOLERANCE_32 = 1e-5
+# Full differences cost two references per element; larger arrays get random directions.
+FULL_ELEMENTS = 200
+DIRECTIONS = 4
+
+
+def check_gradient(spec: OpSpec, *, device: Device | str | None = None) -> None:
+    """Check ``spec.vjp`` for each combination of options, on a small and a block-sized shape.
+
+    Raises:
+        AssertionError: a gradient is wrong, missing, or of the wrong shape or dtype.
+    """
+    if spec.vjp is None:
+        raise ValueError(f"{spec.name} has no vjp to check")
+    target = find_device(device)
+    for number, (small, options) in enumerate(_cases(spec)):
+        rng = np.random.default_rng([zlib.crc32(spec.name.encode()), number])
+        values = _draw(spec, rng, small)
+        try:
+            with np.errstate(all="ignore"):
+                output = spec.reference(*values, **options)
+        except ValueError:
+            continue  # options that exclude each other; the forward check covers the refusal
+        output = np.asarray(output[0] if isinstance(output, tuple) else output)
+        dy = rng.uniform(0.5, 2.0, output.shape).astype(np.float32).astype(np.float64)
+        dy *= rng.choice([-1.0, 1.0], output.shape)
+        _check_case(spec, values, dy, options, target)
+
+
+def _cases(spec: OpSpec) -> Iterator[tuple[bool, dict[str, Any]]]:
+    names = list(spec.options)
+    for combination in itertools.product(*spec.options.values()):
+        yield True, dict(zip(names, combination, strict=True))
+    # One large shape: the options take part in the small ones, tiling does not.
+    yield False, {name: choices[0] for name, choices in spec.options.items()}
+
+
+def _check_case(
+    spec: OpSpec, values: list[Any], dy: np.ndarray, options: dict[str, Any], device: Device
+) -> None:
+    what = f"gradient of {spec.name}{[None if v is None else v.shape for v in values]} {options}"
+    wide = _run_vjp(spec, values, dy, options, np.float64, device, what)
+    narrow = _run_vjp(spec, values, dy, options, np.float32, device, what)
+
+    def objective(*arrays: Any) -> float:
+        found = spec.reference(*arrays, **options)
+        return float(np.sum(dy * (found[0] if isinstance(found, tuple) else found)))
+
+    for i, arg in enumerate(spec.args):
+        if values[i] is None or arg.kind == "index" or not arg.differentiable:
+            continue
+        if wide[i] is None:
+            raise AssertionError(f"{what}: no gradient for {arg.name!r}")
+        _compare_differences(objective, values, i, wide[i], f"{what}, {arg.name!r}")
+        scale = float(np.max(np.abs(wide[i]), initial=0.0))
+        error = float(np.max(np.abs(narrow[i] - wide[i]), initial=0.0))
+        if not error <= TOLERANCE_32 * scale:
+            raise AssertionError(
+                f"{what}, {arg.name!r}: float32 differs from float64 by {error:.3g}, "
+                f"allowed {TOLERANCE_32 * scale:.3g}"
+            )
+
+
+def _run_vjp(
+    spec: OpSpec,
+    values: list[Any],
+    dy: np.ndarray,
+    options: dict[str, Any],
+    dtype: Any,
+    device: Device,
+    what: str,
+) -> list[Any]:
+    """The gradients as float64 arrays, after checking their count, shapes and dtypes."""
+
+    def send(value: Any) -> Any:
+        if value is None:
+            return None
+        return array(value.astype(dtype) if value.dtype.kind == "f" else value, device=device)
+
+    assert spec.vjp is not None
+    inputs = [send(v) for v in values]
+    found = spec.vjp(send(dy), *inputs, **options)
+    found = found if isinstance(found, tuple) else (found,)
+    if len(found) != len(values):
+        raise AssertionError(f"{what}: {len(found)} gradients for {len(values)} arguments")
+    gradients: list[Any] = []
+    for arg, gradient, value in zip(spec.args, found, values, strict=True):
+        if gradient is None:
+            gradients.append(None)
+            continue
+        if gradient.shape != value.shape or gradient.dtype != dtype:
+            raise AssertionError(
+                f"{what}: the gradient of {arg.name!r} is {gradient.dtype}{gradient.shape}, "
+                f"expected {np.dtype(dtype)}{value.shape}"
+            )
+        gradients.append(gradient.numpy().astype(np.float64))
+    return gradients
+
+
+def _compare_differences(
+    objective: Callable[..., float], values: list[Any], i: int, gradient: np.ndarray, what: str
+) -> None:
+    """Compare with the slope of the objective along each axis, or along random directions."""
+    x = values[i]
+    rng = np.random.default_rng(x.size)
+    if x.size <= FULL_ELEMENTS:
+        directions = (_unit(x.shape, k) for k in range(x.size))
+    else:
+        directions = (rng.standard_normal(x.shape) for _ in range(DIRECTIONS))
+    for direction in directions:
+        ahead, behind = list(values), list(values)
+        ahead[i] = x + STEP * direction
+        behind[i] = x - STEP * direction
+        up, down = objective(*ahead), objective(*behind)
+        slope = (up - down) / (2 * STEP)
+        given = float(np.sum(gradient * direction))
+        # The difference of two objectives carries their rounding errors, divided by the step.
+        noise = 8 * float(np.finfo(np.float64).eps) * (abs(up) + abs(down)) / STEP
+        scale = max(1.0, abs(slope)) if x.size <= FULL_ELEMENTS else math.sqrt(x.size)
+        if not abs(given - slope) <= TOLERANCE * scale + noise:
+            where = np.unravel_index(int(np.argmax(direction)), x.shape)
+            raise AssertionError(
+                f"{what} at {tuple(map(int, where))}: {given:.9g}, central difference {slope:.9g}"
+            )
+
+
+def _unit(shape: tuple[int, ...], k: int) -> np.ndarray:
+    direction = np.zeros(shape)
+    direction.reshape(-1)[k] = 1.0
+    return direction
+
+
+def _draw(spec: OpSpec, rng: np.random.Generator, small: bool) -> list[Any]:
+    """Arguments in float64 that float32 holds exactly, so that both runs see the same numbers."""
+    names = dict.fromkeys(name for arg in spec.args for name in arg.dims.split())
+    choices = [2, 3, 5] if small else [spec.block + 1, spec.block - 1]
+    sizes: dict[str, Any] = {}
+    for k, name in enumerate(n for n in names if n):
+        if name == "...":
+            sizes[name] = (3, 5) if small else (3, spec.block + 1)
+        else:
+            sizes[name] = int(name) if name.isdigit() else choices[k % len(choices)]
+    return [_values(spec, arg, shape_of(arg, sizes), sizes, rng) for arg in spec.args]
+
+
+def _values(
+    spec: OpSpec, arg: Arg, shape: tuple[int, ...], sizes: dict[str, Any], rng: np.random.Generator
+) -> np.ndarray:
+    if arg.kind == "index":
+        upper = int(arg.upper) if arg.upper and arg.upper.isdigit() else sizes[arg.upper]
+        return rng.integers(0, upper, shape)
+    low = max(arg.low, 0.0) if arg.kind == "state" else arg.low
+    if spec.smooth:
+        values = rng.uniform(low, arg.high, shape)
+    else:
+        # Kinks lie at zero and where two elements are equal: keep every |value| apart from the
+        # next by much more than the step.
+        count = max(math.prod(shape), 1)
+        most = max(abs(low), abs(arg.high))
+        steps = (np.arange(count) + 1.0) / (count + 1) * most
+        signs = rng.choice([-1.0, 1.0], count) if low < 0 else np.ones(count)
+        values = (rng.permutation(steps) * signs)[: math.prod(shape)].reshape(shape)
+        values = np.clip(values, low, arg.high)
+    return values.astype(np.float32).astype(np.float64)
