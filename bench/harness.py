@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 import nnlite as nl
-from nnlite.testing import sum_error_bound
 
 SAMPLE = 0.02  # seconds one sample of a fast side should last, so that the clock is precise
 
@@ -112,23 +111,6 @@ class Result:
                 for n in names
             },
         }
-
-
-def check(case: str, results: dict[str, np.ndarray], terms: int, scale: np.ndarray) -> None:
-    """Raise AssertionError unless every side gave the same numbers as float64 NumPy.
-
-    Args:
-        case: name used in the message.
-        results: side -> result; ``"float64"`` is the reference.
-        terms: number of terms each item sums up.
-        scale: sum of the absolute values of these terms, per item.
-    """
-    reference = results.pop("float64")
-    for side, got in results.items():
-        bound = sum_error_bound(got.dtype, terms, scale)
-        wrong = ~(np.abs(got.astype(np.float64) - reference) <= bound)
-        if wrong.any():
-            raise AssertionError(f"{case}: {side} is wrong in {wrong.sum()} of {wrong.size} items")
 
 
 def measure(case: Case, device: Any, rounds: int) -> Result:

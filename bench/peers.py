@@ -6,6 +6,10 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 from .harness import Side
 
@@ -60,12 +64,21 @@ def simulator(n: int) -> Side:
     return Side("numba simulator", lambda: None, timer=worker.seconds, close=worker.close)
 
 
-def torch_sync(device: object) -> tuple[object, object]:
-    """(torch device, function that waits for it)."""
+def torch_device(device: Any) -> tuple[Any, Callable[[], None]]:
+    """(the torch device, function that waits for it); strict float32 on a GPU, as ours is."""
     import torch
 
-    if getattr(device, "kind", "cpu") == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = False  # strict float32 on both sides
+    if device.kind == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-        return torch.device("cuda", device.index), torch.cuda.synchronize  # type: ignore[attr-defined]
+        return torch.device("cuda", device.index), torch.cuda.synchronize
     return torch.device("cpu"), lambda: None
+
+
+def torch_side(run: Callable[..., Any], host: Sequence[np.ndarray], device: Any) -> Side:
+    """``run`` on PyTorch tensors of the same numbers."""
+    import torch
+
+    where, wait = torch_device(device)
+    tensors = [torch.tensor(x, device=where) for x in host]
+    return Side(f"PyTorch {torch.__version__}", lambda: run(*tensors), wait)
