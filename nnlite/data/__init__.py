@@ -1,0 +1,36 @@
+"""Data sets, their files, and batches.
+
+:func:`load` reads a data set by name or path; :class:`DataLoader` makes batches of it.
+"""
+
+from __future__ import annotations
+
+from ..errors import DataError
+from .builtin import available
+from .dataset import Affine, ArrayDataset, DataSplits, make_splits, stratified_test_mask
+from .idx import read_idx, read_idx_folder
+from .images import read_image, read_image_folder
+from .load import load
+from .loader import DataLoader, Dataset
+from .tables import array_inputs, open_npz, read_csv, read_npz
+
+__all__ = [
+    "Affine",
+    "ArrayDataset",
+    "DataError",
+    "DataLoader",
+    "DataSplits",
+    "Dataset",
+    "array_inputs",
+    "available",
+    "load",
+    "make_splits",
+    "open_npz",
+    "read_csv",
+    "read_idx",
+    "read_idx_folder",
+    "read_image",
+    "read_image_folder",
+    "read_npz",
+    "stratified_test_mask",
+]

@@ -1,0 +1,155 @@
+"""``DataLoader``: batches of a data set as tensors, in an order that a seed decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..kernels.engine import Array, Device, array, default_device
+from ..kernels.engine.device import device as find_device
+from ..tensor import Tensor
+from .dataset import ArrayDataset
+
+
+class Dataset(Protocol):
+    """What a :class:`DataLoader` reads: items ``(input, class number)`` by index."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> tuple[Any, Any]: ...
+
+
+class DataLoader:
+    """Iterates over a data set in batches ``(x, y)`` of tensors.
+
+    The order of an epoch, and the shifts, depend on ``(seed, epoch)`` alone, so that training can
+    stop anywhere and continue with the very batches it would have seen. A pass that runs to its
+    end moves on to the next epoch.
+
+    Args:
+        dataset: an :class:`ArrayDataset`, a pair of arrays (x, y), or any object with ``len()``
+            and ``[i] -> (input, class number)``.
+        batch_size: items per batch; the last one may be smaller.
+        shuffle: draw a new order for every epoch.
+        seed: decides the orders and shifts.
+        drop_last: leave out a last batch that is smaller than the others.
+        device: where the batches go; default: the default device.
+        shift: move each image by up to this many pixels in both directions, at random, filling
+            with 0: more varied training data at next to no cost. For images (C, H, W) only.
+
+    Attributes:
+        epoch: number of the epoch that the next pass runs.
+        batch: number of the batch that the next pass starts with.
+
+    Shape: x (batch, ...) float32; y (batch,) int64.
+
+    Raises:
+        ArgumentError: batch_size < 1, seed < 0, or a shift for data that is no images.
+
+    Example:
+        >>> for x, y in DataLoader(data.train, batch_size=64, shuffle=True):
+        ...     loss = F.cross_entropy(model(x), y)
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset | tuple[Any, Any],
+        batch_size: int = 64,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+        device: Device | str | None = None,
+        shift: int = 0,
+    ) -> None:
+        if isinstance(dataset, tuple):
+            dataset = ArrayDataset(*dataset)
+        for name, value, low in (("batch_size", batch_size, 1), ("seed", seed, 0)):
+            if not isinstance(value, (int, np.integer)) or value < low:
+                raise ArgumentError(f"DataLoader: {name}: {value!r} given, expected {low} or more")
+        self.dataset = dataset
+        self.batch_size, self.shuffle, self.seed = int(batch_size), shuffle, int(seed)
+        self.drop_last, self.shift = drop_last, shift
+        self.device = default_device() if device is None else find_device(device)
+        self.epoch = self.batch = 0
+        self._windows = _shift_windows(dataset, shift) if shift else None
+
+    def __len__(self) -> int:
+        """Number of batches of a whole epoch."""
+        n = len(self.dataset)
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+    @property
+    def items(self) -> int:
+        """Number of items of a whole epoch."""
+        n = len(self.dataset)
+        return n - n % self.batch_size if self.drop_last else n
+
+    def set_epoch(self, epoch: int, batch: int = 0) -> None:
+        """Make the next pass that of ``epoch``, starting with its batch number ``batch``."""
+        if epoch < 0 or not 0 <= batch <= len(self):
+            raise ArgumentError(
+                f"set_epoch: epoch {epoch}, batch {batch} given, "
+                f"expected epoch >= 0 and batch from 0 to {len(self)}"
+            )
+        self.epoch, self.batch = epoch, batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Seed and position; inside a pass, that of the batch after the one last given out."""
+        return {"seed": self.seed, "epoch": self.epoch, "batch": self.batch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue where :meth:`state_dict` was taken."""
+        self.seed = int(state["seed"])
+        self.set_epoch(int(state["epoch"]), int(state["batch"]))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        n, size = len(self.dataset), self.batch_size
+        order = rng.permutation(n) if self.shuffle else None
+        moves = rng.integers(0, 2 * self.shift + 1, (2, n)) if self.shift else None
+        for batch in range(self.batch, len(self)):
+            part = slice(batch * size, min((batch + 1) * size, n))
+            x, y = self._take(part if order is None else order[part], part, moves)
+            self.batch = batch + 1
+            yield _tensor(x, self.device), _tensor(y, self.device)
+        self.epoch, self.batch = self.epoch + 1, 0
+
+    def _take(
+        self, index: Any, part: slice, moves: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and labels of a batch, on the host."""
+        data = self.dataset
+        if not isinstance(data, ArrayDataset):
+            numbers = range(len(data))[index] if isinstance(index, slice) else index
+            items = [data[int(i)] for i in numbers]
+            x = np.stack([np.asarray(item[0], np.float32) for item in items])
+            return x, np.array([item[1] for item in items], np.int64)
+        if self._windows is None or moves is None:
+            x = data.x[index]
+        else:
+            numbers = np.arange(part.start, part.stop) if isinstance(index, slice) else index
+            x = self._windows[numbers, :, moves[0, part], moves[1, part]]
+        return data.transform(x), data.y[index]
+
+
+def _shift_windows(dataset: Any, shift: int) -> np.ndarray:
+    """View (N, C, 2s+1, 2s+1, H, W): every image at each of its shifts, over a padded copy."""
+    if shift < 0 or not isinstance(dataset, ArrayDataset) or dataset.x.ndim != 4:
+        shape = getattr(dataset, "input_shape", "unknown")
+        raise ArgumentError(
+            f"DataLoader: shift: {shift} given for inputs of shape {shape}, "
+            "expected 0 or more pixels, and images (C, H, W) in an ArrayDataset"
+        )
+    height, width = dataset.x.shape[2:]
+    padded = np.pad(dataset.x, ((0, 0), (0, 0), (shift, shift), (shift, shift)))
+    return np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
+
+
+def _tensor(x: np.ndarray, device: Device) -> Tensor:
+    """A tensor of a batch; on the CPU it takes the memory over instead of copying it."""
+    if device.is_cpu:
+        return Tensor(Array(np.ascontiguousarray(x)))
+    return Tensor(array(x, device=device))
