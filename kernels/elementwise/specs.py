@@ -1,0 +1,208 @@
+"""``SPECS`` of the elementwise ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from ..engine import ArgumentError, DtypeError, ShapeError
+from ..opspec import Arg, OpSpec, Wrong
+from . import arithmetic, convert, unary
+
+X = Arg("x", "...")
+Y = Arg("y", "...")
+FLOATS = np.ones((2, 3), np.float32)
+DOUBLES = np.ones((2, 3), np.float64)
+INTEGERS = np.ones((2, 3), np.int64)
+RANK_NINE = np.ones((1,) * 9, np.float32)
+
+
+def wrong_unary(name: str = "x", *more: Any) -> tuple[Wrong, ...]:
+    """Wrong calls of an op on one float array called ``name``; ``more`` are further arguments."""
+    return (
+        Wrong((INTEGERS, *more), DtypeError, f"{name}: dtype int64 given, expected float32"),
+        Wrong((FLOATS > 0, *more), DtypeError, f"{name}: dtype bool given"),
+        Wrong((FLOATS.astype(np.float16), *more), DtypeError, f"{name}: dtype float16"),
+        Wrong((None, *more), DtypeError, f"{name}: NoneType given, expected an Array"),
+        Wrong(([1.0, 2.0], *more), DtypeError, f"{name}: list given, expected an Array"),
+        Wrong((RANK_NINE, *more), ShapeError, "expected at most 8 axes"),
+    )
+
+
+def wrong_pair(first: str, second: str, *more: Any) -> tuple[Wrong, ...]:
+    """Wrong calls of an op on two float arrays of one shape and dtype."""
+    return (
+        Wrong((FLOATS, FLOATS[:, :2], *more), ShapeError, rf"{second}: shape \(2, 2\) given"),
+        Wrong((FLOATS, DOUBLES, *more), DtypeError, f"{second}: dtype float64 given, expected"),
+        Wrong((INTEGERS, INTEGERS, *more), DtypeError, f"{first}: dtype int64 given"),
+        Wrong((FLOATS, None, *more), DtypeError, f"{second}: NoneType given"),
+        Wrong((3.0, FLOATS, *more), DtypeError, f"{first}: float given"),
+        Wrong((RANK_NINE, RANK_NINE, *more), ShapeError, "expected at most 8 axes"),
+    )
+
+
+def _binary(name: str, reference: Any, y: Arg = Y) -> OpSpec:
+    mapping = getattr(arithmetic, name.upper())
+    return OpSpec(
+        name=name,
+        forward=getattr(arithmetic, name),
+        reference=reference,
+        args=(X, y),
+        vjp=getattr(arithmetic, f"{name}_backward"),
+        wrong=wrong_pair("x", "y"),
+        kernels=mapping.signatures(),
+        block=256,
+    )
+
+
+def _unary(name: str, reference: Any, vjp: Any, mapping: Any, x: Arg = X) -> OpSpec:
+    return OpSpec(
+        name=name,
+        forward=getattr(unary, name),
+        reference=reference,
+        args=(x,),
+        vjp=vjp,
+        wrong=wrong_unary(),
+        kernels=mapping.signatures(),
+        block=256,
+    )
+
+
+def _exp_vjp(dy: Any, x: Any) -> Any:
+    return unary.exp_backward(dy, unary.exp(x))
+
+
+def _scale_vjp(dy: Any, x: Any, alpha: float) -> Any:
+    return arithmetic.scale(dy, alpha)
+
+
+def _power_reference(x: np.ndarray, exponent: float) -> np.ndarray:
+    return x * x if exponent == 2 else np.power(x, exponent)
+
+
+def _cast_vjp(dy: Any, x: Any, dtype: Any) -> Any:
+    return convert.cast(dy, x.dtype)
+
+
+def _fill_reference(out: np.ndarray, value: float) -> np.ndarray:
+    return np.full(out.shape, value, out.dtype)
+
+
+WRONG_NUMBER = (
+    Wrong((FLOATS,), ArgumentError, "'half' given, expected a real number", {"alpha": "half"}),
+    Wrong((FLOATS,), ArgumentError, "True given, expected a real number", {"alpha": True}),
+)
+WRONG_COPY = (
+    Wrong((FLOATS.astype(np.complex64),), DtypeError, "x: dtype complex64 given"),
+    Wrong((FLOATS.astype(np.float16),), DtypeError, "x: dtype float16 given"),
+    Wrong((None,), DtypeError, "x: NoneType given"),
+    Wrong(([1.0],), DtypeError, "x: list given"),
+    Wrong((RANK_NINE,), ShapeError, "at most 8 axes"),
+)
+POSITIVE = Arg("x", "...", low=0.25)
+
+SPECS: tuple[OpSpec, ...] = (
+    _binary("add", lambda x, y: x + y),
+    _binary("sub", lambda x, y: x - y),
+    _binary("mul", lambda x, y: x * y),
+    _binary("div", lambda x, y: x / y, Arg("y", "...", low=0.25)),
+    _unary("exp", np.exp, _exp_vjp, unary.EXP),
+    _unary("log", np.log, unary.log_backward, unary.LOG, POSITIVE),
+    _unary("sqrt", np.sqrt, unary.sqrt_backward, unary.SQRT, POSITIVE),
+    OpSpec(
+        name="pow",
+        forward=unary.pow,
+        reference=_power_reference,
+        args=(POSITIVE,),
+        options={"exponent": (2, 3.0, -1.5, 0.5, 0)},
+        vjp=unary.pow_backward,
+        wrong=(
+            *wrong_unary("x", 3.0)[:4],
+            Wrong((FLOATS,), ArgumentError, "exponent: None given", {"exponent": None}),
+        ),
+        kernels=(*unary.POWER.signatures(), *unary.SQUARE.signatures()),
+        block=256,
+    ),
+    OpSpec(
+        name="neg",
+        forward=arithmetic.neg,
+        reference=np.negative,
+        args=(X,),
+        vjp=lambda dy, x: arithmetic.neg(dy),
+        wrong=wrong_unary(),
+        kernels=arithmetic.NEG.signatures(),
+        block=256,
+    ),
+    OpSpec(
+        name="scale",
+        forward=arithmetic.scale,
+        reference=lambda x, alpha: alpha * x,
+        args=(X,),
+        options={"alpha": (0.5, -3, 0.1)},
+        vjp=_scale_vjp,
+        wrong=(*wrong_unary("x", 1.0)[:4], *WRONG_NUMBER),
+        kernels=arithmetic.SCALE.signatures(),
+        block=256,
+    ),
+    OpSpec(
+        name="accumulate",
+        forward=arithmetic.accumulate,
+        reference=lambda out, x: out + x,
+        args=(Arg("out", "..."), X),
+        mutates=("out",),
+        wrong=(
+            *wrong_pair("out", "x")[1:],
+            Wrong((FLOATS[:1], FLOATS), ShapeError, r"expected one that broadcasts to \(1, 3\)"),
+        ),
+        kernels=arithmetic.ADD.signatures(types.float32),
+        block=256,
+    ),
+    OpSpec(
+        name="fill",
+        forward=convert.fill,
+        reference=_fill_reference,
+        args=(Arg("out", "..."),),
+        options={"value": (0, -1.5)},
+        mutates=("out",),
+        wrong=(
+            Wrong((FLOATS,), ArgumentError, "value: 'x' given", {"value": "x"}),
+            Wrong((FLOATS,), ArgumentError, "value: None given", {"value": None}),
+            Wrong((FLOATS.astype(np.complex64), 0), DtypeError, "out: dtype complex64 given"),
+            Wrong(([1.0], 0), DtypeError, "out: list given"),
+            Wrong((RANK_NINE, 0), ShapeError, "at most 8 axes"),
+        ),
+        kernels=convert.FILL.signatures(),
+        block=256,
+    ),
+    OpSpec(
+        name="copy",
+        forward=convert.copy,
+        reference=lambda x: x,
+        args=(X,),
+        vjp=lambda dy, x: convert.copy(dy),
+        wrong=WRONG_COPY,
+        kernels=convert.COPY.signatures(types.float32, types.float64, types.int64, types.uint8),
+        block=256,
+    ),
+    OpSpec(
+        name="cast",
+        forward=convert.cast,
+        reference=lambda x, dtype: x.astype(dtype),
+        args=(X,),
+        options={"dtype": ("float32", "float64")},
+        vjp=_cast_vjp,
+        wrong=(
+            *(Wrong(w.args, w.error, w.match, {"dtype": "float32"}) for w in WRONG_COPY),
+            Wrong((FLOATS,), DtypeError, "dtype: 'complex64' given", {"dtype": "complex64"}),
+            Wrong((FLOATS,), DtypeError, "dtype: 'word' given", {"dtype": "word"}),
+        ),
+        kernels=(
+            (convert.COPY.flat, (types.float64[::1], types.float32[::1])),
+            (convert.COPY.flat, (types.float32[::1], types.float64[::1])),
+            (convert.COPY.flat, (types.uint8[::1], types.float32[::1])),
+        ),
+        block=256,
+    ),
+)
