@@ -93,7 +93,7 @@ class Device:
 CPU = Device("cpu")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _limits(device: Device) -> Limits:
     if device.is_cpu:
         return reference_gpu()
@@ -102,7 +102,7 @@ def _limits(device: Device) -> Limits:
     return gpu.limits(device.index)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def devices() -> tuple[Device, ...]:
     """Every device of this machine: the CPU first, then each NVIDIA GPU that numba can use."""
     from . import gpu

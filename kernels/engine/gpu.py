@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 Dim3 = tuple[int, int, int]
 GRANULE = 512  # bytes; cudaMalloc aligns to 256, 512 keeps size classes few
+FLOAT32_CORES = {(7, 0): 64, (7, 5): 64, (8, 0): 64}  # per multiprocessor; 128 on the others
 LARGE = 1024 * KIB  # bytes; blocks above it are rounded to whole MiB
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def count() -> int:
     """Number of NVIDIA GPUs that numba can use; 0 without a driver and in Numba's simulator."""
     if config.ENABLE_CUDASIM or not cuda.is_available():
@@ -36,21 +37,22 @@ def count() -> int:
     return len(cuda.gpus)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def limits(index: int) -> Limits:
     """Limits of GPU ``index`` as its driver reports them."""
     with cuda.gpus[index]:
         d = cuda.get_current_device()
         name = d.name.decode() if isinstance(d.name, bytes) else str(d.name)
-        clock = d.MEMORY_CLOCK_RATE * 1e3  # kHz
-        bandwidth = 2 * clock * d.GLOBAL_MEMORY_BUS_WIDTH / 8 / 1e9  # double data rate
+        capability = tuple(d.compute_capability)
+        bus = d.GLOBAL_MEMORY_BUS_WIDTH / 8  # bytes per transfer, two transfers per clock
+        cores = FLOAT32_CORES.get(capability, 128) * d.MULTIPROCESSOR_COUNT
         return Limits(
             name=name,
-            compute_capability=tuple(d.compute_capability),
+            compute_capability=capability,
             sms=d.MULTIPROCESSOR_COUNT,
             shared_per_block=d.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
-            bandwidth=bandwidth,
-            float32=2 * 128 * d.MULTIPROCESSOR_COUNT * d.CLOCK_RATE * 1e3 / 1e12,
+            bandwidth=2 * d.MEMORY_CLOCK_RATE * 1e3 * bus / 1e9,
+            float32=2 * cores * d.CLOCK_RATE * 1e3 / 1e12,
             power=0,
             threads_per_block=d.MAX_THREADS_PER_BLOCK,
             block_dim=(d.MAX_BLOCK_DIM_X, d.MAX_BLOCK_DIM_Y, d.MAX_BLOCK_DIM_Z),
@@ -113,7 +115,7 @@ class Pool:
             self.free.clear()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def pool(index: int) -> Pool:
     """The pool of GPU ``index``."""
     return Pool(index)
@@ -168,9 +170,7 @@ class GpuArray(Array):
 
     def _view(self, view: layout.View) -> GpuArray:
         offset, shape, strides = view
-        return GpuArray(
-            self.buffer, self.offset + offset, shape, strides, self.dtype, self.device
-        )
+        return GpuArray(self.buffer, self.offset + offset, shape, strides, self.dtype, self.device)
 
     def _index(self, keys: tuple[Any, ...]) -> Array:
         return self._view(layout.index(self.shape, self._strides, keys))

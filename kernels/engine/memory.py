@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from . import layout
-from .device import CPU, Device, device as find_device
+from .device import CPU, Device
+from .device import device as find_device
 from .errors import DeviceError, DtypeError, ShapeError
 
 FLOAT32 = np.dtype(np.float32)
