@@ -113,11 +113,13 @@ def read_idx_folder(
                 raise DataError(
                     f"{folder}: no file {PARTS[part][0]}-{kind}-{KINDS[kind]}-ubyte[.gz] found"
                 )
-        assert images is not None and labels is not None
+        assert images is not None
+        assert labels is not None
         x, y = read_idx(images, ndim=3), read_idx(labels, ndim=1)
         if len(x) != len(y):
             raise DataError(
-                f"{labels}: {len(y):,} labels found, expected {len(x):,} as {images.name} has images"
+                f"{labels}: {len(y):,} labels found, expected {len(x):,} "
+                f"as {images.name} has images"
             )
         parts.append((x[:, None], y))
     assert parts[0] is not None

@@ -1,0 +1,152 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from .. import functional as F
+from ..errors import ArgumentError
+from .inference import Loss, correct_answers, evaluate, make_loader
+from .state import Callback, FitState, History, Meter
+
+
+def fit(
+    model: Any,
+    train: Any,
+    *,
+    epochs: int,
+    optimizer: Any,
+    loss: Loss | None = None,
+    validation: Any = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    scheduler: Any = None,
+    callbacks: Iterable[Callback] = (),
+    start_epoch: int = 0,
+    history: History | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a model.
+
+    Per batch: ``loss(model(x), y)``, gradients, ``optimizer.step()``, ``scheduler.step()``.
+
+    Args:
+        model: a Module; left in training mode.
+        train: a :class:`DataLoader`, or a data set or pair (x, y), which is then shuffled.
+        epochs: number of the last epoch to run, counted from the start of the training.
+        optimizer: of ``nl.optim``.
+        loss: function of (model output, labels) that returns a tensor of one item, the mean over
+            the batch; default: cross entropy.
+        validation: data to evaluate on after every epoch.
+        batch_size, seed: of the loader, if ``train`` is none.
+        scheduler: learning-rate schedule; its steps are batches, not epochs.
+        callbacks: see :class:`Callback`.
+        start_epoch: first epoch to run (from 0), when continuing.
+        history: that of the training to continue; also says where, to the batch.
+        progress: show a progress bar, or a line per epoch when the output is no terminal.
+
+    Returns: the history; ``partial`` is set if a callback stopped it in the middle of an epoch.
+
+    Raises:
+        ArgumentError: epochs is negative, or there is no batch.
+
+    Example:
+        >>> optimizer = nl.optim.Adam(model.parameters(), lr=2e-3)
+        >>> history = nl.fit(model, data.train, epochs=10, optimizer=optimizer)
+    """
+    loader = make_loader(model, train, batch_size, shuffle=True, seed=seed)
+    if epochs < 0 or len(loader) == 0:
+        raise ArgumentError(
+            f"fit: epochs {epochs} and {len(loader)} batches given, "
+            "expected 0 or more epochs and at least one batch"
+        )
+    history = History() if history is None else history
+    state = FitState(model, optimizer, scheduler, loader, history, epochs)
+    state.batches = len(loader)
+    listeners = list(callbacks)
+    if progress:
+        from ..progress import ProgressBar
+
+        listeners.insert(0, ProgressBar())
+    model.train()
+    state.epoch = (history.partial or {}).get("epoch", max(start_epoch, len(history)))
+    for listener in listeners:
+        listener.on_train_begin(state)
+    try:
+        while state.epoch < epochs and not state.stop:
+            if _train_epoch(state, loss or F.cross_entropy, listeners):
+                _finish_epoch(state, loss, validation)
+                for listener in listeners:
+                    listener.on_epoch_end(state)
+                state.epoch += 1
+    finally:
+        for listener in listeners:
+            listener.on_train_end(state)
+    return history
+
+
+def _train_epoch(state: FitState, loss: Loss, listeners: list[Callback]) -> bool:
+    """Run the batches of an epoch; False if it was stopped before its end."""
+    history, model, optimizer, scheduler = (
+        state.history,
+        state.model,
+        state.optimizer,
+        state.scheduler,
+    )
+    before = history.partial or {}
+    state.meter = Meter(*(before.get(k, 0) for k in ("loss_sum", "correct", "seen")))
+    state.batch, state.seconds = before.get("batch", 0), before.get("seconds", 0.0)
+    state.lr = before.get("lr", float(optimizer.lr))
+    history.partial = None
+    state.loader.set_epoch(state.epoch, state.batch)
+    state.started = time.perf_counter()
+    for x, y in state.loader:
+        output = model(x)
+        value = loss(output, y)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        state.meter.add(value.detach(), correct_answers(output, y), len(x))
+        state.batch += 1
+        for listener in listeners:
+            listener.on_batch_end(state)
+        if state.stop and state.batch < state.batches:
+            meter = state.meter.collect()
+            history.partial = {
+                "epoch": state.epoch,
+                "batch": state.batch,
+                "loss_sum": meter.loss_sum,
+                "correct": meter.correct,
+                "seen": meter.seen,
+                "seconds": state.elapsed,
+                "lr": state.lr,
+            }
+            return False
+    return True
+
+
+def _finish_epoch(state: FitState, loss: Loss | None, validation: Any) -> None:
+    """Evaluate, and append the record of the epoch to the history."""
+    meter = state.meter.collect()
+    seconds = state.elapsed
+    result = (
+        {"loss": None, "accuracy": None}
+        if validation is None
+        else evaluate(state.model, validation, loss=loss)
+    )
+    state.history.epochs.append(
+        {
+            "epoch": state.epoch + 1,
+            "loss": meter.loss,
+            "accuracy": meter.accuracy,
+            "val_loss": result["loss"],
+            "val_accuracy": result["accuracy"],
+            "lr": state.lr,
+            "images_per_second": meter.seen / seconds,
+            "seconds": seconds,
+        }
+    )
