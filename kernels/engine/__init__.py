@@ -1,4 +1,4 @@
-"""How a kernel runs: devices, arrays, ``@kernel`` and its two compilers. Knows no neural network."""
+"""How a kernel runs: devices, arrays, ``@kernel``, its two compilers. Knows no neural network."""
 
 from .device import (
     CPU,

@@ -32,7 +32,7 @@ LARGE = 1024 * KIB  # bytes; blocks above it are rounded to whole MiB
 @functools.cache
 def count() -> int:
     """Number of NVIDIA GPUs that numba can use; 0 without a driver and in Numba's simulator."""
-    if config.ENABLE_CUDASIM or not cuda.is_available():
+    if getattr(config, "ENABLE_CUDASIM", False) or not cuda.is_available():
         return 0
     return len(cuda.gpus)
 
@@ -154,7 +154,7 @@ class GpuArray(Array):
         self._data = None
 
     @property
-    def data(self) -> Any:  # type: ignore[override]
+    def data(self) -> Any:
         if self._data is None:
             with cuda.gpus[self.device.index]:
                 self._data = cuda.as_cuda_array(_Interface(self), sync=False)

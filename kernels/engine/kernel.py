@@ -50,6 +50,7 @@ class Kernel:
         max_registers: int | None = None,
     ) -> None:
         self.py_func = py_func
+        self.__name__: str = py_func.__name__
         self.fastmath = fastmath
         self.launch_bounds = launch_bounds
         self.max_registers = max_registers

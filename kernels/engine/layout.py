@@ -6,6 +6,8 @@ NumPy does this for host arrays; memory on a GPU needs it done by hand. Every fu
 
 from __future__ import annotations
 
+from typing import Any
+
 from .errors import ShapeError
 
 View = tuple[int, tuple[int, ...], tuple[int, ...]]
@@ -34,7 +36,7 @@ def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: in
     return True
 
 
-def index(shape: tuple[int, ...], strides: tuple[int, ...], key: object) -> View:
+def index(shape: tuple[int, ...], strides: tuple[int, ...], key: Any) -> View:
     """View of basic indexing with integers, slices, ``...`` and None."""
     keys = list(key) if isinstance(key, tuple) else [key]
     used = sum(k is not None and k is not Ellipsis for k in keys)
@@ -58,7 +60,7 @@ def index(shape: tuple[int, ...], strides: tuple[int, ...], key: object) -> View
             new_shape.append(n)
             new_strides.append(stride * step)
         else:
-            i = k.__index__()  # type: ignore[attr-defined]
+            i = k.__index__()
             if not -size <= i < size:
                 raise IndexError(f"index {i} is out of bounds for axis {axis} with size {size}")
             offset += (i % size) * stride
