@@ -57,13 +57,14 @@ class Tolerance:
         ulp: units in the last place, for elementwise ops.
         terms: for reductions: names of the summed dimensions; the bound is
             ``4 * sqrt(n) * eps * scale`` with n the product of their sizes and scale the sum of
-            the absolute values of the terms, given by ``OpSpec.magnitude``.
+            the absolute values of the terms, given by ``OpSpec.magnitude``. Or a function of the
+            NumPy arguments and the options that returns n.
         signed_zero: a zero result has the sign of the reference; False where the sign depends on
             the order in which elements are visited (the maximum of -0 and +0).
     """
 
     ulp: float = 4.0
-    terms: str | None = None
+    terms: str | Callable[..., int] | None = None
     signed_zero: bool = True
 
 

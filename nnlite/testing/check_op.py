@@ -196,6 +196,8 @@ def _terms(spec: OpSpec, call: Call) -> int | None:
     terms = spec.tolerance.terms
     if terms is None:
         return None
+    if callable(terms):
+        return terms(*call.values, **call.options)
     sizes: dict[str, int] = {}
     for arg, value in zip(spec.args, call.values, strict=True):
         if value is not None and "..." not in arg.dims:

@@ -1,0 +1,25 @@
+"""Reductions over any axes: sum, mean, max, min, argmax, and ``sum_to``.
+
+- ``plan``: any tuple of axes as one (outer, n, inner) view.
+- ``kernels``: one kernel per access pattern, for any operation; two launches for long axes.
+- ``sums``: sum, mean and their gradients; sum_to, the reverse of broadcasting.
+- ``extremes``: max, min, argmax and their gradient.
+- ``specs``: references and ``SPECS``.
+"""
+
+from .extremes import argmax, extreme_backward, max, min
+from .specs import SPECS
+from .sums import mean, mean_backward, sum, sum_backward, sum_to
+
+__all__ = [
+    "SPECS",
+    "argmax",
+    "extreme_backward",
+    "max",
+    "mean",
+    "mean_backward",
+    "min",
+    "sum",
+    "sum_backward",
+    "sum_to",
+]

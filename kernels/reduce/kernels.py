@@ -1,0 +1,158 @@
+"""The two access patterns of a reduction, each a kernel for any operation.
+
+- ``reduce_rows``: the reduced axis is contiguous. One block per row (or part of a row); thread t
+  reads elements t, t + block, ..., so that neighbouring threads read neighbouring elements; then a
+  tree in shared memory.
+- ``reduce_columns``: the reduced axis has a stride. One thread per column, neighbouring threads on
+  neighbouring columns, so that every row is read as one coalesced stretch; no shared memory.
+
+Few long rows or columns would leave most of a GPU idle: they are cut into parts, which a second
+launch combines. Nothing is added atomically, so results repeat bit for bit.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+from numba import cuda, float32, float64
+
+from ..engine import Array, Kernel, empty, kernel
+from .plan import Plan
+
+# Compiled per block size on the CPU, hence two sizes only: one warp for short rows, else 8 warps.
+WARP, BLOCK = 32, 256
+SHORT_ROW = 128
+# A part is worth a second launch when it holds at least this many elements ...
+ROW_PART, COLUMN_PART = 8192, 512
+# ... and when there are fewer independent rows or columns than keep a GPU busy.
+MANY_ROWS, MANY_COLUMNS = 256, 1 << 15
+MOST_PARTS = 1024
+
+
+@cuda.jit(device=True)
+def add(a: Any, b: Any) -> Any:
+    """Sum of two terms."""
+    return a + b
+
+
+@cuda.jit(device=True)
+def larger(a: Any, b: Any) -> Any:
+    """Larger of two numbers; NaN if one is NaN (NaN is the only number not equal to itself)."""
+    return a if a > b or a != a else b
+
+
+@cuda.jit(device=True)
+def smaller(a: Any, b: Any) -> Any:
+    """Smaller of two numbers; NaN if one is NaN."""
+    return a if a < b or a != a else b
+
+
+# Operation -> how two values combine, and the value that changes nothing.
+OPERATIONS = {"add": (add, 0.0), "larger": (larger, -math.inf), "smaller": (smaller, math.inf)}
+
+
+@functools.cache
+def rows_kernel(operation: str, dtype: Any) -> Kernel:
+    """``reduce_rows`` for one of OPERATIONS and float32 or float64."""
+    combine, identity = OPERATIONS[operation]
+    real = float32 if np.dtype(dtype) == np.float32 else float64
+
+    @kernel
+    def reduce_rows(x: Any, out: Any, chunk: Any, divisor: Any) -> None:
+        """x (rows, n), out (rows, parts): part p of a row is its elements p*chunk onwards."""
+        tree = cuda.shared.array(BLOCK, real)
+        row = cuda.blockIdx.x
+        part = cuda.blockIdx.y
+        tid = cuda.threadIdx.x
+        stop = min(part * chunk + chunk, x.shape[1])
+        acc = real(identity)
+        for j in range(part * chunk + tid, stop, cuda.blockDim.x):
+            acc = combine(acc, x[row, j])
+        tree[tid] = acc
+        cuda.syncthreads()
+        half = cuda.blockDim.x // 2
+        while half > 0:
+            if tid < half:
+                tree[tid] = combine(tree[tid], tree[tid + half])
+            cuda.syncthreads()
+            half //= 2
+        if tid == 0:
+            out[row, part] = tree[0] / divisor
+
+    return reduce_rows
+
+
+@functools.cache
+def columns_kernel(operation: str, dtype: Any) -> Kernel:
+    """``reduce_columns`` for one of OPERATIONS and float32 or float64."""
+    combine, identity = OPERATIONS[operation]
+    real = float32 if np.dtype(dtype) == np.float32 else float64
+
+    @kernel
+    def reduce_columns(x: Any, out: Any, chunk: Any, tiles: Any, divisor: Any) -> None:
+        """x (outer, n, inner), out (outer, parts, inner); ``tiles`` blocks span inner."""
+        o = cuda.blockIdx.x // tiles
+        column = (cuda.blockIdx.x % tiles) * cuda.blockDim.x + cuda.threadIdx.x
+        part = cuda.blockIdx.y
+        if column >= x.shape[2]:
+            return
+        stop = min(part * chunk + chunk, x.shape[1])
+        acc = real(identity)
+        for k in range(part * chunk, stop):
+            acc = combine(acc, x[o, k, column])
+        out[o, part, column] = acc / divisor
+
+    return reduce_columns
+
+
+def reduce(operation: str, x: Array, plan: Plan, divisor: float = 1.0) -> Array:
+    """Reduce ``x`` by one of OPERATIONS, over at least one element; result of ``plan.shape``.
+
+    Args:
+        divisor: the reduced values are divided by it (the count, for a mean).
+    """
+    view = plan.view(x)
+    outer, n, inner = view.shape
+    dtype = view.dtype
+    if outer * inner == 0:
+        return empty(plan.shape, dtype, x.device)
+    one = dtype.type(1)
+    if inner == 1:
+        view = view.reshape((outer, n))
+        parts = _parts(n, ROW_PART, outer >= MANY_ROWS)
+        if parts > 1:
+            view = _rows(operation, view, parts, one)
+        out = _rows(operation, view, 1, dtype.type(divisor))
+    else:
+        parts = _parts(n, COLUMN_PART, outer * inner >= MANY_COLUMNS)
+        if parts > 1:
+            view = _columns(operation, view, parts, one)
+        out = _columns(operation, view, 1, dtype.type(divisor))
+    return out.reshape(plan.shape)
+
+
+def _parts(n: int, part: int, busy: bool) -> int:
+    return 1 if busy else min(max(n // part, 1), MOST_PARTS)
+
+
+def _rows(operation: str, x: Array, parts: int, divisor: Any) -> Array:
+    rows, n = x.shape
+    out = empty((rows, parts), x.dtype, x.device)
+    block = WARP if n <= SHORT_ROW else BLOCK
+    chunk = -(-n // parts)
+    rows_kernel(operation, x.dtype)[(rows, parts), block](x, out, np.int64(chunk), divisor)
+    return out
+
+
+def _columns(operation: str, x: Array, parts: int, divisor: Any) -> Array:
+    outer, n, inner = x.shape
+    out = empty((outer, parts, inner), x.dtype, x.device)
+    tiles = -(-inner // WARP)
+    chunk = -(-n // parts)
+    columns_kernel(operation, x.dtype)[(outer * tiles, parts), WARP](
+        x, out, np.int64(chunk), np.int64(tiles), divisor
+    )
+    return out
