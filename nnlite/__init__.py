@@ -37,7 +37,7 @@ _MODULES = (
 _NAMES = {
     "Array": "kernels.engine",
     "Device": "kernels.engine",
-    "Function": "autograd",
+    "Function": "function",
     "Tensor": "tensor",
     "array": "kernels.engine",
     "default_device": "kernels.engine",
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from . import plots as plots
     from . import testing as testing
     from . import train as train
-    from .autograd import Function as Function
+    from .function import Function as Function
     from .autograd import enable_grad as enable_grad
     from .autograd import no_grad as no_grad
     from .checkpoint import load_checkpoint as load_checkpoint

@@ -1,0 +1,68 @@
+"""Differentiable functions on tensors: per op check, launch, save and gradient, side by side.
+
+Names and meaning are those of ``torch.nn.functional`` and ``torch``. Every function takes tensors
+(or engine arrays) and returns a new tensor; the kernels behind it, their formulas and sources are
+in the family of :mod:`nnlite.kernels` that each module imports. Both operands of a binary
+operation have one dtype and live on one device; nothing is promoted silently.
+"""
+
+from __future__ import annotations
+
+from .activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
+from .arithmetic import accumulate, add, div, exp, log, mul, neg, pow, sqrt, sub
+from .linear import bias_add, linear, matmul
+from .losses import accuracy, cross_entropy, mse_loss
+from .reductions import Axis, argmax, max, mean, min, sum
+from .shapes import (
+    broadcast_to,
+    contiguous,
+    flatten,
+    getitem,
+    permute,
+    reshape,
+    to,
+    transpose,
+    view,
+)
+
+__all__ = [
+    "Axis",
+    "accumulate",
+    "accuracy",
+    "add",
+    "argmax",
+    "bias_add",
+    "broadcast_to",
+    "contiguous",
+    "cross_entropy",
+    "div",
+    "exp",
+    "flatten",
+    "gelu",
+    "getitem",
+    "leaky_relu",
+    "linear",
+    "log",
+    "log_softmax",
+    "matmul",
+    "max",
+    "mean",
+    "min",
+    "mse_loss",
+    "mul",
+    "neg",
+    "permute",
+    "pow",
+    "relu",
+    "reshape",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "sqrt",
+    "sub",
+    "sum",
+    "tanh",
+    "to",
+    "transpose",
+    "view",
+]

@@ -1,0 +1,133 @@
+"""Matrix products, the linear layer with its bias and activation fused, and bias addition."""
+
+from __future__ import annotations
+
+from ..autograd import Gradients, Node, mode
+from ..errors import ShapeError
+from ..kernels import activations, bias as bias_kernels
+from ..kernels.engine import Array
+from ..kernels.matmul import matmul as matmul_kernel
+from ..tensor import Tensor, as_tensor, record
+from .activations import gelu, silu
+from .shapes import reshape
+
+FROM_OUTPUT = {
+    "relu": activations.relu_backward_from_output,
+    "sigmoid": activations.sigmoid_backward_from_output,
+    "tanh": activations.tanh_backward_from_output,
+}  # the activations whose gradient follows from their value: the product is then not kept
+FROM_INPUT = {"gelu": gelu, "silu": silu}
+
+
+def matmul(x: Tensor, y: Tensor) -> Tensor:
+    """Matrix product ``x @ y``.
+
+    Shape:
+        ``x`` (..., k), ``y`` (k, n), result (..., n).
+    """
+    x, y = as_tensor(x, "matmul", "x"), as_tensor(y, "matmul", "y")
+    if y.ndim != 2 or x.ndim < 1 or x.shape[-1] != y.shape[0]:
+        raise ShapeError(
+            f"matmul: shapes {x.shape} and {y.shape} given, expected (..., k) and (k, n)"
+        )
+    if x.ndim != 2:
+        return reshape(matmul(_rows(x), y), *x.shape[:-1], y.shape[1])
+    out = matmul_kernel(x.array, y.array)
+    saved = (x if y.requires_grad else None, y if x.requires_grad else None)
+    return record("matmul", out, (x, y), _matmul_backward, saved)
+
+
+def _matmul_backward(node: Node, dy: Array) -> Gradients:
+    x, y = node.saved
+    return (
+        matmul_kernel(dy, y, transpose_b=True) if node.needs(0) else None,
+        matmul_kernel(x, dy, transpose_a=True) if node.needs(1) else None,
+    )
+
+
+def linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str | None = None
+) -> Tensor:
+    r"""Linear map :math:`y = f(x W^T + b)`, in one kernel.
+
+    Args:
+        x: the input.
+        weight: :math:`W`, one row per output.
+        bias: :math:`b`, or None.
+        activation: :math:`f`: ``"relu"``, ``"sigmoid"``, ``"tanh"``, ``"gelu"``, ``"silu"``; None
+            is the identity.
+
+    Shape:
+        ``x`` (..., in), ``weight`` (out, in), ``bias`` (out,), result (..., out).
+
+    Raises:
+        ShapeError: the last axis of ``x`` is not that of ``weight``, or ``bias`` does not fit.
+        ArgumentError: the activation is unknown.
+    """
+    x, weight = as_tensor(x, "linear", "x"), as_tensor(weight, "linear", "weight")
+    if weight.ndim != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
+        raise ShapeError(
+            f"linear: x: shape {x.shape} given, expected (..., in) for a weight of shape "
+            f"(out, in), here {weight.shape}"
+        )
+    if x.ndim != 2:
+        y = linear(_rows(x), weight, bias, activation)
+        return reshape(y, *x.shape[:-1], weight.shape[0])
+    inputs = (x, weight) if bias is None else (x, weight, as_tensor(bias, "linear", "bias"))
+    recorded = mode.enabled and any([t.requires_grad for t in inputs])
+    if recorded and activation in FROM_INPUT:  # their gradient needs the value before them
+        return FROM_INPUT[activation](linear(x, weight, bias))
+    out = matmul_kernel(
+        x.array,
+        weight.array,
+        transpose_b=True,
+        bias=None if bias is None else inputs[2].array,
+        activation=activation,
+    )
+    saved = (
+        x if weight.requires_grad else None,
+        weight if x.requires_grad else None,
+        out if activation else None,
+    )
+    return record("linear", out, inputs, _linear_backward, saved, activation)
+
+
+def _linear_backward(node: Node, dy: Array) -> Gradients:
+    x, weight, y = node.saved
+    edges = node.edges
+    if y is not None:
+        dy = FROM_OUTPUT[node.constants](dy, y)
+    return (
+        matmul_kernel(dy, weight) if edges[0] else None,
+        matmul_kernel(dy, x, transpose_a=True) if edges[1] else None,
+        bias_kernels.bias_grad(dy) if len(edges) == 3 and edges[2] else None,
+    )
+
+
+def bias_add(x: Tensor, bias: Tensor) -> Tensor:
+    """``x + bias`` along the last axis.
+
+    Shape:
+        ``x`` (..., c), ``bias`` (c,), result like ``x``.
+    """
+    x, bias = as_tensor(x, "bias_add", "x"), as_tensor(bias, "bias_add", "bias")
+    if x.ndim != 2:
+        if bias.ndim != 1 or not x.shape or x.shape[-1] != bias.shape[0]:
+            raise ShapeError(
+                f"bias_add: shapes {x.shape} and {bias.shape} given, expected (..., c) and (c,)"
+            )
+        return reshape(bias_add(_rows(x), bias), *x.shape)
+    out = bias_kernels.bias_add(x.array, bias.array)
+    return record("bias_add", out, (x, bias), _bias_add_backward, fresh=False)
+
+
+def _bias_add_backward(node: Node, dy: Array) -> Gradients:
+    return dy, bias_kernels.bias_grad(dy) if node.needs(1) else None
+
+
+def _rows(x: Tensor) -> Tensor:
+    """``x`` as a matrix: its leading axes made one."""
+    rows = 1
+    for size in x.shape[:-1]:
+        rows *= size
+    return reshape(x, rows, x.shape[-1])

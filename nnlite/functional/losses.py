@@ -1,0 +1,79 @@
+"""Losses, and how many predictions are right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..autograd import Gradients, Node
+from ..kernels import loss as loss_kernels, softmax as softmax_kernels
+from ..kernels.engine import Array, Device, array
+from ..tensor import Tensor, as_tensor, record
+
+
+def _labels(labels: Any, device: Device) -> Array:
+    """Class numbers as an array on ``device``; host integers of any width become int64."""
+    if isinstance(labels, Tensor):
+        return labels.array
+    if isinstance(labels, Array):
+        return labels
+    host = np.asarray(labels)
+    narrow = host.dtype.kind in "iu" and host.dtype not in (np.int32, np.int64)
+    return array(host.astype(np.int64) if narrow else host, device=device)
+
+
+def cross_entropy(logits: Tensor, labels: Any, reduction: str = "mean") -> Tensor:
+    r"""Cross entropy of :math:`\mathrm{softmax}(x)` against class numbers, in one kernel.
+
+    .. math:: \ell_i = \ln \sum_j e^{x_{ij}} - x_{i, t_i}
+
+    Args:
+        logits: scores :math:`x` before softmax.
+        labels: class numbers :math:`t`: a tensor, an array, or integers on the host.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Shape:
+        ``logits`` (n, classes), ``labels`` (n,), result () or, with ``"none"``, (n,).
+
+    Raises:
+        ArgumentError: a label is outside [0, classes), or the reduction is unknown.
+    """
+    logits = as_tensor(logits, "cross_entropy", "logits")
+    found = _labels(labels, logits.device)
+    out, saved = softmax_kernels.cross_entropy(logits.array, found, reduction=reduction)
+    return record(
+        "cross_entropy", out, (logits,), _cross_entropy_backward, (saved, found), reduction
+    )
+
+
+def _cross_entropy_backward(node: Node, dy: Array) -> Gradients:
+    saved, labels = node.saved
+    return (softmax_kernels.cross_entropy_backward(dy, saved, labels, reduction=node.constants),)
+
+
+def mse_loss(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    r"""Squared error :math:`(p - t)^2`, and its mean or sum.
+
+    Args:
+        pred: the prediction.
+        target: what it should be; of the same shape, dtype and device.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Raises:
+        ShapeError: the shapes differ; nothing is broadcast.
+    """
+    pred = as_tensor(pred, "mse_loss", "pred")
+    target = as_tensor(target, "mse_loss", "target")
+    out = loss_kernels.mse(pred.array, target.array, reduction=reduction)
+    return record("mse_loss", out, (pred, target), _mse_backward, (pred, target), reduction)
+
+
+def _mse_backward(node: Node, dy: Array) -> Gradients:
+    raise NotImplementedError
+
+
+def accuracy(logits: Tensor, labels: Any) -> Tensor:
+    """How many rows of ``logits`` have their largest score at the label; an int64 scalar."""
+    logits = as_tensor(logits, "accuracy", "logits")
+    return Tensor(softmax_kernels.accuracy(logits.array, _labels(labels, logits.device)))

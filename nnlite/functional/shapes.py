@@ -1,0 +1,170 @@
+"""Views, and copies where a view cannot be had: reshape, permute, indexing, broadcasting, ``to``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd import Gradients, Node
+from ..errors import ArgumentError, ShapeError
+from ..kernels import elementwise, reduce
+from ..kernels.engine import Array, Device, zeros
+from ..kernels.engine.device import device as find_device
+from ..kernels.engine.layout import resolve_shape
+from ..kernels.engine.memory import check_dtype
+from ..tensor import Tensor, as_tensor, record
+
+
+def _viewed(out: Tensor, x: Tensor) -> Tensor:
+    """``out``, sharing the version of the tensor whose memory it shows."""
+    out.version = x.version
+    return out
+
+
+def _axis(op: str, name: str, value: int, ndim: int) -> int:
+    """``value`` counted from the front; ArgumentError if the tensor has no such axis."""
+    if not -ndim <= value < ndim:
+        raise ArgumentError(f"{op}: {name}: {value} given, the tensor has {ndim} axes")
+    return value % ndim
+
+
+def reshape(x: Tensor, *shape: Any) -> Tensor:
+    """The items of ``x`` in C order with another shape; one size may be -1.
+
+    A view of a contiguous tensor; otherwise a copy.
+    """
+    x = as_tensor(x, "reshape", "x")
+    a = x.array
+    target = shape if len(shape) != 1 or isinstance(shape[0], int) else tuple(shape[0])
+    resolve_shape(a.size, target)
+    if a.is_contiguous:
+        return _viewed(_reshaped(x, a.reshape(*target)), x)
+    return _reshaped(x, elementwise.copy(a).reshape(*target))
+
+
+def _reshaped(x: Tensor, out: Array) -> Tensor:
+    return record("reshape", out, (x,), _reshape_backward, (), x.shape, fresh=False)
+
+
+def _reshape_backward(node: Node, dy: Array) -> Gradients:
+    dense = dy if dy.is_contiguous else elementwise.copy(dy)
+    return (dense.reshape(*node.constants),)
+
+
+def view(x: Tensor, *shape: Any) -> Tensor:
+    """:func:`reshape` that never copies.
+
+    Raises:
+        ShapeError: ``x`` is not contiguous.
+    """
+    x = as_tensor(x, "view", "x")
+    if not x.array.is_contiguous:
+        raise ShapeError(
+            f"view: x: strides {x.array.strides} of shape {x.shape} are not contiguous; use reshape"
+        )
+    return reshape(x, *shape)
+
+
+def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from ``start_dim`` to ``end_dim`` made one."""
+    x = as_tensor(x, "flatten", "x")
+    shape = x.shape or (1,)
+    start = _axis("flatten", "start_dim", start_dim, len(shape))
+    end = _axis("flatten", "end_dim", end_dim, len(shape))
+    if end < start:
+        raise ArgumentError(f"flatten: start_dim {start_dim} lies after end_dim {end_dim}")
+    if x.shape and start == end:
+        return x
+    merged = 1
+    for size in shape[start : end + 1]:
+        merged *= size
+    return reshape(x, *shape[:start], merged, *shape[end + 1 :])
+
+
+def permute(x: Tensor, *dims: int) -> Tensor:
+    """View with the axes in the order ``dims``; without ``dims`` they are reversed."""
+    x = as_tensor(x, "permute", "x")
+    ndim = x.ndim
+    order = tuple(reversed(range(ndim))) if not dims else tuple(dims)
+    out = x.array.transpose(*order)  # checks the order
+    inverse = [0] * ndim
+    for i, d in enumerate(order):
+        inverse[d] = i
+    return _viewed(
+        record("permute", out, (x,), _permute_backward, (), tuple(inverse), fresh=False), x
+    )
+
+
+def _permute_backward(node: Node, dy: Array) -> Gradients:
+    return (dy.transpose(*node.constants),)
+
+
+def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
+    """View with two axes swapped, as in PyTorch."""
+    x = as_tensor(x, "transpose", "x")
+    order = list(range(x.ndim))
+    i = _axis("transpose", "dim0", dim0, x.ndim)
+    j = _axis("transpose", "dim1", dim1, x.ndim)
+    order[i], order[j] = order[j], order[i]
+    return permute(x, *order)
+
+
+def getitem(x: Tensor, key: Any) -> Tensor:
+    """View by integers, slices, ``...`` and None; its gradient is zero outside the view."""
+    x = as_tensor(x, "getitem", "x")
+    out = x.array[key]
+    constants = (key, x.shape)
+    return _viewed(record("getitem", out, (x,), _getitem_backward, (), constants), x)
+
+
+def _getitem_backward(node: Node, dy: Array) -> Gradients:
+    key, shape = node.constants
+    dx = zeros(shape, dy.dtype, dy.device)
+    dx[key].copy_from(dy)
+    return (dx,)
+
+
+def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """View of ``x`` repeated to ``shape``; its gradient is summed back."""
+    x = as_tensor(x, "broadcast_to", "x")
+    out = x.array.broadcast_to(shape)
+    return _viewed(
+        record("broadcast_to", out, (x,), _broadcast_backward, (), x.shape, fresh=False), x
+    )
+
+
+def _broadcast_backward(node: Node, dy: Array) -> Gradients:
+    return (dy if dy.shape == node.constants else reduce.sum_to(dy, node.constants),)
+
+
+def contiguous(x: Tensor) -> Tensor:
+    """``x`` if its items lie in C order without gaps, else a copy that does."""
+    x = as_tensor(x, "contiguous", "x")
+    if x.array.is_contiguous:
+        return x
+    return record("contiguous", elementwise.copy(x.array), (x,), _pass, fresh=False)
+
+
+def _pass(node: Node, dy: Array) -> Gradients:
+    return (dy,)
+
+
+def to(x: Tensor, device: Device | str | None = None, dtype: Any = None) -> Tensor:
+    """``x`` on another device or with another dtype; ``x`` itself if nothing changes."""
+    x = as_tensor(x, "to", "x")
+    if dtype is not None and x.dtype != check_dtype(dtype):
+        out = elementwise.cast(x.array, dtype)
+        if out.dtype.kind == "f":
+            x = record("to", out, (x,), _cast_backward, (), x.dtype)
+        else:
+            x = Tensor(out)
+    if device is not None and x.device != find_device(device):
+        x = record("to", x.array.to(device), (x,), _move_backward, (), x.device)
+    return x
+
+
+def _cast_backward(node: Node, dy: Array) -> Gradients:
+    return (elementwise.cast(dy, node.constants),)
+
+
+def _move_backward(node: Node, dy: Array) -> Gradients:
+    return (dy.to(node.constants),)

@@ -1,0 +1,84 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..kernels.engine import Array
+from ..kernels.update import sgd_update
+from ..tensor import Tensor
+from .optimizer import Optimizer, Params
+
+
+class SGD(Optimizer):
+    r"""Stochastic gradient descent with momentum, Nesterov momentum and weight decay.
+
+    .. math::
+        g &= \nabla + \lambda \theta \\
+        v &\leftarrow \mu v + (1 - \tau) g \quad (v = g \text{ at the first step}) \\
+        \theta &\leftarrow \theta - \eta v
+        \quad\text{or, with Nesterov, } \theta - \eta (g + \mu v)
+
+    Source: I. Sutskever et al., "On the importance of initialization and momentum in deep
+    learning", ICML 2013, in the form of PyTorch's.
+
+    Args:
+        params: the parameters, or dicts of parameters and options.
+        lr: learning rate :math:`\eta`.
+        momentum: :math:`\mu`; 0 keeps no velocity.
+        dampening: :math:`\tau`.
+        weight_decay: :math:`\lambda`.
+        nesterov: use Nesterov momentum; needs momentum and no dampening.
+
+    Examples:
+        >>> optimizer = nl.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        >>> optimizer.zero_grad()
+        >>> loss(model(x), labels).backward()
+        >>> optimizer.step()
+    """
+
+    slots = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+            },
+        )
+
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        for name in ("lr", "momentum", "weight_decay"):
+            self._require(options[name] >= 0, name, options[name], "at least 0")
+        valid = not options["nesterov"] or (options["momentum"] > 0 and options["dampening"] == 0)
+        self._require(valid, "nesterov", True, "a momentum above 0 and no dampening with it")
+
+    def _updater(self, group: dict[str, Any]) -> Callable[[int, Tensor, Array], None]:
+        lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
+        dampening, nesterov = group["dampening"], group["nesterov"]
+
+        def update(number: int, p: Tensor, grad: Array) -> None:
+            if momentum == 0:
+                sgd_update(p.array, grad, None, lr, 0.0, 0.0, decay, False)
+                return
+            state = self._state_of(number, p)
+            # The first velocity is the gradient itself, not dampened.
+            damp = dampening if state["step"] else 0.0
+            velocity = state["momentum_buffer"]
+            sgd_update(p.array, grad, velocity, lr, momentum, damp, decay, nesterov)
+            state["step"] += 1
+
+        return update
