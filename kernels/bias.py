@@ -1,0 +1,194 @@
+"""Bias: ``y[i, j] = x[i, j] + b[j]`` and the gradient ``db[j] = sum over i of dy[i, j]``.
+
+Kernels:
+
+* ``bias_add_kernel``: one thread per column, in steps over the rows; ``threadIdx.x`` runs along a
+  row, so that a warp reads and writes 128 neighbouring bytes.
+* ``bias_grad_kernel``: a block sums ``COLUMNS`` columns. Each thread adds up every ``ROWS``-th item
+  of its column; the ``ROWS`` partial sums of a column meet in shared memory. The order of the
+  additions is fixed, so results repeat bit for bit (atomics would not).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba import cuda, float32, float64, types
+
+from .checks import (
+    FLOAT32,
+    FLOAT64,
+    require_float,
+    require_like,
+    require_ndim,
+    require_shape,
+)
+from .elementwise import copy
+from .elementwise.specs import DOUBLES, FLOATS, INTEGERS
+from .engine import Array, DtypeError, ShapeError, empty, kernel, zeros
+from .opspec import Arg, OpSpec, Tolerance, Wrong
+
+ADD_BLOCK = (32, 8)
+MAX_GRID_Y = 65535
+COLUMNS = 32  # a warp along the columns
+ROWS = 16
+
+
+def bias_add_reference(x: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return x + b
+
+
+def bias_grad_reference(dy: np.ndarray) -> np.ndarray:
+    return dy.sum(axis=0, dtype=np.float64)
+
+
+@kernel
+def bias_add_kernel(x, b, y):  # x, y: (n, c), b: (c,)
+    column, first = cuda.grid(2)
+    n, c = y.shape
+    if column < c:
+        for row in range(first, n, cuda.gridDim.y * cuda.blockDim.y):
+            y[row, column] = x[row, column] + b[column]
+
+
+@functools.cache
+def bias_grad_kernel(real: Any) -> Any:
+    """The kernel for numba's float32 or float64."""
+
+    @kernel
+    def bias_grad(dy, db):  # dy: (n, c), db: (c,)
+        partial = cuda.shared.array((ROWS, COLUMNS), real)
+        tx = cuda.threadIdx.x
+        ty = cuda.threadIdx.y
+        n, c = dy.shape
+        column = cuda.blockIdx.x * COLUMNS + tx
+        total = real(0.0)
+        if column < c:
+            for row in range(ty, n, ROWS):
+                total += dy[row, column]
+        partial[ty, tx] = total
+        cuda.syncthreads()
+        if ty == 0 and column < c:
+            for i in range(1, ROWS):
+                total += partial[i, tx]
+            db[column] = total
+
+    return bias_grad
+
+
+_GRAD = {FLOAT32: bias_grad_kernel(float32), FLOAT64: bias_grad_kernel(float64)}
+
+
+def bias_add(x: Array, b: Array) -> Array:
+    """``x + b``, the bias b added to each row of x.
+
+    Args:
+        x: (n, c), float32 or float64.
+        b: (c,), dtype and device of x.
+
+    Returns:
+        A new array (n, c).
+
+    Raises:
+        ShapeError: x has not two axes, or b has not the shape (c,).
+        DtypeError: x is not a float array, or b has another dtype.
+        DeviceError: b is on another device.
+    """
+    require_float("bias_add", "x", x)
+    require_like("bias_add", "b", b, "x", x)
+    require_ndim("bias_add", "x", x, 2)
+    n, c = x.shape
+    require_shape("bias_add", "b", b, (c,))
+    y = empty((n, c), x.dtype, x.device)
+    if n == 0 or c == 0:
+        return y
+    width, height = ADD_BLOCK
+    grid = ((c + width - 1) // width, min((n + height - 1) // height, MAX_GRID_Y))
+    bias_add_kernel[grid, ADD_BLOCK](_contiguous(x), _contiguous(b), y)
+    return y
+
+
+def bias_grad(dy: Array) -> Array:
+    """Gradient of the bias: the sum of the rows of ``dy``.
+
+    Args:
+        dy: (n, c), float32 or float64.
+
+    Returns:
+        A new array (c,); zeros if n is 0.
+
+    Raises:
+        ShapeError: dy has not two axes.
+        DtypeError: dy is not a float array.
+    """
+    require_float("bias_grad", "dy", dy)
+    require_ndim("bias_grad", "dy", dy, 2)
+    n, c = dy.shape
+    if n == 0 or c == 0:
+        return zeros((c,), dy.dtype, dy.device)
+    db = empty((c,), dy.dtype, dy.device)
+    _GRAD[dy.dtype][(c + COLUMNS - 1) // COLUMNS, (COLUMNS, ROWS)](_contiguous(dy), db)
+    return db
+
+
+def _contiguous(x: Array) -> Array:
+    return x if x.is_contiguous else copy(x)
+
+
+def _bias_add_vjp(dy: Array, x: Array, b: Array) -> tuple[Array, Array]:
+    return dy, bias_grad(dy)
+
+
+def _bias_grad_vjp(dy: Array, x: Array) -> Array:
+    return dy.broadcast_to(x.shape)
+
+
+_ROW = np.ones(3, np.float32)
+_SIGNATURES = tuple(
+    (bias_add_kernel, (types.Array(t, 2, "C"), types.Array(t, 1, "C"), types.Array(t, 2, "C")))
+    for t in (types.float32, types.float64)
+)
+_GRAD_SIGNATURES = tuple(
+    (bias_grad_kernel(t), (types.Array(t, 2, "C"), types.Array(t, 1, "C")))
+    for t in (types.float32, types.float64)
+)
+
+SPECS: tuple[OpSpec, ...] = (
+    OpSpec(
+        name="bias_add",
+        forward=bias_add,
+        reference=bias_add_reference,
+        args=(Arg("x", "n c"), Arg("b", "c")),
+        vjp=_bias_add_vjp,
+        wrong=(
+            Wrong((FLOATS, _ROW[:2]), ShapeError, r"b: shape \(2,\) given, expected \(3,\)"),
+            Wrong((_ROW, _ROW), ShapeError, r"x: shape \(3,\) given, expected 2 axes"),
+            Wrong((FLOATS, FLOATS), ShapeError, r"b: shape \(2, 3\) given"),
+            Wrong((FLOATS, _ROW.astype(np.float64)), DtypeError, "b: dtype float64 given"),
+            Wrong((INTEGERS, INTEGERS[0]), DtypeError, "x: dtype int64 given"),
+            Wrong((FLOATS, None), DtypeError, "b: NoneType given"),
+        ),
+        kernels=_SIGNATURES,
+        block=32,
+    ),
+    OpSpec(
+        name="bias_grad",
+        forward=bias_grad,
+        reference=bias_grad_reference,
+        args=(Arg("dy", "n c"),),
+        vjp=_bias_grad_vjp,
+        magnitude=lambda dy: np.abs(dy).sum(axis=0),
+        tolerance=Tolerance(terms="n"),
+        wrong=(
+            Wrong((_ROW,), ShapeError, r"dy: shape \(3,\) given, expected 2 axes"),
+            Wrong((DOUBLES[None],), ShapeError, r"dy: shape \(1, 2, 3\) given"),
+            Wrong((INTEGERS,), DtypeError, "dy: dtype int64 given"),
+            Wrong((FLOATS > 0,), DtypeError, "dy: dtype bool given"),
+            Wrong(([[1.0]],), DtypeError, "dy: list given"),
+        ),
+        kernels=_GRAD_SIGNATURES,
+        block=32,
+    ),
+)
