@@ -20,42 +20,64 @@ class Row:
     parameters: int
 
 
-def rows(model: Any, input_shape: Sequence[int], batch_size: int = 1) -> list[Row]:
+def rows(model: Any, input_shape: Sequence[int]) -> list[Row]:
     """One row per layer that holds no other layer, in the order they run.
 
-    Runs the model once on zeros, in evaluation mode and without gradients.
+    Runs the model on an empty batch, in evaluation mode and without gradients: the shapes come
+    out, but no kernel has anything to do, so none is compiled.
 
     Args:
         model: a Module.
         input_shape: shape of one input, without the batch axis.
-        batch_size: of the trial run; on the CPU it decides which kernels are compiled.
     """
-    from .train import predict
+    from .kernels.engine import array
+    from .tensor import Tensor
+    from .train.inference import inference_mode, model_device
 
     found: list[Row] = []
-    with _watched(model, found):
-        predict(model, np.zeros((batch_size, *input_shape), np.float32), batch_size)
+    empty = np.zeros((0, *input_shape), np.float32)
+    with _watched(model, found), inference_mode(model):
+        model(Tensor(array(empty, device=model_device(model))))
     return found
 
 
 @contextmanager
 def _watched(model: Any, found: list[Row]) -> Iterator[None]:
     """Note a row whenever a layer without sublayers runs."""
-    layers = [(name, m) for name, m in model.named_modules() if not any(True for _ in m.children())]
-    for name, layer in layers:
-        object.__setattr__(layer, "forward", _noting(name, layer, layer.forward, found))
+    from .nn import Sequential
+
+    changed = []
+    for name, layer in list(model.named_modules()):
+        if type(layer) is Sequential:
+            forward = _one_by_one(layer)  # instead of fused pairs, which skip their layers
+        elif not any(True for _ in layer.children()):
+            forward = _noting(name, layer, found)
+        else:
+            continue
+        object.__setattr__(layer, "forward", forward)
+        changed.append(layer)
     try:
         yield
     finally:
-        for _, layer in layers:
+        for layer in changed:
             object.__delattr__(layer, "forward")
 
 
-def _noting(name: str, layer: Any, forward: Any, found: list[Row]) -> Any:
+def _one_by_one(sequence: Any) -> Any:
+    def forward(x: Any) -> Any:
+        for module in sequence:
+            x = module(x)
+        return x
+
+    return forward
+
+
+def _noting(name: str, layer: Any, found: list[Row]) -> Any:
+    forward = layer.forward
+
     def noting(*args: Any, **options: Any) -> Any:
         output = forward(*args, **options)
-        count = sum(p.size for p in layer.parameters())
-        found.append(Row(name, repr(layer), tuple(output.shape[1:]), count))
+        found.append(Row(name, repr(layer), tuple(output.shape[1:]), parameter_count(layer)))
         return output
 
     return noting

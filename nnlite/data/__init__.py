@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..errors import DataError
 from .builtin import available
-from .dataset import Affine, ArrayDataset, DataSplits, make_splits, stratified_test_mask
+from .dataset import Affine, ArrayDataset, DataSplits, make_splits, statistics, stratified_test_mask
 from .idx import read_idx, read_idx_folder
 from .images import read_image, read_image_folder
 from .load import load
@@ -32,5 +32,6 @@ __all__ = [
     "read_image",
     "read_image_folder",
     "read_npz",
+    "statistics",
     "stratified_test_mask",
 ]

@@ -17,8 +17,7 @@ UNIT = {np.dtype(np.uint8): 1 / 255, np.dtype(np.uint16): 1 / 65535}
 class Affine:
     """The input transform ``x -> x * scale + offset`` in float32.
 
-    It turns stored values (say uint8 pixels) into what a model sees, and is small enough to be
-    stored in a checkpoint, so that prediction treats inputs exactly as training did.
+    It turns stored values (say uint8 pixels) into what a model sees.
 
     Args:
         scale, offset: one number for all values, or nested lists that broadcast against one item.
@@ -38,16 +37,12 @@ class Affine:
             out += offset
         return out
 
-    def standardised(self, mean: np.ndarray, std: np.ndarray) -> Affine:
+    def standardised(self, mean: Any, std: Any) -> Affine:
         """This transform followed by ``(x - mean) / std``; a std of 0 counts as 1."""
-        std = np.where(std > 0, std, 1.0)
+        std = np.where(np.asarray(std) > 0, std, 1.0)
         scale = np.asarray(self.scale) / std
-        offset = (np.asarray(self.offset) - mean) / std
+        offset = (np.asarray(self.offset) - np.asarray(mean)) / std
         return Affine(scale.tolist(), offset.tolist())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists, for JSON."""
-        return {"scale": self.scale, "offset": self.offset}
 
 
 class ArrayDataset:
@@ -96,10 +91,6 @@ class ArrayDataset:
         """Shape of one input, without the batch axis."""
         return self.x.shape[1:]
 
-    def with_transform(self, transform: Affine) -> ArrayDataset:
-        """The same arrays with another transform."""
-        return ArrayDataset(self.x, self.y, transform)
-
 
 def statistics(data: ArrayDataset) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the transformed inputs, in float64.
@@ -141,16 +132,20 @@ class DataSplits:
     input_shape: tuple[int, ...]
     name: str
 
-    def standardised(self) -> DataSplits:
-        """Both parts shifted and scaled by the mean and standard deviation of the train part."""
-        return self.with_transform(self.train.transform.standardised(*statistics(self.train)))
+    def standardised(self, mean: Any = None, std: Any = None) -> DataSplits:
+        """Both parts as ``(x - mean) / std``.
 
-    def with_transform(self, transform: Affine) -> DataSplits:
-        """Both parts with the given transform."""
+        Args:
+            mean, std: of the inputs after their own transform (for images: on the scale 0 to 1);
+                default: those of the train part, see :func:`statistics`.
+        """
+        if mean is None or std is None:
+            mean, std = statistics(self.train)
+        transform = self.train.transform.standardised(mean, std)
         return replace(
             self,
-            train=self.train.with_transform(transform),
-            test=self.test.with_transform(transform),
+            train=ArrayDataset(self.train.x, self.train.y, transform),
+            test=ArrayDataset(self.test.x, self.test.y, transform),
         )
 
     def with_classes(self, names: Sequence[str]) -> DataSplits:

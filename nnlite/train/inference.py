@@ -34,7 +34,7 @@ def evaluate(
     """
     loader = make_loader(model, data, batch_size)
     loss, meter = loss or F.cross_entropy, Meter()
-    with _inference(model):
+    with inference_mode(model):
         for x, y in loader:
             output = model(x)
             meter.add(loss(output, y), correct_answers(output, y), len(x))
@@ -57,9 +57,9 @@ def predict(model: Any, x: Any, batch_size: int = 250) -> np.ndarray:
     """
     if len(x) == 0:
         raise ArgumentError("predict: x: no item given, expected at least one")
-    device = _device(model)
+    device = model_device(model)
     outputs = []
-    with _inference(model):
+    with inference_mode(model):
         for i in range(0, len(x), batch_size):
             part = x[i : i + batch_size]
             if isinstance(x, ArrayDataset):
@@ -77,7 +77,7 @@ def correct_answers(output: Any, labels: Any) -> Any:
     return F.accuracy(output, labels) if output.ndim == 2 else None
 
 
-def _device(model: Any) -> Device | None:
+def model_device(model: Any) -> Device | None:
     """Where the parameters of a model live."""
     for parameter in model.parameters():
         return parameter.device
@@ -88,11 +88,11 @@ def make_loader(model: Any, data: Any, batch_size: int, **options: Any) -> DataL
     """The loader itself, or one for a data set, on the device of the model."""
     if isinstance(data, DataLoader):
         return data
-    return DataLoader(data, batch_size, device=_device(model), **options)
+    return DataLoader(data, batch_size, device=model_device(model), **options)
 
 
 @contextlib.contextmanager
-def _inference(model: Any) -> Iterator[None]:
+def inference_mode(model: Any) -> Iterator[None]:
     """Evaluation mode without gradients, and back to the mode before."""
     training = model.training
     model.eval()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..checkpoint import write_atomically
 from ..data import DataLoader
 
 
@@ -51,8 +52,8 @@ class History:
         return cls(list(state["epochs"]), state["partial"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the epochs as JSON."""
-        Path(path).write_text(json.dumps(self.epochs, indent=1) + "\n")
+        """Write the epochs as JSON, atomically."""
+        write_atomically(Path(path), (json.dumps(self.epochs, indent=1) + "\n").encode())
 
 
 class Meter:

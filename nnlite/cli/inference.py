@@ -1,0 +1,113 @@
+"""``nnlite evaluate`` and ``nnlite predict``."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from .. import train
+from ..checkpoint import load_checkpoint, read_checkpoint
+from ..data import Affine, ArrayDataset, array_inputs, load, read_idx, read_image
+from ..data.dataset import UNIT
+from ..errors import ArgumentError, CheckpointError, DataError
+from ..kernels.engine import set_default_device
+from .settings import Settings
+from .training import build_model
+
+
+def open_model(path: Path, device: str | None) -> tuple[Any, dict[str, Any]]:
+    """The trained model of a checkpoint and the checkpoint's metadata.
+
+    Raises:
+        CheckpointError: missing, damaged, or not written by ``nnlite train``.
+    """
+    if device is not None:
+        set_default_device(device)
+    path, document, _ = read_checkpoint(path)
+    metadata = document["metadata"]
+    if "settings" not in metadata:
+        raise CheckpointError(f"{path}: was not written by 'nnlite train'")
+    model = build_model(metadata["model"])
+    load_checkpoint(path, model)
+    return model, metadata
+
+
+def evaluate_checkpoint(path: Path, source: str | None, part: str, device: str | None) -> None:
+    """Print loss and accuracy on a part of a data set."""
+    parts = ("test", "train", "all")
+    if part not in parts:
+        raise ArgumentError(f"--part {part!r} given, expected one of {', '.join(parts)}")
+    model, metadata = open_model(path, device)
+    s = Settings.from_dict(metadata["settings"])
+    data = load(source or s.data, label=s.label, resize=s.resize, channels=s.channels)
+    expected = tuple(metadata["model"]["input_shape"])
+    if data.input_shape != expected:
+        raise DataError(
+            f"{data.name}: inputs of shape {data.input_shape} found, the model expects {expected}"
+        )
+    data = data.with_classes(metadata["class_names"])
+    if metadata["normalisation"]:
+        data = data.standardised(**metadata["normalisation"])
+    for name in parts[:2] if part == "all" else (part,):
+        items = getattr(data, name)
+        result = train.evaluate(model, items)
+        Console(highlight=False, soft_wrap=True).print(
+            f"{data.name}, {name} part, {len(items):,} items: "
+            f"loss {result['loss']:.4f}, accuracy {result['accuracy']:.2%}"
+        )
+
+
+def predict_files(
+    path: Path, inputs: list[Path], top: int, invert: bool, device: str | None
+) -> None:
+    """Print the most probable classes of each input."""
+    model, metadata = open_model(path, device)
+    shape, names = tuple(metadata["model"]["input_shape"]), metadata["class_names"]
+    console = Console(highlight=False, soft_wrap=True)
+    for source in inputs:
+        x = read_inputs(source, shape, invert)
+        transform = Affine(UNIT.get(x.dtype, 1.0))
+        if metadata["normalisation"]:
+            transform = transform.standardised(**metadata["normalisation"])
+        batch = ArrayDataset(x, np.zeros(len(x), np.int64), transform)
+        for i, row in enumerate(probabilities(train.predict(model, batch))):
+            best = np.argsort(-row, kind="stable")[:top]
+            label = str(source) if len(x) == 1 else f"{source}[{i}]"
+            text = "  ".join(f"{names[k]} {row[k]:.2%}" for k in best)
+            console.print(f"{label}  {text}", markup=False)
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Softmax of each row, in float64. Shape: (N, K) -> (N, K)."""
+    z = logits.astype(np.float64)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def read_inputs(path: Path, shape: tuple[int, ...], invert: bool) -> np.ndarray:
+    """Inputs (N, *shape) from an image, an npz archive or an IDX file.
+
+    An image is converted to the channels and resized to the height and width of ``shape``.
+
+    Raises:
+        DataError: missing or broken file, or inputs of another shape.
+    """
+    if path.suffix == ".npz":
+        x = array_inputs(path)
+    elif "ubyte" in path.name or path.suffix == ".idx":
+        x = read_idx(path)
+        x = x[:, None] if x.ndim == 3 else x
+    else:
+        if len(shape) != 3:
+            raise DataError(f"{path}: the model expects inputs of shape {shape}, not images")
+        x = read_image(path, channels=shape[0], size=(shape[1], shape[2]))[None]
+        return 255 - x if invert else x
+    if x.shape[1:] != shape and (x.ndim != 2 or x.shape[1] != prod(shape)):
+        raise DataError(f"{path}: inputs of shape {x.shape[1:]} found, the model expects {shape}")
+    if len(x) == 0:
+        raise DataError(f"{path}: no inputs found")
+    return x.reshape(-1, *shape)

@@ -1,0 +1,85 @@
+"""``nnlite info``: what this machine and this installation offer."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+
+from rich.console import Console
+from rich.table import Table
+
+from .. import __version__, models
+from ..data import available
+from ..data.builtin import BUILTIN
+from ..kernels.engine import Device, Limits, default_device, devices, reference_gpu
+
+PACKAGES = ("numba", "numba-cuda", "llvmlite", "numpy", "safetensors", "matplotlib", "torch")
+
+
+def show() -> None:
+    """Print everything."""
+    console = Console(highlight=False)
+    console.print(versions())
+    console.print(device_table())
+    there = available()
+    table = Table("setting", "value", title="settings and data", title_justify="left")
+    table.add_row("default device", str(default_device()))
+    table.add_row("cache of compiled CPU kernels", cache_folder())
+    table.add_row("data sets here", ", ".join(there) or "none")
+    missing = [name for name in BUILTIN if name not in there]
+    if missing:
+        table.add_row("data sets to install", ", ".join(missing))
+    table.add_row("models", ", ".join(models.names()))
+    for name in sorted(k for k in os.environ if k.startswith("NNLITE_")):
+        table.add_row(name, os.environ[name])
+    console.print(table)
+
+
+def versions() -> Table:
+    """Versions of nnlite, Python and the packages that matter."""
+    table = Table("package", "version", title="versions", title_justify="left")
+    table.add_row("nnlite", __version__)
+    table.add_row("python", f"{platform.python_version()} on {platform.platform()}")
+    for name in PACKAGES:
+        try:
+            table.add_row(name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            table.add_row(name, "not installed")
+    return table
+
+
+def device_table() -> Table:
+    """One row per device; the CPU shows the limits of its reference GPU."""
+    table = Table("device", "model", title="devices", title_justify="left")
+    for heading in ("threads/block", "shared/block", "SMs", "GB/s", "TFLOP/s", "W"):
+        table.add_column(heading, justify="right")
+    for device in devices():
+        table.add_row(str(device), _model(device), *_limits(device.limits))
+    return table
+
+
+def _model(device: Device) -> str:
+    if not device.is_cpu:
+        return device.limits.name
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{count} cores; launches within the limits of {reference_gpu().name}"
+
+
+def _limits(limits: Limits) -> tuple[str, ...]:
+    return (
+        f"{limits.threads_per_block:,}",
+        f"{limits.shared_per_block // 1024} KiB",
+        f"{limits.sms}",
+        f"{limits.bandwidth:,.0f}",
+        f"{limits.float32:.1f}",
+        f"{limits.power}",
+    )
+
+
+def cache_folder() -> str:
+    """Folder where compiled CPU kernels are kept between processes."""
+    from ..kernels.engine import cpu
+
+    folder = getattr(cpu, "cache_folder", None)
+    return str(folder()) if folder else "none"

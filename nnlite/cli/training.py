@@ -1,0 +1,293 @@
+"""``nnlite train``: everything around :func:`nnlite.fit`."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import signal
+import time
+import zlib
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from .. import __version__ as VERSION
+from .. import models, optim, random
+from ..checkpoint import FILE_NAME, load_checkpoint, read_checkpoint, save_checkpoint
+from ..data import DataLoader, DataSplits, load, statistics
+from ..errors import CheckpointError, NnliteError
+from ..kernels.engine import default_device, set_default_device
+from ..summary import parameter_count, rows, shape_text
+from ..train import Callback, FitState, History, fit
+from .settings import Settings
+
+BEST_NAME = "best.safetensors"
+INTERRUPTED = 130
+
+
+def run(options: dict[str, Any], device: str | None, out: Path | None, resume: Path | None) -> int:
+    """Train as the options say; returns the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    if device is not None:
+        set_default_device(device)
+    training = Training(options, out, resume)
+    training.describe(console)
+    return training.train(console)
+
+
+class Training:
+    """One training: its settings, data, model, optimizer, and the folder of its results.
+
+    Args:
+        options: the options given, by their names in :class:`Settings`.
+        out: folder for the results; default ``runs/<data>-<model>``.
+        resume: folder or checkpoint of the training to go on with.
+    """
+
+    def __init__(self, options: dict[str, Any], out: Path | None, resume: Path | None) -> None:
+        self.history = History()
+        stored: dict[str, Any] = {}
+        if resume is None:
+            self.settings = Settings(**options)
+        else:
+            resume, document, _ = read_checkpoint(resume)
+            stored = document["metadata"]
+            if "settings" not in stored:
+                raise CheckpointError(f"{resume}: was not written by 'nnlite train'")
+            self.history = History.from_dict(stored["history"])
+            before = Settings.from_dict(stored["settings"])
+            self.settings = before.resumed(options, len(self.history))
+        s = self.settings
+        self.data = load(s.data, label=s.label, resize=s.resize, channels=s.channels)
+        self.normalise(stored.get("normalisation"))
+        self.fingerprint = _fingerprint(self.data)
+        if stored and stored["fingerprint"] != self.fingerprint:
+            raise CheckpointError(
+                f"{resume}: trained on other data: {s.data} has changed since; "
+                "start anew without --resume"
+            )
+        self.folder = out or (
+            resume.parent if resume else Path("runs") / f"{self.data.name}-{s.model}"
+        )
+        self.build()
+        if resume is not None:
+            load_checkpoint(resume, self.model, self.optimizer, self.scheduler)
+            random.generator().bit_generator.state = stored["random"]
+
+    def normalise(self, stored: dict[str, Any] | None) -> None:
+        """Inputs as (x - mean) / std, with stored figures or those of the training part."""
+        if stored is None and self.settings.standardise:
+            mean, std = statistics(self.data.train)
+            stored = {"mean": mean.tolist(), "std": std.tolist()}
+        self.normalisation = stored
+        if stored is not None:
+            self.data = self.data.standardised(stored["mean"], stored["std"])
+
+    def build(self) -> None:
+        """Loader, model, optimizer and schedule, in their state before the first step."""
+        s, data = self.settings, self.data
+        self.shift = s.pixels_to_shift(data.input_shape)
+        self.loader = DataLoader(data.train, s.batch_size, True, s.seed, shift=self.shift)
+        random.manual_seed(s.seed)
+        self.model_config = {
+            "name": s.model,
+            "input_shape": data.input_shape,
+            "num_classes": data.num_classes,
+            "options": {"hidden": s.hidden} if s.model == "mlp" else {},
+        }
+        self.model = build_model(self.model_config)
+        kinds = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}
+        extra = {"momentum": 0.9} if s.optimizer == "sgd" else {}
+        self.optimizer = kinds[s.optimizer](
+            self.model.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay, **extra
+        )
+        steps = len(self.loader)
+        rising = s.warmup * steps
+        rest = max(s.epochs * steps - rising, 1)
+        schedules = optim.lr_scheduler
+        if s.schedule == "cosine":
+            self.scheduler = schedules.CosineAnnealingLR(self.optimizer, rest)
+        elif s.schedule == "step":
+            self.scheduler = schedules.StepLR(self.optimizer, -(-rest // 3))
+        else:
+            self.scheduler = schedules.ConstantLR(self.optimizer)
+        if rising:
+            self.scheduler = schedules.Warmup(self.scheduler, rising)
+
+    def describe(self, console: Console) -> None:
+        """Print what will be trained on what."""
+        s, data = self.settings, self.data
+        console.print(
+            f"nnlite {VERSION} on {default_device()}\n"
+            f"{data.name}: {len(data.train):,} training and {len(data.test):,} test items of shape "
+            f"{shape_text(data.input_shape)}, {data.num_classes} classes"
+        )
+        table = Table("layer", "output shape", title=s.model, title_justify="left")
+        table.add_column("parameters", justify="right")
+        for row in rows(self.model, data.input_shape):
+            table.add_row(row.layer, shape_text(row.output_shape), f"{row.parameters:,}")
+        table.add_section()
+        table.add_row("total", "", f"{parameter_count(self.model):,}")
+        console.print(table)
+        line = f"{s.optimizer}, learning rate {s.learning_rate:g} ({s.schedule}), batches of "
+        line += f"{s.batch_size}, {s.epochs} epochs, seed {s.seed}"
+        console.print(
+            line + (f", images shifted by up to {self.shift} pixel" if self.shift else "")
+        )
+        if len(self.history) or self.history.partial:
+            console.print(f"resuming after epoch {len(self.history)}{_batch(self.history)}")
+        elif (self.folder / FILE_NAME).exists():
+            console.print(f"{self.folder} holds an earlier training, which this one replaces")
+
+    def train(self, console: Console) -> int:
+        """Run the epochs that are left, write the results, report; returns the exit code."""
+        from ..progress import ProgressBar
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e:  # better now than after the first epoch
+            raise NnliteError(f"--out {self.folder}: cannot be made: {e.strerror}") from e
+        started = time.perf_counter()
+        stopper = StopOnSignal(console)
+        with stopper:
+            fit(
+                self.model,
+                self.loader,
+                epochs=self.settings.epochs,
+                optimizer=self.optimizer,
+                scheduler=self.scheduler,
+                validation=self.data.test,
+                history=self.history,
+                callbacks=(ProgressBar(console), Saver(self), stopper),
+                progress=False,
+            )
+        seconds = time.perf_counter() - started
+        self.save(self.folder / FILE_NAME)
+        self.write_history(curves=True)
+        if stopper.stopped and len(self.history) < self.settings.epochs:
+            command = shlex.join(["nnlite", "train", "--resume", str(self.folder)])
+            console.print(
+                f"stopped after epoch {len(self.history)}{_batch(self.history)}; "
+                f"everything is saved. To go on:\n  {command}"
+            )
+            return INTERRUPTED
+        self.report(console, seconds)
+        return 0
+
+    def report(self, console: Console, seconds: float) -> None:
+        """Print the result and what to do with it."""
+        last, best = self.history.epochs[-1], self.history.best()
+        assert best is not None
+        console.print(
+            f"test accuracy {last['val_accuracy']:.2%} after {last['epoch']} epochs "
+            f"(best: {best['val_accuracy']:.2%} after {best['epoch']}); "
+            f"trained in {seconds:.1f} s, compilation included"
+        )
+        console.print(
+            f"wrote {FILE_NAME}, {BEST_NAME}, history.json and curves.png to {self.folder}\n"
+            f"use it:  {shlex.join(['nnlite', 'predict', str(self.folder)])} IMAGE.png"
+        )
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to resume and to predict."""
+        data = self.data
+        metadata = {
+            "settings": self.settings.to_dict(),
+            "model": self.model_config,
+            "data": data.name,
+            "class_names": data.class_names,
+            "normalisation": self.normalisation,
+            "fingerprint": self.fingerprint,
+            "epoch": len(self.history),
+            "history": self.history.to_dict(),
+            "loader": self.loader.state_dict(),
+            "random": random.generator().bit_generator.state,
+        }
+        save_checkpoint(path, self.model, self.optimizer, self.scheduler, metadata)
+
+    def write_history(self, curves: bool = False) -> None:
+        """``history.json`` and, if asked for, ``curves.png``."""
+        self.history.save(self.folder / "history.json")
+        if curves and len(self.history):
+            from ..plots import learning_curves
+
+            title = f"{self.settings.model} on {self.data.name}"
+            learning_curves(self.history, self.folder / "curves.png", title)
+
+
+class Saver(Callback):
+    """Writes the last and the best checkpoint and the history after every epoch."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+
+    def on_epoch_end(self, state: FitState) -> None:
+        record = state.history.epochs[-1]
+        if not math.isfinite(record["loss"]):
+            lower = self.training.settings.learning_rate / 10
+            raise NnliteError(
+                f"training diverged: the loss of epoch {record['epoch']} is {record['loss']}; "
+                f"try a smaller learning rate, such as --lr {lower:g}"
+            )
+        self.training.save(self.training.folder / FILE_NAME)
+        if state.history.best() is record:
+            self.training.save(self.training.folder / BEST_NAME)
+        self.training.write_history()
+
+
+class StopOnSignal(Callback, AbstractContextManager):
+    """Ctrl-C (or SIGTERM) ends the training after the running step; a second one at once."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.stopped = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopOnSignal:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: object) -> None:
+        if self.stopped:
+            raise KeyboardInterrupt
+        self.stopped = True
+
+    def on_batch_end(self, state: FitState) -> None:
+        state.stop = state.stop or self.stopped
+
+    def on_epoch_end(self, state: FitState) -> None:
+        state.stop = state.stop or self.stopped
+
+
+def build_model(config: dict[str, Any]) -> Any:
+    """The model that a checkpoint's metadata describe, with random parameters."""
+    options = dict(config["options"])
+    return models.build(config["name"], config["input_shape"], config["num_classes"], **options)
+
+
+def _batch(history: History) -> str:
+    return f", batch {history.partial['batch']}" if history.partial else ""
+
+
+def _fingerprint(data: DataSplits) -> str:
+    """Checksum of all inputs and labels, to notice that a file has changed."""
+    crc = 0
+    for part in (data.train, data.test):
+        for array in (part.x, part.y):
+            crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), crc)
+    return f"{crc:08x}"
