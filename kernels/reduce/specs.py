@@ -212,5 +212,6 @@ SPECS = (
             Wrong((np.ones((2, 3), np.int32), (3,)), DtypeError, "sum_to: x: dtype int32"),
             Wrong((1.5, ()), DtypeError, "sum_to: x: float given, expected an Array"),
         ),
+        kernels=_signatures("add"),
     ),
 )
