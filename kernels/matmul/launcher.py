@@ -1,0 +1,163 @@
+"""Launcher of the matrix product: checks, the choice of a tile, and the gradient."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+from numba import float32, float64
+
+from ..checks import (
+    FLOAT32,
+    require_apart,
+    require_float,
+    require_like,
+    require_ndim,
+    require_option,
+    require_out,
+    require_shape,
+)
+from ..elementwise import copy
+from ..engine import Array, Device, Kernel, ShapeError, zeros
+from .kernels import TILE, make_matmul
+
+ACTIVATIONS = (None, "relu", "sigmoid", "tanh", "gelu", "silu")
+FLAGS = (False, True)
+BLOCK = (TILE, TILE)
+
+# Items per thread and axis -> time of one block, relative to that of the smallest tile. A larger
+# tile does more work in less time for each item, but there are fewer blocks to keep the processors
+# busy: the launcher takes the tile whose rounds of blocks take least time in all.
+GPU_TILES = {1: 1.0, 2: 2.7, 4: 9.0}
+CPU_TILES = {2: 1.0}  # 32x32 is good at every size on a CPU, and one tile is one compilation
+
+
+def matmul(
+    a: Array,
+    b: Array,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    bias: Array | None = None,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """``activation(a b + bias)`` of two matrices, in one kernel.
+
+    Args:
+        a: (m, k), or (k, m) if ``transpose_a``; float32 or float64.
+        b: (k, n), or (n, k) if ``transpose_b``; dtype and device of a.
+        transpose_a, transpose_b: use the transpose of the matrix given. Costs nothing, just like
+            passing ``x.T``; matrices that are neither contiguous nor the transpose of a contiguous
+            one are copied first.
+        bias: (n,), added to each row, or None.
+        activation: None, ``"relu"``, ``"sigmoid"``, ``"tanh"``, ``"gelu"`` or ``"silu"``.
+        out: (m, n), contiguous, apart from the memory of the other arguments: receives the result.
+
+    Returns:
+        ``out``, or a new array (m, n). With k = 0 every sum is 0.
+
+    Raises:
+        ShapeError: an argument has not two axes, or the sizes do not agree.
+        DtypeError: a is not a float array, or another argument has another dtype.
+        DeviceError: the arguments are on several devices.
+        ArgumentError: an option is none of those named here, or ``out`` overlaps an argument.
+    """
+    require_float("matmul", "a", a)
+    require_like("matmul", "b", b, "a", a)
+    require_ndim("matmul", "a", a, 2)
+    require_ndim("matmul", "b", b, 2)
+    require_option("matmul", "transpose_a", transpose_a, FLAGS)
+    require_option("matmul", "transpose_b", transpose_b, FLAGS)
+    require_option("matmul", "activation", activation, ACTIVATIONS)
+    k, m = a.shape if transpose_a else a.shape[::-1]
+    n, k_of_b = b.shape if transpose_b else b.shape[::-1]
+    if k != k_of_b:
+        raise ShapeError(
+            f"matmul: b: shape {b.shape}{' transposed' * transpose_b} given, expected {k} rows "
+            f"to multiply with a of shape {a.shape}{' transposed' * transpose_a}"
+        )
+    if bias is not None:
+        require_like("matmul", "bias", bias, "a", a)
+        require_shape("matmul", "bias", bias, (n,))
+    c = require_out("matmul", out, (m, n), a.dtype, a.device)
+    if out is not None:
+        require_apart("matmul", out, a=a, b=b, bias=bias)
+    if m == 0 or n == 0:
+        return c
+    if bias is None:
+        bias = _no_bias(n, a.dtype, a.device)
+    elif not bias.is_contiguous:
+        bias = copy(bias)
+    a, transpose_a = _stored(a, transpose_a)
+    b, transpose_b = _stored(b, transpose_b)
+    launch, grid = _plan(m, n, a.dtype, a.device, transpose_a, transpose_b, activation)
+    launch[grid, BLOCK](a, b, bias, c)
+    return c
+
+
+def matmul_backward(
+    dy: Array, a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool = False
+) -> tuple[Array, Array]:
+    """Gradients of the plain product for a and b, each in the shape in which it was given.
+
+    For ``y = a b``: ``da = dy bᵀ`` and ``db = aᵀ dy``, and their transposes where a or b was.
+    """
+    if transpose_a:
+        da = matmul(b, dy, transpose_a=transpose_b, transpose_b=True)
+    else:
+        da = matmul(dy, b, transpose_b=not transpose_b)
+    if transpose_b:
+        db = matmul(dy, a, transpose_a=True, transpose_b=transpose_a)
+    else:
+        db = matmul(a, dy, transpose_a=not transpose_a)
+    return da, db
+
+
+def _stored(x: Array, transpose: bool) -> tuple[Array, bool]:
+    """A C-contiguous array and whether to transpose it, equal to ``x`` and ``transpose``."""
+    if x.is_contiguous:
+        return x, transpose
+    if x.T.is_contiguous:
+        return x.T, not transpose
+    return copy(x), transpose
+
+
+@functools.lru_cache(maxsize=64)
+def _no_bias(n: int, dtype: Any, device: Device) -> Array:
+    """A bias of zeros: adding it is cheaper than a second kernel for products without bias."""
+    return zeros((n,), dtype, device)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(
+    m: int,
+    n: int,
+    dtype: Any,
+    device: Device,
+    transpose_a: bool,
+    transpose_b: bool,
+    activation: str | None,
+) -> tuple[Kernel, tuple[int, int]]:
+    """Kernel and grid for a product of this size."""
+    if device.is_cpu:
+        tiles, processors = CPU_TILES, os.cpu_count() or 1
+    else:
+        tiles, processors = GPU_TILES, device.limits.sms
+    items = choose_items(m, n, tiles, processors)
+    width = items * TILE
+    real = float32 if dtype == FLOAT32 else float64
+    grid = ((n + width - 1) // width, (m + width - 1) // width)
+    return make_matmul(real, items, transpose_a, transpose_b, activation), grid
+
+
+def choose_items(m: int, n: int, tiles: dict[int, float], processors: int) -> int:
+    """Items per thread and axis: the tile that finishes (m, n) first on so many processors."""
+
+    def time(items: int) -> float:
+        width = items * TILE
+        blocks = ((m + width - 1) // width) * ((n + width - 1) // width)
+        return (blocks + processors - 1) // processors * tiles[items]
+
+    return min(sorted(tiles), key=time)
