@@ -115,7 +115,7 @@ class Tensor(operators.Operators):
             self.grad.array = functional.accumulate(self.grad.array, grad, True)
             self.grad.mark_changed()
         else:
-            self.grad = _wrap(grad if fresh and grad.is_contiguous else grad.copy())
+            self.grad = wrap(grad if fresh and grad.is_contiguous else grad.copy())
 
     def mark_changed(self) -> None:
         """Tell the tape that a kernel of yours wrote into ``array``."""

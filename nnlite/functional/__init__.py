@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from .activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from .arithmetic import accumulate, add, div, exp, log, mul, neg, pow, sqrt, sub
-from .linear import bias_add, linear, matmul
 from .losses import accuracy, cross_entropy, mse_loss
+from .products import bias_add, linear, matmul
 from .reductions import Axis, argmax, max, mean, min, sum
 from .shapes import (
     broadcast_to,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from ..autograd import Gradients, Node
 from ..errors import ArgumentError
-from ..kernels import activations, softmax as softmax_kernels
+from ..kernels import activations
+from ..kernels import softmax as softmax_kernels
 from ..kernels.engine import Array
 from ..tensor import Tensor, as_tensor, record
 from .shapes import reshape

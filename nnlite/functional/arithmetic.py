@@ -22,6 +22,8 @@ def accumulate(total: Array, new: Array, owned: bool) -> Array:
 
 
 def _is_number(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return False
     return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 
@@ -77,12 +79,10 @@ def _sub_backward(node: Node, dy: Array) -> Gradients:
 
 def mul(x: Any, y: Any) -> Tensor:
     r"""Product :math:`x \cdot y` with broadcasting; one operand may be a Python number."""
-    if isinstance(x, Tensor) and not isinstance(y, Tensor):
-        if _is_number(y) and x.dtype.kind == "f":
-            return _scale(x, float(y))
-    elif isinstance(y, Tensor) and not isinstance(x, Tensor):
-        if _is_number(x) and y.dtype.kind == "f":
-            return _scale(y, float(x))
+    if isinstance(x, Tensor) and _is_number(y) and x.dtype.kind == "f":
+        return _scale(x, float(y))
+    if isinstance(y, Tensor) and _is_number(x) and y.dtype.kind == "f":
+        return _scale(y, float(x))
     x, y = _operands("mul", x, y)
     out = elementwise.mul(x.array, y.array)
     saved = (x if y.requires_grad else None, y if x.requires_grad else None)

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..autograd import Gradients, Node
-from ..kernels import loss as loss_kernels, softmax as softmax_kernels
+from ..kernels import elementwise
+from ..kernels import loss as loss_kernels
+from ..kernels import softmax as softmax_kernels
 from ..kernels.engine import Array, Device, array
 from ..tensor import Tensor, as_tensor, record
 
@@ -70,7 +72,9 @@ def mse_loss(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
 
 def _mse_backward(node: Node, dy: Array) -> Gradients:
-    raise NotImplementedError
+    pred, target = node.saved
+    dpred = loss_kernels.mse_backward(dy, pred, target, reduction=node.constants)
+    return dpred, elementwise.neg(dpred) if node.needs(1) else None
 
 
 def accuracy(logits: Tensor, labels: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Views, and copies where a view cannot be had: reshape, permute, indexing, broadcasting, ``to``."""
+"""Views, and copies where there is no view: reshape, permute, index, broadcast, ``to``."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import functional as F, init
+from .. import functional as F
+from .. import init
 from ..errors import ArgumentError
 from ..kernels.engine import Device, empty
 from ..tensor import Tensor

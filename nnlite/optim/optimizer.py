@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..errors import ArgumentError, AutogradError, ShapeError
 from ..kernels.engine import Array, array, zeros
 from ..tensor import Tensor
 
-Params = Union[Iterable[Tensor], Iterable[dict[str, Any]]]
+Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
 class Optimizer:

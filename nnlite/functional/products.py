@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..autograd import Gradients, Node, mode
 from ..errors import ShapeError
-from ..kernels import activations, bias as bias_kernels
+from ..kernels import activations
+from ..kernels import bias as bias_kernels
 from ..kernels.engine import Array
 from ..kernels.matmul import matmul as matmul_kernel
 from ..tensor import Tensor, as_tensor, record
@@ -74,7 +75,7 @@ def linear(
         y = linear(_rows(x), weight, bias, activation)
         return reshape(y, *x.shape[:-1], weight.shape[0])
     inputs = (x, weight) if bias is None else (x, weight, as_tensor(bias, "linear", "bias"))
-    recorded = mode.enabled and any([t.requires_grad for t in inputs])
+    recorded = mode.enabled and any(t.requires_grad for t in inputs)
     if recorded and activation in FROM_INPUT:  # their gradient needs the value before them
         return FROM_INPUT[activation](linear(x, weight, bias))
     out = matmul_kernel(
