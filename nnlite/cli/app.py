@@ -42,13 +42,13 @@ app = typer.Typer(
 
 
 def _default(name: str) -> str:
-    return f"[default: {getattr(Settings, name)}]"
+    return f"(default: {getattr(Settings, name)})"
 
 
 Checkpoint = Annotated[Path, typer.Argument(help="Checkpoint, or the folder of a run.")]
 Device = Annotated[
     str | None,
-    typer.Option(help="cpu, cuda or cuda:N [default: the first GPU, else cpu]"),
+    typer.Option(help="cpu, cuda or cuda:N (default: the first GPU, else cpu)"),
 ]
 DataArgument = Annotated[
     str | None,
@@ -65,7 +65,7 @@ def train(
     model: Annotated[str | None, typer.Option(help=f"Model {_default('model')}")] = None,
     hidden: Annotated[
         str | None,
-        typer.Option(help="Widths of the hidden layers, such as 256,128 [default: 128]"),
+        typer.Option(help="Widths of the hidden layers, such as 256,128 (default: 128)"),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help=f"Epochs {_default('epochs')}")] = None,
     batch_size: Annotated[
@@ -75,7 +75,7 @@ def train(
     lr: Annotated[
         float | None,
         typer.Option(
-            help=f"Learning rate [default: {OPTIMIZERS['adam']}; sgd {OPTIMIZERS['sgd']}]"
+            help=f"Learning rate (default: {OPTIMIZERS['adam']}; sgd {OPTIMIZERS['sgd']})"
         ),
     ] = None,
     optimizer: Annotated[
@@ -97,11 +97,11 @@ def train(
     seed: Annotated[int | None, typer.Option(help=f"Random seed {_default('seed')}")] = None,
     shift: Annotated[
         int | None,
-        typer.Option(help="Move images by up to this many pixels [default: 1 from 16 pixels on]"),
+        typer.Option(help="Move images by up to this many pixels (default: 1 from 16 pixels on)"),
     ] = None,
     standardise: Annotated[
         bool | None,
-        typer.Option(help="Inputs as (x - mean) / std [default: standardise]"),
+        typer.Option(help="Inputs as (x - mean) / std (default: standardise)"),
     ] = None,
     label: Annotated[
         str | None,
@@ -118,7 +118,7 @@ def train(
     device: Device = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the results [default: runs/DATA-MODEL]"),
+        typer.Option(help="Folder for the results (default: runs/DATA-MODEL)"),
     ] = None,
     resume: Annotated[
         Path | None,

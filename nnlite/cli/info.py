@@ -50,31 +50,51 @@ def versions() -> Table:
 
 
 def device_table() -> Table:
-    """One row per device; the CPU shows the limits of its reference GPU."""
-    table = Table("device", "model", title="devices", title_justify="left")
-    for heading in ("threads/block", "shared/block", "SMs", "GB/s", "TFLOP/s", "W"):
-        table.add_column(heading, justify="right")
-    for device in devices():
-        table.add_row(str(device), _model(device), *_limits(device.limits))
+    """One column per device; the CPU shows the limits of its reference GPU."""
+    found = devices()
+    table = Table("", *(str(d) for d in found), title="devices", title_justify="left")
+    for row in zip(LIMITS, *(_limits(d) for d in found)):
+        table.add_row(*row)
     return table
 
 
-def _model(device: Device) -> str:
-    if not device.is_cpu:
-        return device.limits.name
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{count} cores; launches within the limits of {reference_gpu().name}"
+LIMITS = (
+    "model",
+    "compute capability",
+    "threads per block",
+    "shared memory per block",
+    "multiprocessors",
+    "memory bandwidth",
+    "float32 peak",
+    "power",
+)
 
 
-def _limits(limits: Limits) -> tuple[str, ...]:
-    return (
+def _limits(device: Device) -> tuple[str, ...]:
+    limits: Limits = device.limits
+    launch = (
+        ".".join(map(str, limits.compute_capability)),
         f"{limits.threads_per_block:,}",
         f"{limits.shared_per_block // 1024} KiB",
-        f"{limits.sms}",
-        f"{limits.bandwidth:,.0f}",
-        f"{limits.float32:.1f}",
-        f"{limits.power}",
     )
+    if device.is_cpu:
+        gpu = reference_gpu().name
+        return (f"{cores()} cores; launches have the limits of {gpu}", *launch, *[""] * 4)
+    return (
+        limits.name,
+        *launch,
+        f"{limits.sms}",
+        f"{limits.bandwidth:,.0f} GB/s",
+        f"{limits.float32:.1f} TFLOP/s",
+        f"{limits.power} W",
+    )
+
+
+def cores() -> int:
+    """Number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cache_folder() -> str:

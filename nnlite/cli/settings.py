@@ -64,16 +64,17 @@ class Settings:
             if getattr(self, name) not in known:
                 raise _wrong(name, getattr(self, name), f"one of {', '.join(known)}")
 
-    @property
-    def learning_rate(self) -> float:
-        """``lr``, or the default of the optimizer."""
-        return OPTIMIZERS[self.optimizer] if self.lr is None else self.lr
+    def completed(self, input_shape: tuple[int, ...]) -> Settings:
+        """The same without None: the optimizer's learning rate, and the shift for these inputs.
 
-    def pixels_to_shift(self, input_shape: tuple[int, ...]) -> int:
-        """``shift``; default 1 for images of at least 16 pixels a side, else 0."""
-        if self.shift is not None:
-            return self.shift
-        return int(len(input_shape) == 3 and min(input_shape[1:]) >= SHIFT_FROM)
+        Images of at least 16 pixels a side are shifted by 1, other inputs not at all.
+        """
+        large = len(input_shape) == 3 and min(input_shape[1:]) >= SHIFT_FROM
+        return dataclasses.replace(
+            self,
+            lr=OPTIMIZERS[self.optimizer] if self.lr is None else self.lr,
+            shift=int(large) if self.shift is None else self.shift,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -98,9 +99,8 @@ class Settings:
         for name, value in given.items():
             stored = getattr(self, name)
             if name not in MAY_CHANGE and value != stored:
-                default = "its default" if stored is None else repr(stored)
                 raise ArgumentError(
-                    f"{_option(name)} {value!r} given, but the training to resume has {default}; "
+                    f"{_option(name)} {value!r} given, but the training to resume has {stored!r}; "
                     "leave the option out, or start anew without --resume"
                 )
         new = dataclasses.replace(self, **given)

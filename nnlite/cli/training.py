@@ -20,6 +20,7 @@ from .. import __version__ as VERSION
 from .. import models, optim, random
 from ..checkpoint import FILE_NAME, load_checkpoint, read_checkpoint, save_checkpoint
 from ..data import DataLoader, DataSplits, load, statistics
+from ..data.builtin import BUILTIN
 from ..errors import CheckpointError, NnliteError
 from ..kernels.engine import default_device, set_default_device
 from ..summary import parameter_count, rows, shape_text
@@ -51,6 +52,8 @@ class Training:
 
     def __init__(self, options: dict[str, Any], out: Path | None, resume: Path | None) -> None:
         self.history = History()
+        if "data" in options and options["data"] not in BUILTIN and Path(options["data"]).exists():
+            options["data"] = str(Path(options["data"]).resolve())  # to resume from elsewhere
         stored: dict[str, Any] = {}
         if resume is None:
             self.settings = Settings(**options)
@@ -64,6 +67,7 @@ class Training:
             self.settings = before.resumed(options, len(self.history))
         s = self.settings
         self.data = load(s.data, label=s.label, resize=s.resize, channels=s.channels)
+        self.settings = s = s.completed(self.data.input_shape)
         self.normalise(stored.get("normalisation"))
         self.fingerprint = _fingerprint(self.data)
         if stored and stored["fingerprint"] != self.fingerprint:
@@ -91,8 +95,7 @@ class Training:
     def build(self) -> None:
         """Loader, model, optimizer and schedule, in their state before the first step."""
         s, data = self.settings, self.data
-        self.shift = s.pixels_to_shift(data.input_shape)
-        self.loader = DataLoader(data.train, s.batch_size, True, s.seed, shift=self.shift)
+        self.loader = DataLoader(data.train, s.batch_size, True, s.seed, shift=s.shift)
         random.manual_seed(s.seed)
         self.model_config = {
             "name": s.model,
@@ -104,7 +107,7 @@ class Training:
         kinds = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}
         extra = {"momentum": 0.9} if s.optimizer == "sgd" else {}
         self.optimizer = kinds[s.optimizer](
-            self.model.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay, **extra
+            self.model.parameters(), lr=s.lr, weight_decay=s.weight_decay, **extra
         )
         steps = len(self.loader)
         rising = s.warmup * steps
@@ -134,11 +137,9 @@ class Training:
         table.add_section()
         table.add_row("total", "", f"{parameter_count(self.model):,}")
         console.print(table)
-        line = f"{s.optimizer}, learning rate {s.learning_rate:g} ({s.schedule}), batches of "
+        line = f"{s.optimizer}, learning rate {s.lr:g} ({s.schedule}), batches of "
         line += f"{s.batch_size}, {s.epochs} epochs, seed {s.seed}"
-        console.print(
-            line + (f", images shifted by up to {self.shift} pixel" if self.shift else "")
-        )
+        console.print(line + (f", images shifted by up to {s.shift} pixel" if s.shift else ""))
         if len(self.history) or self.history.partial:
             console.print(f"resuming after epoch {len(self.history)}{_batch(self.history)}")
         elif (self.folder / FILE_NAME).exists():
@@ -229,7 +230,7 @@ class Saver(Callback):
     def on_epoch_end(self, state: FitState) -> None:
         record = state.history.epochs[-1]
         if not math.isfinite(record["loss"]):
-            lower = self.training.settings.learning_rate / 10
+            lower = self.training.settings.lr / 10
             raise NnliteError(
                 f"training diverged: the loss of epoch {record['epoch']} is {record['loss']}; "
                 f"try a smaller learning rate, such as --lr {lower:g}"

@@ -15,6 +15,7 @@ from ..errors import DataError
 from .idx import read_bytes
 
 LABEL_NAMES = ("label", "labels", "class", "target", "y")
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 Pair = tuple[np.ndarray, np.ndarray]
 
 
@@ -51,14 +52,13 @@ def open_npz(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: a single .npy array found, expected an .npz archive")
-            return {key: archive[key] for key in archive.files}
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.ndarray):
+            with archive:
+                return {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
-        if isinstance(e, DataError):
-            raise
         raise DataError(f"{path}: not a readable .npz archive: {e}") from e
+    raise DataError(f"{path}: a single .npy array found, expected an .npz archive")
 
 
 def _checked_pair(path: Path, arrays: dict[str, np.ndarray], x_key: str, y_key: str) -> Pair:
@@ -125,7 +125,7 @@ def _fault(path: Path, rows: list[list[str]], lines: list[int], skip: int, label
     for row, line in zip(rows[skip:], lines[skip:]):
         for j, cell in enumerate(row):
             value = _number(cell)
-            if j != label and (value is None or not np.isfinite(np.float32(value))):
+            if j != label and (value is None or not abs(value) <= FLOAT32_MAX):
                 column = f"column {j + 1}" + (f" ({rows[0][j]})" if skip else "")
                 return DataError(
                     f"{path}: line {line}, {column}: {cell!r} found, expected a finite number"
@@ -164,7 +164,7 @@ def read_csv(
         raise DataError(f"{path}: not a CSV text file: {e}") from e
     head = [row for row, _ in _rows(path, "".join(text.splitlines(keepends=True)[:50]))]
     skip = int(header if header is not None else bool(head) and _has_header(head))
-    if not head:
+    if len(head) <= skip:
         raise DataError(f"{path}: no line of data found")
     if len(head[0]) < 2:
         raise DataError(f"{path}: one column found, expected features and a label")
@@ -176,7 +176,7 @@ def read_csv(
         )
         if table.size and table.shape[1] == len(head[0]) and np.isfinite(table).all():
             return np.delete(table, column, axis=1), table[:, column]
-    except (ValueError, UserWarning):
+    except ValueError:
         pass
     return _slow_csv(path, text, skip, column)
 
@@ -194,8 +194,6 @@ def _slow_csv(path: Path, text: str, skip: int, column: int) -> Pair:
     """Text labels, quoted cells; and the exact place of whatever is wrong."""
     numbered = _rows(path, text)
     rows, lines = [r for r, _ in numbered], [n for _, n in numbered]
-    if len(rows) <= skip:
-        raise DataError(f"{path}: no line of data found")
     for row, line in numbered:
         if len(row) != len(rows[0]):
             raise DataError(f"{path}: line {line} has {len(row)} columns, expected {len(rows[0])}")
@@ -205,7 +203,8 @@ def _slow_csv(path: Path, text: str, skip: int, column: int) -> Pair:
         raise DataError(f"{path}: line {line}, column {column + 1}: the label is not finite")
     features = [row[:column] + row[column + 1 :] for row in rows[skip:]]
     try:
-        x = np.array(features, dtype=np.float64).astype(np.float32)
+        with np.errstate(over="ignore"):  # what overflows is reported below
+            x = np.array(features, dtype=np.float64).astype(np.float32)
     except ValueError:
         x = np.array([[np.nan]])
     if not np.isfinite(x).all():
