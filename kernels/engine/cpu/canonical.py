@@ -1,0 +1,404 @@
+"""First pass: from the user's kernel to a syntax tree in which every name has one meaning.
+
+Each global or closure variable is resolved as Numba resolves it (frozen now), each name of
+``numba.cuda`` becomes a compiler name, and whatever the compiler cannot translate is refused
+with its file and line.
+
+Before::                                 After::
+
+    i = cuda.grid(1)                         i = bid_x_ * bdim_x_ + tid_x_
+    s = cuda.shared.array(TILE, float32)     s = shared_((16,), 'float32')
+    v = float32(ALPHA)                       v = np.float32(0.5)
+    if FLAG: ...                             (FLAG is False: gone)
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import math
+import textwrap
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from . import names as table
+from .refuse import Refuser
+from .rt_math import MATH
+from .tree import (
+    Names,
+    call,
+    clone,
+    const,
+    fail,
+    literal,
+    load,
+    locate,
+    parse,
+    text_of,
+    writes,
+)
+
+MISSING = object()
+
+
+def source_tree(function: FunctionType) -> ast.FunctionDef:
+    """The function's syntax tree; every node knows its file and true line."""
+    file = inspect.getsourcefile(function) or function.__code__.co_filename
+    where = ast.Pass()
+    where.file, where.lineno = file, function.__code__.co_firstlineno  # type: ignore[attr-defined]
+    if function.__name__ == "<lambda>":
+        fail(where, "lambda", "a lambda has no statements to translate; use def")
+    try:
+        lines, first = inspect.getsourcelines(function)
+    except OSError:
+        fail(where, function.__name__, "its source text is not available")
+    module = ast.parse(textwrap.dedent("".join(lines)))
+    ast.increment_lineno(module, max(first, 1) - 1)
+    for node in ast.walk(module):
+        node.file = file  # type: ignore[attr-defined]
+    definition = module.body[0]
+    if not isinstance(definition, ast.FunctionDef):
+        fail(definition, function.__name__, "only functions written with def are translated")
+    return definition
+
+
+def environment(function: FunctionType) -> dict[str, Any]:
+    """Globals and closure variables that the function sees."""
+    env = dict(function.__globals__)
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            env[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return env
+
+
+class Unit:
+    """What one kernel and the device functions it calls share during compilation."""
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self.arrays: dict[str, np.ndarray] = {}
+        self.devices: dict[str, ast.FunctionDef] = {}
+        self._by_function: dict[FunctionType, str] = {}
+
+    def hidden_array(self, array: np.ndarray) -> str:
+        """The argument name of a global array."""
+        for name, known in self.arrays.items():
+            if known is array:
+                return name
+        name = f"array{len(self.arrays)}_"
+        self.arrays[name] = array
+        return name
+
+    def device(self, function: FunctionType, node: ast.AST) -> str:
+        """Canonicalise a device function once; returns the name that calls use."""
+        name = self._by_function.get(function)
+        if name is None:
+            name = f"{function.__name__}_{len(self._by_function)}_"
+            self._by_function[function] = name
+            self.devices[name] = canonical(function, self)
+        elif name not in self.devices:
+            fail(node, text_of(node), "recursive device functions cannot be inlined")
+        return name
+
+
+def canonical(function: FunctionType, unit: Unit) -> ast.FunctionDef:
+    """Run the pass on one function."""
+    definition = source_tree(function)
+    definition.decorator_list, definition.returns = [], None
+    a = definition.args
+    if a.vararg or a.kwarg or a.kwonlyargs or a.posonlyargs:
+        fail(definition, definition.name, "only ordinary positional parameters are translated")
+    for parameter in a.args:
+        parameter.annotation = None
+    pass_ = Canonical(function, definition, unit)
+    definition.body = pass_.statements(definition.body)
+    for parameter in a.args:
+        parameter.arg = pass_.renamed.get(parameter.arg, parameter.arg)
+    definition.defaults = a.defaults  # type: ignore[attr-defined]
+    a.defaults = []
+    return definition
+
+
+class Canonical(Refuser):
+    """The tree transformer of this pass; ``Refuser`` rejects the statements it cannot have."""
+
+    def __init__(self, function: FunctionType, definition: ast.FunctionDef, unit: Unit) -> None:
+        self.function, self.unit = function, unit
+        self.env = environment(function)
+        self.locals = {p.arg for p in definition.args.args} | writes(definition.body)
+        self.renamed = {
+            name: unit.names.fresh(name if name.strip("_") else "v")
+            for name in sorted(self.locals)
+            if name.endswith("_")
+            or "__" in name
+            or hasattr(builtins, name)
+            or name in ("np", "math")
+        }
+
+    def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        out: list[ast.stmt] = []
+        for s in body:
+            new = self.visit(s)
+            out.extend(new if isinstance(new, list) else [new])
+        return out
+
+    # -- resolving names ----------------------------------------------------------------------
+    def resolve(self, node: ast.expr) -> Any:
+        """The Python object behind a dotted global name, or MISSING."""
+        if isinstance(node, ast.Name):
+            if node.id in self.locals:
+                return MISSING
+            if node.id in self.env:
+                return self.env[node.id]
+            if hasattr(builtins, node.id):
+                return getattr(builtins, node.id)
+            fail(node, node.id, "the name is not defined")
+        if isinstance(node, ast.Attribute):
+            base = self.resolve(node.value)
+            if base is MISSING or not table.is_namespace(base):
+                return MISSING
+            if table.index_prefix(base) is None:
+                return getattr(base, node.attr, MISSING)
+        return MISSING
+
+    def constant(self, node: ast.expr, what: str) -> Any:
+        """The value of an expression that Numba wants to know when it compiles."""
+        for n in ast.walk(node):
+            if isinstance(n, ast.Name) and n.id in self.locals:
+                fail(node, text_of(node), f"{what} must be a compile-time constant")
+        try:
+            code = compile(ast.Expression(clone(node)), "<constant>", "eval")
+            return eval(code, self.env)
+        except Exception as error:
+            fail(node, text_of(node), f"{what} must be a compile-time constant ({error})")
+
+    def value(self, obj: Any, node: ast.expr) -> ast.expr | None:
+        """The literal for a frozen global, or None when it is no value."""
+        if isinstance(obj, np.generic) and table.scalar_type_name(obj.dtype):
+            return call_np(obj.dtype.name, self.value(obj.item(), node))
+        if isinstance(obj, (bool, str)) or obj is None:
+            return const(obj)
+        if isinstance(obj, int):
+            return const(int(obj))
+        if isinstance(obj, float):
+            return parse("np.nan") if math.isnan(obj) else const(obj)
+        if isinstance(obj, tuple):
+            items = [self.value(item, node) for item in obj]
+            if all(item is not None for item in items):
+                return ast.Tuple(items, ast.Load())  # type: ignore[arg-type]
+        if isinstance(obj, np.ndarray):
+            return load(self.unit.hidden_array(obj))
+        return None
+
+    # -- expressions --------------------------------------------------------------------------
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id in self.locals:
+            node.id = self.renamed.get(node.id, node.id)
+            return node
+        return self.global_value(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        base = self.resolve(node.value)
+        prefix = None if base is MISSING else table.index_prefix(base)
+        if prefix is not None:
+            if node.attr not in ("x", "y", "z"):
+                fail(node, text_of(node), "an index has the parts x, y and z")
+            return replace(node, load(f"{prefix}_{node.attr}_"))
+        if base is not MISSING and table.is_namespace(base):
+            return self.global_value(node)
+        if node.attr not in table.ARRAY_ATTRIBUTES:
+            fail(node, text_of(node), f"attribute {node.attr!r} is not translated to the CPU")
+        node.value = self.visit(node.value)
+        return node
+
+    def global_value(self, node: ast.expr) -> ast.expr:
+        obj = self.resolve(node)
+        if obj is MISSING:
+            fail(node, text_of(node), "the name is not defined")
+        value = self.value(obj, node)
+        if value is None:
+            if table.is_cuda_object(obj):
+                fail(node, text_of(node), table.why_unsupported(text_of(node)))
+            kind = type(obj).__name__
+            fail(node, text_of(node), f"a global of type {kind} cannot be used as a value")
+        return replace(node, value)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        obj = self.resolve(node.func)
+        if obj is MISSING:
+            return self.local_call(node)
+        known = table.cuda_function(obj)
+        if known in ("grid", "gridsize"):
+            return replace(node, self.grid(node, known))
+        if known in ("shared.array", "local.array"):
+            return replace(node, self.declaration(node, known))
+        function = table.python_function(obj)
+        if (
+            known is None
+            and table.is_cuda_object(obj)
+            and (function is None or table.is_cuda_object(function))
+        ):
+            fail(node, text_of(node.func), table.why_unsupported(text_of(node.func)))
+        if any(isinstance(a, ast.Starred) for a in node.args):
+            fail(node, text_of(node), "unpacking in a call is not translated to the CPU")
+        args = [self.visit(a) for a in node.args]
+        keywords = {k.arg: self.visit(k.value) for k in node.keywords}
+        if function is not None and not table.is_cuda_object(function):
+            return replace(node, self.device_call(node, function, args, keywords))
+        if keywords:
+            fail(node, text_of(node), "keyword arguments are not translated for this function")
+        if known == "syncthreads":
+            return replace(node, call("sync_"))
+        if known == "atomic.add":
+            if len(args) != 3:
+                fail(node, text_of(node), "atomic.add takes an array, an index and a value")
+            return replace(node, call("atomic_add_", *args))
+        return replace(node, self.library_call(node, obj, args))
+
+    def local_call(self, node: ast.Call) -> ast.expr:
+        """``x.dtype.type(v)`` is the only method call on a local value."""
+        f = node.func
+        if (
+            isinstance(f, ast.Attribute)
+            and f.attr == "type"
+            and len(node.args) == 1
+            and isinstance(f.value, ast.Attribute)
+            and f.value.attr == "dtype"
+        ):
+            f.value = self.visit(f.value)
+            node.args = [self.visit(node.args[0])]
+            return node
+        fail(node, text_of(node.func), "methods and local functions are not translated to the CPU")
+
+    def library_call(self, node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
+        scalar = table.scalar_type_name(obj)
+        if scalar:
+            return call_np({"boolean": "bool_"}.get(scalar, scalar), *args)
+        name = getattr(obj, "__name__", "")
+        if getattr(builtins, name, None) is obj and name in table.BUILTINS:
+            if name in ("min", "max") and len(args) == 2:
+                return call(name + "_", *args)
+            return call(name, *args)
+        if name in MATH and getattr(math, name) is obj:
+            return call(name + "_", *args)
+        if table.is_library(obj):
+            module = "math" if getattr(math, name, None) is obj else "np"
+            return ast.Call(ast.Attribute(load(module), name, ast.Load()), args, [])
+        fail(node, text_of(node.func), "this function is not translated to the CPU")
+
+    def grid(self, node: ast.Call, which: str) -> ast.expr:
+        form = "bid_{0}_ * bdim_{0}_ + tid_{0}_" if which == "grid" else "bdim_{0}_ * gdim_{0}_"
+        n = self.constant(node.args[0], "the number of dimensions") if node.args else None
+        if n not in (1, 2, 3):
+            fail(node, text_of(node), "the number of dimensions must be 1, 2 or 3")
+        parts = [form.format(d) for d in "xyz"[:n]]
+        return parse(parts[0] if n == 1 else f"({', '.join(parts)})")
+
+    def declaration(self, node: ast.Call, which: str) -> ast.expr:
+        given = dict(zip(("shape", "dtype"), node.args)) | {k.arg: k.value for k in node.keywords}
+        if "shape" not in given or "dtype" not in given:
+            fail(node, text_of(node), "an array needs a shape and a dtype")
+        shape = self.constant(given["shape"], "the shape of an array")
+        shape = (shape,) if isinstance(shape, (int, np.integer)) else shape
+        if not isinstance(shape, tuple) or not all(isinstance(n, (int, np.integer)) for n in shape):
+            fail(node, text_of(node), "the shape must be an int or a tuple of ints")
+        if which == "shared.array" and 0 in shape:
+            fail(node, text_of(node), "dynamic shared memory is not translated to the CPU yet")
+        if any(n <= 0 for n in shape):
+            fail(node, text_of(node), "every dimension must be positive")
+        dtype = table.scalar_type_name(self.constant(given["dtype"], "the dtype of an array"))
+        if dtype is None or not isinstance(getattr(types, dtype, None), types.Type):
+            fail(node, text_of(node), "the dtype must be a real number type or bool")
+        kind = "shared_" if which == "shared.array" else "local_"
+        return call(kind, ast.Tuple([const(int(n)) for n in shape], ast.Load()), const(dtype))
+
+    def device_call(
+        self, node: ast.Call, function: FunctionType, args: list[ast.expr], keywords: dict
+    ) -> ast.expr:
+        name = self.unit.device(function, node)
+        parameters = list(inspect.signature(function).parameters.values())
+        bound = list(args)
+        for p in parameters[len(args) :]:
+            if p.name in keywords:
+                bound.append(keywords.pop(p.name))
+            elif p.default is not p.empty and self.value(p.default, node) is not None:
+                bound.append(self.value(p.default, node))  # type: ignore[arg-type]
+        if keywords or len(bound) != len(parameters):
+            fail(node, text_of(node), f"{function.__name__} takes {len(parameters)} arguments")
+        return call(name, *bound)
+
+    # -- folding what is known now ------------------------------------------------------------
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(literal(node.left), int) and isinstance(literal(node.right), int):
+            return fold(node)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        if any(isinstance(op, (ast.In, ast.NotIn)) for op in node.ops):
+            fail(node, text_of(node), "membership tests are not translated to the CPU")
+        if all(isinstance(e, ast.Constant) for e in (node.left, *node.comparators)):
+            return fold(node)
+        return node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Not) and isinstance(node.operand, ast.Constant):
+            return fold(node)
+        return node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        self.generic_visit(node)
+        neutral = isinstance(node.op, ast.And)
+        values: list[ast.expr] = []
+        for v in node.values:
+            known = isinstance(v, ast.Constant) and isinstance(v.value, bool)
+            if known and v.value is neutral:  # type: ignore[attr-defined]
+                continue
+            values.append(v)
+            if known:
+                break
+        if not values:
+            return replace(node, const(neutral))
+        node.values = values
+        return values[0] if len(values) == 1 else node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        node.test = self.visit(node.test)
+        if isinstance(node.test, ast.Constant):
+            return self.visit(node.body if node.test.value else node.orelse)
+        node.body, node.orelse = self.visit(node.body), self.visit(node.orelse)
+        return node
+
+    def visit_If(self, node: ast.If) -> Any:
+        node.test = self.visit(node.test)
+        if isinstance(node.test, ast.Constant):
+            return self.statements(node.body if node.test.value else node.orelse)
+        node.body = self.statements(node.body) or [locate(ast.Pass(), node)]  # type: ignore[list-item]
+        node.orelse = self.statements(node.orelse)
+        return node
+
+
+def call_np(name: str, *args: Any) -> ast.Call:
+    return ast.Call(ast.Attribute(load("np"), name, ast.Load()), list(args), [])
+
+
+def replace(node: ast.AST, new: ast.expr) -> ast.expr:
+    locate(new, node)
+    return new
+
+
+def fold(node: ast.expr) -> ast.expr:
+    """Evaluate an expression of literals; errors stay for run time."""
+    try:
+        code = compile(ast.fix_missing_locations(ast.Expression(clone(node))), "", "eval")
+        return replace(node, const(eval(code, {})))
+    except Exception:
+        return node

@@ -1,0 +1,139 @@
+"""The last rewriting of statements, when they are written out for Numba.
+
+Before::                                 After::
+
+    a[row, k] (both known >= 0)              a[u_(row), u_(k)]
+    acc[i, j] (a local array)                acc_all_[i, j, u_(t_)]
+    i < n and j < m                          (i < n) & (j < m)
+    atomic_add_(shared, k, 1)                plain_add_(shared, k, 1)
+
+``&`` instead of ``and`` leaves straight-line code, which vectorises; it is only used where the
+right-hand side may always be computed.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from numba.core import types
+
+from .flow import Variables
+from .intervals import Signs, stable
+from .rt_math import MATH
+from .tree import call, clone, function_name, has_load, index_list, load
+
+SAFE_CALLS = frozenset(
+    {"int", "float", "bool", "min", "max", "min_", "max_", "abs", "math.sqrt"}
+    | {f"{name}_" for name in MATH}
+    | {f"np.{kind}" for kind in ("float32", "float64", "bool_")}
+    | {f"np.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+
+
+class Rewriter(ast.NodeTransformer):
+    """Rewrites copies of statements; ``by_element`` are local arrays stored thread by thread."""
+
+    def __init__(self, variables: Variables, signs: Signs, by_element: set[str]) -> None:
+        self.v, self.signs, self.by_element = variables, signs, by_element
+        self.thread = call("u_", load("t_"))
+
+    def lines(self, s: ast.AST) -> list[str]:
+        """The statement or expression as lines of source text."""
+        new = self.visit(clone(s))
+        return ast.unparse(ast.fix_missing_locations(new)).split("\n")
+
+    def text(self, e: ast.AST) -> str:
+        return self.lines(e)[0]
+
+    def visit_If(self, s: ast.If) -> ast.stmt:
+        known = self.signs.known_under(s.test) if stable(s.test, s.body) else []
+        s.test = self.visit(s.test)
+        self.signs.facts.extend(known)
+        s.body = [self.visit(x) for x in s.body]
+        del self.signs.facts[len(self.signs.facts) - len(known) :]
+        s.orelse = [self.visit(x) for x in s.orelse]
+        return s
+
+    def visit_IfExp(self, e: ast.IfExp) -> ast.expr:
+        known = self.signs.known_under(e.test)
+        e.test = self.visit(e.test)
+        self.signs.facts.extend(known)
+        e.body = self.visit(e.body)
+        del self.signs.facts[len(self.signs.facts) - len(known) :]
+        e.orelse = self.visit(e.orelse)
+        return e
+
+    def visit_Subscript(self, n: ast.Subscript) -> ast.expr:
+        if not isinstance(n.value, ast.Name) or not self.v.is_array(n.value.id):
+            self.generic_visit(n)
+            return n
+        indices = [self.index(i) for i in index_list(n)]
+        if n.value.id in self.by_element:
+            n.value = load(f"{n.value.id}_all_")
+            indices.append(self.thread)
+        n.slice = indices[0] if len(indices) == 1 else ast.Tuple(indices, ast.Load())
+        return n
+
+    def index(self, i: ast.expr) -> ast.expr:
+        plain = isinstance(i, ast.Constant) or not self.signs.nonnegative(i)
+        new = self.visit(i)
+        return new if plain else call("u_", new)
+
+    def visit_Call(self, n: ast.Call) -> ast.expr:
+        name = function_name(n)
+        if name != "atomic_add_":
+            self.generic_visit(n)
+            return n
+        array, index, value = n.args
+        indices = list(index.elts) if isinstance(index, ast.Tuple) else [index]
+        indices = [self.index(i) for i in indices]
+        own = isinstance(array, ast.Name) and (
+            array.id in self.v.shared or array.id in self.v.local
+        )
+        index = indices[0] if len(indices) == 1 else ast.Tuple(indices, ast.Load())
+        return call("plain_add_" if own else name, array, index, self.visit(value))
+
+    def visit_BoolOp(self, e: ast.BoolOp) -> ast.expr:
+        eager = all(self.boolean(v) and (i == 0 or self.safe(v)) for i, v in enumerate(e.values))
+        if not eager:
+            self.generic_visit(e)
+            return e
+        values = [self.visit(v) for v in e.values]
+        result = values[0]
+        for v in values[1:]:
+            op: ast.operator = ast.BitAnd() if isinstance(e.op, ast.And) else ast.BitOr()
+            result = ast.BinOp(result, op, v)
+        return result
+
+    def boolean(self, e: ast.expr) -> bool:
+        """True when the expression is certainly of type bool."""
+        if isinstance(e, ast.Compare):
+            return True
+        if isinstance(e, ast.BoolOp):
+            return all(self.boolean(v) for v in e.values)
+        if isinstance(e, ast.UnaryOp):
+            return isinstance(e.op, ast.Not)
+        if isinstance(e, ast.Name):
+            return self.v.types.get(e.id) == types.boolean
+        return isinstance(e, ast.Constant) and isinstance(e.value, bool)
+
+    def safe(self, e: ast.AST) -> bool:
+        """True when computing the expression where it is not needed does no harm."""
+        if has_load(e):
+            return False
+        for n in ast.walk(e):
+            if isinstance(n, ast.Call) and function_name(n) not in SAFE_CALLS:
+                return False
+            if isinstance(n, ast.BinOp) and isinstance(n.op, (ast.FloorDiv, ast.Mod)):
+                if not isinstance(n.right, ast.Constant):
+                    return False
+        return True
+
+    def speculative(self, s: ast.stmt) -> bool:
+        """An assignment that may also run for threads that are masked off."""
+        return (
+            isinstance(s, ast.Assign)
+            and isinstance(s.targets[0], ast.Name)
+            and not isinstance(self.v.types.get(s.targets[0].id), types.Array)
+            and self.safe(s.value)
+        )

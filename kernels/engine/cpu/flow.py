@@ -1,0 +1,184 @@
+"""Facts about variables that the split into regions needs.
+
+A variable that is needed in several regions is kept in an array with one element per thread, or, if
+it is uniform, in one variable of the block.  A third way is better for integers computed from thread
+indices: compute them again in each region (``remade``).  LLVM then sees ``row * 16 + tx`` instead of
+a load, and knows that neighbouring threads touch neighbouring elements.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from numba.core import types
+
+from .infer import declared
+from .intervals import Definitions, definitions
+from .tree import (
+    BLOCK_VALUES,
+    THREAD_INDICES,
+    function_name,
+    has_sync,
+    is_shape_item,
+    locate,
+    reads,
+    walk,
+    writes,
+)
+from .uniform import Uniformity
+
+PURE_CALLS = frozenset(
+    {"int", "bool", "min", "max", "min_", "max_", "abs", "len"}
+    | {f"np.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+MAX_REMADE_NODES = 60
+
+
+def exposed(
+    stmts: list[ast.stmt], given: frozenset[str] = frozenset()
+) -> tuple[set[str], set[str]]:
+    """(names read before they are certainly assigned, names certainly assigned)."""
+    found: set[str] = set()
+    known = set(given)
+    for s in stmts:
+        if isinstance(s, ast.Assign):
+            found |= reads(s.value) - known
+            target = s.targets[0]
+            if isinstance(target, ast.Name):
+                known.add(target.id)
+            else:
+                found |= reads(target) - known
+        elif isinstance(s, ast.If):
+            found |= reads(s.test) - known
+            first, a = exposed(s.body, frozenset(known))
+            second, b = exposed(s.orelse, frozenset(known))
+            found |= first | second
+            known |= a & b
+        elif isinstance(s, ast.For):
+            found |= reads(s.iter) - known
+            found |= exposed(s.body, frozenset(known | writes(s.target)))[0]
+        elif isinstance(s, ast.While):
+            found |= reads(s.test) - known
+            found |= exposed(s.body, frozenset(known))[0]
+        else:
+            found |= reads(s) - known
+    return found, known
+
+
+class Variables:
+    """The variables of one kernel body, after ``loops`` has run."""
+
+    def __init__(
+        self, body: list[ast.stmt], variable_types: dict[str, Any], parameters: set[str]
+    ) -> None:
+        self.types, self.parameters = variable_types, parameters
+        self.shared: dict[str, tuple[tuple[int, ...], Any]] = {}
+        self.local: dict[str, tuple[tuple[int, ...], Any]] = {}
+        self.uniform = Uniformity(body)
+        self.body = self.take_arrays(body)
+        self.varying = self.uniform.varying
+        self.defs: Definitions = definitions(self.body)
+        self.remade = self.find_remade()
+
+    def add(self, s: ast.Assign) -> None:
+        """Register an integer that a later pass had to introduce."""
+        name = s.targets[0].id  # type: ignore[attr-defined]
+        self.types.setdefault(name, types.int64)
+        known = self.defs.setdefault(name, [])
+        if len(known) < 2:
+            known.append(s)
+        self.remade.pop(name, None)
+        self.varying.add(name)
+
+    def take_arrays(self, stmts: list[ast.stmt]) -> list[ast.stmt]:
+        """Remove the array declarations and note them."""
+        out: list[ast.stmt] = []
+        for s in stmts:
+            kind = function_name(s.value) if isinstance(s, ast.Assign) else ""
+            if kind in ("shared_", "local_"):
+                assert isinstance(s, ast.Assign)
+                table = self.shared if kind == "shared_" else self.local
+                table[s.targets[0].id] = declared(s.value)  # type: ignore[attr-defined]
+                continue
+            for part in ("body", "orelse"):
+                inner = getattr(s, part, None)
+                if inner:
+                    kept = self.take_arrays(inner)
+                    if not kept and part == "body":
+                        kept = [ast.Pass()]
+                        locate(kept[0], s)
+                    setattr(s, part, kept)
+            out.append(s)
+        return out
+
+    def is_array(self, name: str) -> bool:
+        return (
+            name in self.shared
+            or name in self.local
+            or isinstance(self.types.get(name), types.Array)
+        )
+
+    def scalar_only(self, s: ast.If) -> bool:
+        """A guard around plain statements needs no copy for "all threads"."""
+        loops = any(isinstance(n, (ast.For, ast.While)) for n in ast.walk(s))
+        return not loops and not has_sync(s)
+
+    # -- what is computed again in each region ---------------------------------------------------
+    def find_remade(self) -> dict[str, ast.expr]:
+        carried: set[str] = set()
+        for n in walk(self.body):
+            if isinstance(n, (ast.For, ast.While)):
+                carried |= exposed(n.body)[0] & writes(n.body)
+        remade: dict[str, ast.expr] = {}
+        changed = True
+        while changed:
+            changed = False
+            for v, found in self.defs.items():
+                if v in remade or v in carried or v not in self.varying or v in self.parameters:
+                    continue
+                if len(found) != 1 or not isinstance(found[0], ast.Assign):
+                    continue
+                e = found[0].value
+                small = sum(1 for _ in ast.walk(e)) < MAX_REMADE_NODES
+                if small and self.worth(v) and self.pure(v, e, carried, remade):
+                    remade[v] = e
+                    changed = True
+        return remade
+
+    def worth(self, v: str) -> bool:
+        return isinstance(self.types.get(v), (types.Integer, types.Boolean, types.Array))
+
+    def pure(self, v: str, e: ast.expr, carried: set[str], remade: dict[str, ast.expr]) -> bool:
+        """True when ``e`` has the same value wherever it is computed again."""
+        view = isinstance(self.types.get(v), types.Array)
+        for n in ast.walk(e):
+            if isinstance(n, ast.Subscript) and not is_shape_item(n) and not (view and n is e):
+                return False
+            if isinstance(n, ast.Call) and function_name(n) not in PURE_CALLS:
+                return False
+            if isinstance(n, ast.BinOp) and isinstance(n.op, (ast.FloorDiv, ast.Mod, ast.Div)):
+                if not isinstance(n.right, ast.Constant):
+                    return False
+            if isinstance(n, ast.Name) and not self.fixed(v, n.id, carried, remade):
+                return False
+            if isinstance(n, ast.Tuple) and not (view and isinstance(e, ast.Subscript)):
+                return False
+        return True
+
+    def fixed(self, v: str, name: str, carried: set[str], remade: dict[str, ast.expr]) -> bool:
+        """True when ``name`` cannot have changed between the definition of ``v`` and a use."""
+        if name in THREAD_INDICES or name in BLOCK_VALUES or name in remade:
+            return True
+        if name not in self.defs:
+            return True
+        found = self.defs[name]
+        if name in self.varying or len(found) != 1 or name in carried or name in self.parameters:
+            return False
+        return not isinstance(found[0], ast.For) or self.only_inside(v, found[0])
+
+    def only_inside(self, v: str, loop: ast.For) -> bool:
+        inside = {id(n) for n in ast.walk(loop)}
+        return all(
+            id(n) in inside for n in walk(self.body) if isinstance(n, ast.Name) and n.id == v
+        )

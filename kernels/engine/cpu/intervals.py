@@ -1,0 +1,236 @@
+"""What is known about integers before the kernel runs: bounds over the threads, signs.
+
+``bounds`` gives block-uniform expressions between which a varying index lies::
+
+    lo = tid_x_ + 4     (block of 128)      ->   (4, 131)
+
+``Signs`` finds the expressions that cannot be negative.  An index of which this is known needs no
+test for Python's negative indexing, without which LLVM would not vectorise the access.  It assumes
+that index arithmetic does not overflow 64 bits; products and shifts that feed on themselves (hashes,
+random number generators) and large constants are not taken for indices.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from numba.core import types
+
+from .tree import (
+    clone,
+    const,
+    function_name,
+    has_load,
+    is_shape_item,
+    literal,
+    range_bounds,
+    reads,
+    walk,
+    writes,
+)
+from .uniform import Uniformity
+
+Definitions = dict[str, list[ast.Assign | ast.For]]
+
+
+def definitions(body: list[ast.stmt]) -> Definitions:
+    """Every assignment and loop that gives a variable its value."""
+    found: Definitions = {}
+    for n in walk(body):
+        if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name):
+            found.setdefault(n.targets[0].id, []).append(n)
+        elif isinstance(n, ast.For) and isinstance(n.target, ast.Name):
+            found.setdefault(n.target.id, []).append(n)
+    return found
+
+
+def single(defs: Definitions, name: str) -> ast.expr | None:
+    """The value of a variable that is assigned once."""
+    found = defs.get(name, [])
+    return found[0].value if len(found) == 1 and isinstance(found[0], ast.Assign) else None
+
+
+class Folder:
+    """Evaluates expressions of literals and block dimensions."""
+
+    def __init__(self, block: tuple[int, int, int]) -> None:
+        self.known = {f"bdim_{d}_": n for d, n in zip("xyz", block)}
+        self.block = block
+
+    def fold(self, e: ast.expr) -> ast.expr:
+        names = {"max": max, "min": min, **self.known}
+        if not reads(e) <= names.keys():
+            return e
+        try:
+            tree = ast.fix_missing_locations(ast.Expression(clone(e)))
+            return const(eval(compile(tree, "", "eval"), {"__builtins__": {}}, names))
+        except Exception:
+            return e
+
+    def bounds(
+        self, e: ast.expr, uniform: Uniformity, defs: Definitions, fixed: set[str], depth: int = 0
+    ) -> tuple[ast.expr, ast.expr] | None:
+        """Uniform expressions (low, high) around ``e`` over the threads of a block, or None.
+
+        Definitions are looked through, so what they read must be ``fixed`` since then.
+        """
+        if not uniform.varies(e):
+            changed = any(v in defs and v not in fixed for v in reads(e))
+            return None if depth and (changed or has_load(e)) else (e, e)
+        if isinstance(e, ast.Name):
+            if e.id.startswith("tid_"):
+                return const(0), const(self.block["xyz".index(e.id[4])] - 1)
+            value = single(defs, e.id)
+            if value is None or depth > 20:
+                return None
+            return self.bounds(value, uniform, defs, fixed, depth + 1)
+        if not isinstance(e, ast.BinOp):
+            return None
+        a = self.bounds(e.left, uniform, defs, fixed, depth + 1)
+        b = self.bounds(e.right, uniform, defs, fixed, depth + 1)
+        if a is None or b is None:
+            return None
+
+        def combine(x: ast.expr, y: ast.expr) -> ast.expr:
+            return self.fold(ast.BinOp(x, e.op, y))  # type: ignore[union-attr]
+
+        right = literal(e.right)
+        positive = isinstance(right, int) and right > 0
+        if isinstance(e.op, ast.Add):
+            return combine(a[0], b[0]), combine(a[1], b[1])
+        if isinstance(e.op, ast.Sub):
+            return combine(a[0], b[1]), combine(a[1], b[0])
+        if isinstance(e.op, ast.Mult) and plainly_nonnegative(a[0]) and plainly_nonnegative(b[0]):
+            return combine(a[0], b[0]), combine(a[1], b[1])
+        if isinstance(e.op, (ast.FloorDiv, ast.RShift)) and positive:
+            return combine(a[0], e.right), combine(a[1], e.right)
+        if isinstance(e.op, ast.Mod) and positive:
+            return const(0), const(right - 1)  # type: ignore[operator]
+        if isinstance(e.op, ast.BitAnd) and positive:
+            return const(0), const(right)
+        return None
+
+
+def plainly_nonnegative(e: ast.expr) -> bool:
+    """Block and thread numbers, literals, and their sums and products."""
+    if isinstance(e, ast.Name):
+        return e.id.startswith(("bid_", "tid_", "bdim_", "gdim_"))
+    if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Mult, ast.FloorDiv)):
+        return plainly_nonnegative(e.left) and plainly_nonnegative(e.right)
+    value = literal(e)
+    return isinstance(value, int) and value >= 0
+
+
+def positive(e: ast.expr, defs: Definitions, depth: int = 0) -> bool:
+    """True for what is certainly > 0: block and grid dimensions, positive literals, products."""
+    if isinstance(e, ast.Name):
+        if e.id.startswith(("bdim_", "gdim_")):
+            return True
+        value = single(defs, e.id)
+        return value is not None and depth < 20 and positive(value, defs, depth + 1)
+    if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Mult)):
+        return positive(e.left, defs, depth + 1) and positive(e.right, defs, depth + 1)
+    value = literal(e)
+    return isinstance(value, int) and value > 0
+
+
+class Signs:
+    """``nonnegative(e)`` for the expressions of one kernel."""
+
+    def __init__(
+        self, defs: Definitions, variable_types: dict, parameters: set[str], arguments: set[str]
+    ) -> None:
+        """``arguments`` are the parameters whose value is >= 0 in this launch."""
+        self.types = variable_types
+        integers = {v for v in defs if isinstance(variable_types.get(v), types.Integer)}
+        integers -= parameters - arguments
+        self.names = integers | arguments
+        self.facts: list[str] = []
+        changed = True
+        while changed:
+            changed = False
+            for v in sorted(integers & self.names):
+                if not all(self._definition(d, v) for d in defs[v]):
+                    self.names.discard(v)
+                    changed = True
+
+    def _definition(self, d: ast.Assign | ast.For, name: str) -> bool:
+        if isinstance(d, ast.Assign):
+            grows = [
+                n
+                for n in ast.walk(d.value)
+                if isinstance(n, ast.BinOp)
+                and isinstance(n.op, (ast.Mult, ast.LShift))
+                and name in reads(n)
+            ]
+            slow = all(any(literal(x) in (1, 2) for x in (n.left, n.right)) for n in grows)
+            return slow and self.nonnegative(d.value)
+        start, stop, step = range_bounds(d)
+        by = literal(step)
+        if isinstance(by, int) and by < 0:
+            return literal(stop) == -1 or self.nonnegative(stop)
+        return self.nonnegative(start) and self.nonnegative(step)
+
+    def nonnegative(self, e: ast.expr) -> bool:
+        if self.facts and ast.unparse(e) in self.facts:
+            return True
+        value = literal(e)
+        if value is not None:
+            return isinstance(value, int) and 0 <= value < 2**31
+        if isinstance(e, ast.Name):
+            unsigned = self.types.get(e.id)
+            if isinstance(unsigned, types.Integer) and not unsigned.signed:
+                return True
+            return e.id in self.names or e.id.startswith(("tid_", "bid_", "bdim_", "gdim_", "t_"))
+        if isinstance(e, ast.BinOp):
+            return self._operation(e)
+        if isinstance(e, ast.IfExp):
+            return self.nonnegative(e.body) and self.nonnegative(e.orelse)
+        if isinstance(e, ast.Attribute):
+            return e.attr in ("size", "ndim")
+        if isinstance(e, ast.Subscript):
+            return is_shape_item(e) and e.value.attr == "shape"  # type: ignore[attr-defined]
+        if isinstance(e, ast.Call):
+            return self._call(e)
+        return False
+
+    def _operation(self, e: ast.BinOp) -> bool:
+        a, b = self.nonnegative(e.left), self.nonnegative(e.right)
+        if isinstance(e.op, ast.BitAnd):
+            return a or b
+        if isinstance(e.op, ast.Mod):
+            return b
+        both = (ast.Add, ast.Mult, ast.FloorDiv, ast.RShift, ast.LShift, ast.BitOr, ast.BitXor)
+        return isinstance(e.op, both) and a and b
+
+    def _call(self, e: ast.Call) -> bool:
+        name = function_name(e)
+        if name in ("min", "min_"):
+            return all(self.nonnegative(a) for a in e.args)
+        if name in ("max", "max_"):
+            return any(self.nonnegative(a) for a in e.args)
+        if name in ("int", "np.int32", "np.int64"):
+            return len(e.args) == 1 and self.nonnegative(e.args[0])
+        return name in ("len", "np.uint8", "np.uint16", "np.uint32", "np.uint64")
+
+    def known_under(self, test: ast.expr) -> list[str]:
+        """Expressions that are >= 0 wherever ``test`` holds: ``a >= b`` gives ``a - b``."""
+        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+            return [f for v in test.values for f in self.known_under(v)]
+        found: list[str] = []
+        if isinstance(test, ast.Compare):
+            sides = [test.left, *test.comparators]
+            for low, op, high in zip(sides, test.ops, sides[1:]):
+                if isinstance(op, (ast.Gt, ast.GtE)):
+                    low, high = high, low
+                elif not isinstance(op, (ast.Lt, ast.LtE)):
+                    continue
+                if self.nonnegative(low):
+                    found.append(ast.unparse(high))
+                found.append(ast.unparse(ast.BinOp(high, ast.Sub(), low)))
+        return found
+
+
+def stable(test: ast.expr, body: list[ast.stmt]) -> bool:
+    """True when nothing that the test reads is assigned in the body it guards."""
+    return not reads(test) & writes(body)

@@ -1,0 +1,278 @@
+"""Seventh pass: split the kernel at its barriers into regions.
+
+A region is a list of statements that contains no barrier; it runs as one loop over the threads of a
+block.  Around the regions stands the control flow of the whole block, which runs once::
+
+    s = bdim_x_ // 2                         s = bdim_x_ // 2             Uniform
+    while s > 0:                             while s > 0:                 Loop
+        if t < s: red[t] += red[t + s]           for t in threads: ...        Region
+        sync_()
+        s //= 2                                  s //= 2                      Uniform
+
+A test that varies around a barrier becomes a mask (one bool per thread), and the regions below run
+for the threads whose mask is set.  Such a barrier is only legal when the other threads have
+finished (an early return); otherwise it is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Union
+
+from numba.core import types
+
+from .exits import counting_loop
+from .flow import Variables, exposed
+from .intervals import stable
+from .tree import (
+    Names,
+    assign,
+    blocks,
+    clone,
+    const,
+    fail,
+    has_load,
+    is_sync,
+    load,
+    locate,
+    negate,
+    reads,
+    text_of,
+    writes,
+)
+
+
+@dataclass
+class Region:
+    """Statements that run for every thread whose ``mask`` is set.
+
+    ``clear`` are masks set here that must be False for the other threads; ``refine`` says that the
+    region computes its own mask anew (the test of a varying loop)."""
+
+    stmts: list[ast.stmt]
+    mask: str | None
+    clear: list[str] = field(default_factory=list)
+    refine: bool = False
+
+
+@dataclass
+class Uniform:
+    """An assignment that runs once per block."""
+
+    stmt: ast.Assign
+
+
+@dataclass
+class Branch:
+    """``if`` with a uniform test."""
+
+    test: ast.expr
+    body: list[Node]
+    orelse: list[Node]
+
+
+@dataclass
+class Loop:
+    """``for`` or ``while`` that the whole block runs."""
+
+    stmt: ast.For | ast.While
+    body: list[Node]
+
+
+@dataclass
+class Masked:
+    """``body`` for the threads of ``mask``; ``full`` is a copy without mask for "all threads".
+
+    ``test`` holds inside (see ``Signs.known_under``), unless it is None."""
+
+    mask: str
+    body: list[Node]
+    full: list[Node]
+    test: ast.expr | None = None
+
+
+@dataclass
+class MaskedLoop:
+    """A varying ``while``: ``test`` refines ``mask`` each turn until no thread is left."""
+
+    mask: str
+    outer: str | None
+    test: Region
+    body: list[Node]
+
+
+Node = Union[Region, Uniform, Branch, Loop, Masked, MaskedLoop]
+
+
+def walk_nodes(nodes: list[Node]) -> Iterator[Node]:
+    for n in nodes:
+        yield n
+        if isinstance(n, MaskedLoop):
+            yield n.test
+        for part in ("body", "orelse", "full"):
+            yield from walk_nodes(getattr(n, part, []))
+
+
+class Splitter:
+    """The tree of one kernel.  ``block_level`` holds the uniform variables that live outside."""
+
+    def __init__(self, variables: Variables, names: Names) -> None:
+        self.v, self.names = variables, names
+        self.block_level: set[str] = set()
+        while True:
+            self.masks: set[str] = set()
+            self.used_outside: set[str] = set()
+            self.tree = self.build(clone(self.v.body), None, None)
+            needed = set(self.used_outside)
+            for n in walk_nodes(self.tree):
+                if isinstance(n, Region):
+                    needed |= exposed(n.stmts)[0]
+            new = {
+                v for v in needed if v in self.v.defs and v not in self.v.varying
+            } - self.block_level
+            if not new:
+                break
+            self.block_level |= new
+        self.stored = self.masks | {
+            v for v in needed if v in self.v.defs and v in self.v.varying and v not in self.v.remade
+        }
+
+    # -- what must stand outside the thread loop -------------------------------------------------
+    def splits(self, s: ast.stmt) -> bool:
+        if is_sync(s) or getattr(s, "hoist", False):
+            return True
+        if isinstance(s, ast.Assign):
+            target = s.targets[0]
+            return isinstance(target, ast.Name) and target.id in self.block_level
+        if isinstance(s, ast.For) and s.target.id in self.block_level:  # type: ignore[attr-defined]
+            return True
+        return any(self.splits(x) for b in blocks(s) for x in b)
+
+    # -- building --------------------------------------------------------------------------------
+    def build(
+        self, stmts: list[ast.stmt], mask: str | None, divergent: ast.AST | None
+    ) -> list[Node]:
+        """``divergent`` is the construct that keeps unfinished threads away, if there is one."""
+        out: list[Node] = []
+        current: list[ast.stmt] = []
+
+        def flush(clear: list[str] | None = None) -> None:
+            if current:
+                out.append(Region(list(current), mask, clear or []))
+                current.clear()
+
+        for s in stmts:
+            if not self.splits(s):
+                current.append(s)
+            elif is_sync(s):
+                flush()
+                if divergent is not None:
+                    self.refuse_barrier(s, divergent)
+            elif isinstance(s, ast.Assign):
+                touched = reads(current) | writes(current)
+                self.used_outside |= reads(s.value)
+                if writes(s) & touched or has_load(s.value):
+                    flush()
+                out.append(Uniform(s))
+            elif isinstance(s, ast.If):
+                if self.v.uniform.varies(s.test):
+                    current.extend(self.set_masks(s))
+                    flush(self.fresh_masks)
+                    out.extend(self.masked(s, mask, divergent))
+                else:
+                    flush()
+                    self.used_outside |= reads(s.test)
+                    body = self.build(s.body, mask, divergent)
+                    out.append(Branch(s.test, body, self.build(s.orelse, mask, divergent)))
+            elif isinstance(s, ast.While):
+                flush()
+                out.append(self.while_loop(s, mask, divergent))
+            elif isinstance(s, ast.For):
+                if self.v.uniform.varies(s.iter):
+                    init, loop = self.as_while(s)
+                    current.extend(init)
+                    flush()
+                    out.append(self.masked_loop(loop, mask, divergent or s))
+                else:
+                    flush()
+                    self.used_outside |= reads(s.iter)
+                    out.append(Loop(s, self.build(s.body, mask, divergent)))
+            else:
+                fail(s, text_of(s), "this statement cannot stand around a barrier")
+        flush()
+        return out
+
+    def refuse_barrier(self, s: ast.stmt, divergent: ast.AST) -> None:
+        head = divergent.iter if isinstance(divergent, ast.For) else divergent.test  # type: ignore[attr-defined]
+        kind = {ast.If: "if", ast.While: "while", ast.For: "for"}[type(divergent)]
+        fail(
+            s,
+            "cuda.syncthreads()",
+            f"not every thread reaches this barrier: the `{kind} {text_of(head)}` of line "
+            f"{divergent.lineno} differs between threads",  # type: ignore[attr-defined]
+        )
+
+    # -- varying tests ---------------------------------------------------------------------------
+    def new_mask(self) -> str:
+        mask = self.names.fresh("mask")
+        self.masks.add(mask)
+        self.v.types[mask] = types.boolean
+        return mask
+
+    def set_masks(self, s: ast.If) -> list[ast.stmt]:
+        first = self.new_mask()
+        out: list[ast.stmt] = [assign(first, truth(s.test), s)]
+        self.fresh_masks = [first]
+        if s.orelse:
+            self.fresh_masks.append(self.new_mask())
+            out.append(assign(self.fresh_masks[1], negate(load(first)), s))
+        return out
+
+    def masked(self, s: ast.If, mask: str | None, divergent: ast.AST | None) -> list[Node]:
+        fresh = self.fresh_masks
+        alone = getattr(s, "alone", set())
+        inside = divergent if "body" in alone else divergent or s
+        full: list[Node] = []
+        if mask is None and not s.orelse and not self.v.scalar_only(s):
+            full = self.build(clone(s.body), None, inside)
+        test = s.test if stable(s.test, s.body) else None
+        out: list[Node] = [Masked(fresh[0], self.build(s.body, fresh[0], inside), full, test)]
+        if s.orelse:
+            inside = divergent if "orelse" in alone else divergent or s
+            out.append(Masked(fresh[1], self.build(s.orelse, fresh[1], inside), []))
+        return out
+
+    def while_loop(self, s: ast.While, mask: str | None, divergent: ast.AST | None) -> Node:
+        if self.v.uniform.varies(s.test):
+            base = getattr(s, "base_test", None)
+            legal = base is not None and not self.v.uniform.varies(base)
+            return self.masked_loop(s, mask, divergent if legal else divergent or s)
+        self.used_outside |= reads(s.test)
+        return Loop(s, self.build(s.body, mask, divergent))
+
+    def masked_loop(self, s: ast.While, outer: str | None, divergent: ast.AST | None) -> MaskedLoop:
+        mask = self.new_mask()
+        test = Region([assign(mask, truth(s.test), s)], mask, refine=True)
+        return MaskedLoop(mask, outer, test, self.build(s.body, mask, divergent))
+
+    def as_while(self, s: ast.For) -> tuple[list[ast.stmt], ast.While]:
+        """A varying range around a barrier or a moved loop."""
+        init, test, head, step = counting_loop(s, self.names)
+        loop = ast.While(test, [*head, *s.body, *step], [])
+        locate(loop, s)
+        for x in [*init, *step, *head]:
+            self.v.add(x)  # type: ignore[arg-type]
+        return init, loop
+
+
+def truth(test: ast.expr) -> ast.expr:
+    """The test as a bool, for a mask."""
+    if isinstance(test, (ast.Compare, ast.BoolOp)) or (
+        isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+    ):
+        return test
+    new = ast.IfExp(test, const(True), const(False))
+    locate(new, test)
+    return new

@@ -1,0 +1,108 @@
+"""Storage of shared memory, local arrays and per-thread variables, and unsigned indices.
+
+Arrays live on the machine stack of the OS thread that runs the block: LLVM knows that a stack array
+aliases nothing else, and nothing has to be freed.  What does not fit comes from one scratch buffer
+that the launch passes in.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+ALIGNMENT = 64
+
+
+def _fill(ctx: Any, bld: Any, array_type: types.Array, shape: tuple[int, ...], data: Any) -> Any:
+    """A C-ordered array struct over ``data``."""
+    element = ctx.get_data_type(array_type.dtype)
+    size = ctx.get_abi_sizeof(element)
+    strides: list[int] = []
+    for extent in reversed(shape):
+        strides.insert(0, size)
+        size *= extent
+
+    def number(value: int) -> Any:
+        return ctx.get_constant(types.intp, value)
+
+    array = ctx.make_array(array_type)(ctx, bld)
+    ctx.populate_array(
+        array,
+        data=data,
+        shape=[number(n) for n in shape],
+        strides=[number(n) for n in strides],
+        itemsize=number(ctx.get_abi_sizeof(element)),
+        meminfo=None,
+    )
+    return array._getvalue()
+
+
+@functools.cache
+def stack_array(shape: tuple[int, ...], dtype: Any) -> Any:
+    """A function without arguments that returns an uninitialised array on the stack."""
+    array_type = types.Array(dtype, len(shape), "C")
+
+    @intrinsic
+    def new_array(tyctx):  # type: ignore[no-untyped-def]
+        def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+            element = ctx.get_data_type(dtype)
+            p = cgutils.alloca_once(bld, ir.ArrayType(element, max(1, math.prod(shape))))
+            p.align = ALIGNMENT
+            return _fill(ctx, bld, array_type, shape, bld.bitcast(p, element.as_pointer()))
+
+        return array_type(), codegen
+
+    return new_array
+
+
+@functools.cache
+def scratch_array(offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """A function that returns an array ``offset`` bytes into the scratch buffer it is given."""
+    array_type = types.Array(dtype, len(shape), "C")
+
+    @intrinsic
+    def view(tyctx, scratch):  # type: ignore[no-untyped-def]
+        def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+            base = ctx.make_array(sig.args[0])(ctx, bld, args[0]).data
+            p = bld.gep(base, [ctx.get_constant(types.intp, offset)])
+            data = bld.bitcast(p, ctx.get_data_type(dtype).as_pointer())
+            return _fill(ctx, bld, array_type, shape, data)
+
+        return array_type(scratch), codegen
+
+    return view
+
+
+@intrinsic
+def unsigned(tyctx, index):  # type: ignore[no-untyped-def]
+    """Reinterpret an index that is known to be >= 0; Numba then drops negative indexing."""
+    if not isinstance(index, types.Integer):
+        return None
+
+    def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+        return ctx.cast(bld, args[0], sig.args[0], types.intp)
+
+    return types.uintp(index), codegen
+
+
+@intrinsic
+def count_true(tyctx, mask):  # type: ignore[no-untyped-def]
+    """How many elements of a one-dimensional boolean array are true."""
+    if not isinstance(mask, types.Array) or mask.dtype != types.boolean:
+        return None
+
+    def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+        array = ctx.make_array(sig.args[0])(ctx, bld, args[0])
+        (extent,) = cgutils.unpack_tuple(bld, array.shape, 1)
+        total = cgutils.alloca_once_value(bld, ctx.get_constant(types.intp, 0))
+        with cgutils.for_range(bld, extent) as loop:
+            flag = bld.load(bld.gep(array.data, [loop.index]))
+            bld.store(bld.add(bld.load(total), bld.zext(flag, extent.type)), total)
+        return bld.load(total)
+
+    return types.intp(mask), codegen

@@ -1,0 +1,80 @@
+"""Where shared memory, local arrays and per-thread variables live.
+
+A local array has one copy per thread.  When the kernel only touches single elements, the thread
+number becomes the last index (``acc_all_[i, j, t_]``), so that the same element of neighbouring
+threads lies side by side and a vector load fetches it.  Otherwise each thread's copy is one piece.
+
+Small arrays go to the stack (``stack_array``), the rest into the scratch buffer of the launch.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from typing import Any
+
+import numpy as np
+from numba.core import types
+
+from .regions import Splitter
+from .tree import fail, index_list, walk
+
+STACK_BYTES = 192 * 1024
+ALIGNMENT = 64
+
+
+class Storage:
+    """The plan for one kernel: ``makers`` stand before the function, ``lines`` in it."""
+
+    def __init__(self, split: Splitter, threads: int) -> None:
+        self.v = split.v
+        self.stack_bytes = self.scratch_bytes = 0
+        self.makers: list[str] = []
+        self.lines: list[str] = []
+        self.by_element: set[str] = set()
+        for name, (shape, dtype) in self.v.shared.items():
+            self.add(name, shape, dtype)
+        for name, (shape, dtype) in self.v.local.items():
+            if self.only_elements(name, len(shape)):
+                self.by_element.add(name)
+                self.add(f"{name}_all_", (*shape, threads), dtype)
+            else:
+                self.add(f"{name}_all_", (threads, *shape), dtype)
+        for name in sorted(split.stored):
+            self.add(f"{name}_all_", (threads,), self.dtype_of(name))
+
+    def add(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
+        size = (
+            math.prod(shape) * np.dtype("bool" if dtype == types.boolean else str(dtype)).itemsize
+        )
+        size += -size % ALIGNMENT
+        kind = "boolean" if dtype == types.boolean else str(dtype)
+        if self.stack_bytes + size <= STACK_BYTES:
+            self.stack_bytes += size
+            make, given = f"stack_array({shape!r}, types.{kind})", ""
+        else:
+            make, given = (
+                f"scratch_array({self.scratch_bytes}, {shape!r}, types.{kind})",
+                "scratch_",
+            )
+            self.scratch_bytes += size
+        maker = f"new{len(self.makers)}_"
+        self.makers.append(f"{maker} = {make}")
+        self.lines.append(f"{name} = {maker}({given})")
+
+    def dtype_of(self, name: str) -> Any:
+        t = self.v.types.get(name, types.int64)
+        if isinstance(t, (types.Integer, types.Float, types.Boolean)):
+            return t
+        where = self.v.defs[name][0]
+        fail(where, name, f"a variable of type {t} cannot keep its value across a barrier")
+
+    def only_elements(self, name: str, ndim: int) -> bool:
+        """True when every use of a local array is a full index (or an atomic on one element)."""
+        total = single = 0
+        for n in walk(self.v.body):
+            if isinstance(n, ast.Name) and n.id == name:
+                total += 1
+            elif isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name):
+                single += n.value.id == name and len(index_list(n)) == ndim
+        return total == single

@@ -1,0 +1,66 @@
+"""From a Python function to the source text of its CPU version: all passes in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from .canonical import Unit, canonical
+from .emit import Emitter
+from .flatten import flatten
+from .flow import Variables
+from .infer import variable_types
+from .intervals import Signs
+from .loops import schedule
+from .regions import Splitter
+from .webs import split_webs
+
+
+@dataclass(frozen=True)
+class Program:
+    """A translated kernel: readable source, and what a launch must pass besides the arguments."""
+
+    name: str
+    source: str
+    arrays: list[np.ndarray]
+    scratch_bytes: int
+
+
+def translate(
+    function: FunctionType,
+    block: tuple[int, int, int],
+    argument_types: tuple[Any, ...],
+    nonnegative: tuple[bool, ...],
+    fastmath: bool,
+    typeof: Any,
+) -> Program:
+    """Translate for one block shape, one set of argument types and argument signs.
+
+    ``typeof`` gives the Numba type of a global array, which becomes a hidden argument.
+    """
+    unit = Unit()
+    kernel = flatten(canonical(function, unit), unit.devices, unit.names)
+    parameters = [a.arg for a in kernel.args.args]
+    if len(parameters) != len(argument_types):
+        raise TypeError(
+            f"{function.__name__} takes {len(parameters)} arguments, got {len(argument_types)}"
+        )
+    split_webs(kernel, unit.names)
+    hidden_types = tuple(typeof(a) for a in unit.arrays.values())
+    types_of = variable_types(kernel, list(unit.arrays), argument_types + hidden_types)
+    body = schedule(kernel.body, types_of, unit.names, block)
+    variables = Variables(body, types_of, set(parameters))
+    splitter = Splitter(variables, unit.names)
+    positive = {p for p, known in zip(parameters, nonnegative) if known}
+    signs = Signs(variables.defs, types_of, set(parameters), positive)
+    emitter = Emitter(splitter, signs, block, [*parameters, *unit.arrays])
+    options = True if fastmath else {"contract"}
+    decorator = f'@njit(nogil=True, error_model="numpy", fastmath={options!r}, boundscheck=False, _nrt=False)'
+    source = emitter.function(kernel.name, decorator)
+    header = f"# {function.__module__}.{function.__qualname__} for blocks of {block}\n"
+    return Program(
+        kernel.name, header + source, list(unit.arrays.values()), emitter.storage.scratch_bytes
+    )
