@@ -61,19 +61,25 @@ def read_image(
         DataError: the file is missing or is no whole image.
     """
     path = Path(path)
-    image = _open(path)
-    try:
-        if image.mode in ("I", "I;16", "I;16B", "F"):  # convert("L") would clip instead of scale
-            wide = np.asarray(image, np.float64)
-            top = 65535.0 if wide.max() > 255 else 255.0
-            image = _pillow().fromarray(np.rint(wide * 255 / top).clip(0, 255).astype(np.uint8))
-        image = image.convert("L" if channels == 1 else "RGB")
-        if size is not None and image.size != (size[1], size[0]):
-            image = image.resize((size[1], size[0]), _pillow().Resampling.BILINEAR)
-    except (OSError, SyntaxError, ValueError) as e:
-        raise DataError(f"{path}: broken image: {_reason(e, path)}") from e
-    pixels = np.asarray(image, np.uint8)
+    with _open(path) as image:
+        try:
+            pixels = _converted(image, channels, size)
+        except (OSError, SyntaxError, ValueError) as e:
+            raise DataError(f"{path}: broken image: {_reason(e, path)}") from e
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _converted(image: Any, channels: int, size: tuple[int, int] | None) -> np.ndarray:
+    """Pixels (H, W) or (H, W, 3) of a Pillow image."""
+    image_module = _pillow()
+    if image.mode in ("I", "I;16", "I;16B", "F"):  # convert("L") would clip instead of scale
+        wide = np.asarray(image, np.float64)
+        top = 65535.0 if wide.max() > 255 else 255.0
+        image = image_module.fromarray(np.rint(wide * 255 / top).clip(0, 255).astype(np.uint8))
+    image = image.convert("L" if channels == 1 else "RGB")
+    if size is not None and image.size != (size[1], size[0]):
+        image = image.resize((size[1], size[0]), image_module.Resampling.BILINEAR)
+    return np.asarray(image, np.uint8)
 
 
 def class_folders(folder: Path) -> dict[str, list[Path]]:

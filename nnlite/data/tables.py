@@ -52,9 +52,9 @@ def open_npz(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.ndarray):
-            with archive:
+        with open(path, "rb") as file:  # opened here, so that it is closed whatever happens
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.ndarray):
                 return {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise DataError(f"{path}: not a readable .npz archive: {e}") from e
