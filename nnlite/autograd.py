@@ -82,7 +82,7 @@ class Node:
         self.name = name
         self.backward = backward
         self.edges = edges
-        self.saved = saved
+        self.saved: Any = saved
         self.guards = guards
         self.constants = constants
         self.fresh = fresh

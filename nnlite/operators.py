@@ -9,129 +9,127 @@ from .errors import ArgumentError
 if TYPE_CHECKING:
     from . import functional
     from .functional import Axis
-    from .kernels.engine import Array, Device
+    from .kernels.engine import Device
     from .tensor import Tensor
 
 
 class Operators:
     """Base of ``Tensor``; ``functional`` is put into this module when ``tensor.py`` has loaded it.
 
-    The methods are those of PyTorch; each is documented at the function it calls.
+    The methods are those of PyTorch; each is documented at the function it calls. ``self`` is a
+    Tensor, which the type checker cannot know of a base class.
     """
 
     __slots__ = ()
 
-    if TYPE_CHECKING:
-        array: Array
-
-    def __len__(self) -> int:
+    def __len__(self: Any) -> int:
         return len(self.array)
 
-    def __bool__(self) -> bool:
+    def __bool__(self: Any) -> bool:
         if self.array.size != 1:
             raise ArgumentError(f"bool: a tensor of shape {self.array.shape} has no truth value")
         return bool(self.array.item())
 
-    def __float__(self) -> float:
+    def __float__(self: Any) -> float:
         return float(self.array.item())
 
-    def __int__(self) -> int:
+    def __int__(self: Any) -> int:
         return int(self.array.item())
 
-    def __add__(self, other: Any) -> Tensor:
+    def __add__(self: Any, other: Any) -> Tensor:
         return functional.add(self, other)
 
-    def __radd__(self, other: Any) -> Tensor:
+    def __radd__(self: Any, other: Any) -> Tensor:
         return functional.add(other, self)
 
-    def __sub__(self, other: Any) -> Tensor:
+    def __sub__(self: Any, other: Any) -> Tensor:
         return functional.sub(self, other)
 
-    def __rsub__(self, other: Any) -> Tensor:
+    def __rsub__(self: Any, other: Any) -> Tensor:
         return functional.sub(other, self)
 
-    def __mul__(self, other: Any) -> Tensor:
+    def __mul__(self: Any, other: Any) -> Tensor:
         return functional.mul(self, other)
 
-    def __rmul__(self, other: Any) -> Tensor:
+    def __rmul__(self: Any, other: Any) -> Tensor:
         return functional.mul(other, self)
 
-    def __truediv__(self, other: Any) -> Tensor:
+    def __truediv__(self: Any, other: Any) -> Tensor:
         return functional.div(self, other)
 
-    def __rtruediv__(self, other: Any) -> Tensor:
+    def __rtruediv__(self: Any, other: Any) -> Tensor:
         return functional.div(other, self)
 
-    def __pow__(self, exponent: float) -> Tensor:
+    def __pow__(self: Any, exponent: float) -> Tensor:
         return functional.pow(self, exponent)
 
-    def __matmul__(self, other: Any) -> Tensor:
+    def __matmul__(self: Any, other: Any) -> Tensor:
         return functional.matmul(self, other)
 
-    def __rmatmul__(self, other: Any) -> Tensor:
+    def __rmatmul__(self: Any, other: Any) -> Tensor:
         return functional.matmul(other, self)
 
-    def __neg__(self) -> Tensor:
+    def __neg__(self: Any) -> Tensor:
         return functional.neg(self)
 
-    def __getitem__(self, key: Any) -> Tensor:
+    def __getitem__(self: Any, key: Any) -> Tensor:
         return functional.getitem(self, key)
 
     @property
-    def T(self) -> Tensor:
+    def T(self: Any) -> Tensor:
         """The tensor with its axes reversed; a view."""
         return functional.permute(self)
 
-    def transpose(self, dim0: int, dim1: int) -> Tensor:
+    def transpose(self: Any, dim0: int, dim1: int) -> Tensor:
         return functional.transpose(self, dim0, dim1)
 
-    def permute(self, *dims: int) -> Tensor:
+    def permute(self: Any, *dims: int) -> Tensor:
         return functional.permute(self, *dims)
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self: Any, *shape: Any) -> Tensor:
         return functional.reshape(self, *shape)
 
-    def view(self, *shape: Any) -> Tensor:
+    def view(self: Any, *shape: Any) -> Tensor:
         return functional.view(self, *shape)
 
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    def flatten(self: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return functional.flatten(self, start_dim, end_dim)
 
-    def to(self, device: Device | str | None = None, dtype: Any = None) -> Tensor:
+    def to(self: Any, device: Device | str | None = None, dtype: Any = None) -> Tensor:
         return functional.to(self, device, dtype)
 
-    def contiguous(self) -> Tensor:
+    def contiguous(self: Any) -> Tensor:
         return functional.contiguous(self)
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def sum(self: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return functional.sum(self, axis, keepdims)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def mean(self: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return functional.mean(self, axis, keepdims)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def max(self: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return functional.max(self, axis, keepdims)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def min(self: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return functional.min(self, axis, keepdims)
 
-    def argmax(self, axis: int | None = None) -> Tensor:
+    def argmax(self: Any, axis: int | None = None) -> Tensor:
         return functional.argmax(self, axis)
 
-    def exp(self) -> Tensor:
+    def exp(self: Any) -> Tensor:
         return functional.exp(self)
 
-    def log(self) -> Tensor:
+    def log(self: Any) -> Tensor:
         return functional.log(self)
 
-    def sqrt(self) -> Tensor:
+    def sqrt(self: Any) -> Tensor:
         return functional.sqrt(self)
 
-    def relu(self) -> Tensor:
+    def relu(self: Any) -> Tensor:
         return functional.relu(self)
 
-    def sigmoid(self) -> Tensor:
+    def sigmoid(self: Any) -> Tensor:
         return functional.sigmoid(self)
 
-    def tanh(self) -> Tensor:
+    def tanh(self: Any) -> Tensor:
         return functional.tanh(self)

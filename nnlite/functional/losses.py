@@ -43,15 +43,19 @@ def cross_entropy(logits: Tensor, labels: Any, reduction: str = "mean") -> Tenso
     """
     logits = as_tensor(logits, "cross_entropy", "logits")
     found = _labels(labels, logits.device)
-    out, saved = softmax_kernels.cross_entropy(logits.array, found, reduction=reduction)
-    return record(
-        "cross_entropy", out, (logits,), _cross_entropy_backward, (saved, found), reduction
+    out, (x, stats) = softmax_kernels.cross_entropy(logits.array, found, reduction=reduction)
+    saved = (
+        logits if x is logits.array else x,  # the tensor itself is guarded against changes
+        stats,
+        labels if isinstance(labels, Tensor) else found,
     )
+    return record("cross_entropy", out, (logits,), _cross_entropy_backward, saved, reduction)
 
 
 def _cross_entropy_backward(node: Node, dy: Array) -> Gradients:
-    saved, labels = node.saved
-    return (softmax_kernels.cross_entropy_backward(dy, saved, labels, reduction=node.constants),)
+    x, stats, labels = node.saved
+    dx = softmax_kernels.cross_entropy_backward(dy, (x, stats), labels, reduction=node.constants)
+    return (dx,)
 
 
 def mse_loss(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:

@@ -74,7 +74,8 @@ def linear(
     if x.ndim != 2:
         y = linear(_rows(x), weight, bias, activation)
         return reshape(y, *x.shape[:-1], weight.shape[0])
-    inputs = (x, weight) if bias is None else (x, weight, as_tensor(bias, "linear", "bias"))
+    bias = None if bias is None else as_tensor(bias, "linear", "bias")
+    inputs = (x, weight) if bias is None else (x, weight, bias)
     recorded = mode.enabled and any(t.requires_grad for t in inputs)
     if recorded and activation in FROM_INPUT:  # their gradient needs the value before them
         return FROM_INPUT[activation](linear(x, weight, bias))
@@ -82,7 +83,7 @@ def linear(
         x.array,
         weight.array,
         transpose_b=True,
-        bias=None if bias is None else inputs[2].array,
+        bias=None if bias is None else bias.array,
         activation=activation,
     )
     saved = (

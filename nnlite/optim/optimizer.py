@@ -121,9 +121,8 @@ class Optimizer:
         """State of a parameter: arrays of zeros at first, on the parameter's device ever after."""
         state = self.state.get(number)
         if state is None:
-            state = {name: zeros(p.shape, p.dtype, p.device) for name in self.slots}
-            state["step"] = 0
-            self.state[number] = state
+            arrays = {name: zeros(p.shape, p.dtype, p.device) for name in self.slots}
+            state = self.state[number] = {**arrays, "step": 0}
         elif state[self.slots[0]].device is not p.device:
             for name in self.slots:
                 state[name] = state[name].to(p.device)
