@@ -8,23 +8,25 @@ ROOT = Path(__file__).parent
 VERSION = "0.1.0"
 
 
-def package_dirs() -> dict[str, str]:
-    """Package name -> folder, for every package; listed from the two source folders.
-
-    ``find_packages`` would also ship a top-level package ``kernels``, the name of another
-    project, and would follow the symlink ``nnlite/kernels``.
-    """
-    found = {}
-    for top, name in (("nnlite", "nnlite"), ("kernels", "nnlite.kernels")):
-        for init in sorted((ROOT / top).rglob("__init__.py")):
-            parts = init.parent.relative_to(ROOT / top).parts
-            if top == "nnlite" and parts[:1] == ("kernels",):
-                continue
-            found[".".join((name, *parts))] = "/".join((top, *parts))
-    return found
-
-
-PACKAGES = package_dirs()
+# Listed, never found: find_packages() would also ship a top-level package "kernels", the name of
+# another project, and follow the symlink nnlite/kernels. A test compares the list with the folders.
+LAYER = ("cli", "data", "functional", "nn", "optim", "testing", "train")
+KERNELS = (
+    "activations",
+    "elementwise",
+    "engine",
+    "engine/cpu",
+    "matmul",
+    "reduce",
+    "softmax",
+    "update",
+)
+PACKAGES = {
+    "nnlite": "nnlite",
+    **{f"nnlite.{name}": f"nnlite/{name}" for name in LAYER},
+    "nnlite.kernels": "kernels",
+    **{f"nnlite.kernels.{path.replace('/', '.')}": f"kernels/{path}" for path in KERNELS},
+}
 EXTRAS = {
     "data": ["mlxtend>=0.23", "pillow>=10", "scikit-learn>=1.3"],
     "test": [

@@ -50,6 +50,8 @@ def main(
 ) -> None:
     """Time every case against its peers."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
     results = []
     for place in [nl.device(device)] if device else nl.devices():
         for case in cases(place):
