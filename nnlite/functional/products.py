@@ -66,19 +66,18 @@ def linear(
         ArgumentError: the activation is unknown.
     """
     x, weight = as_tensor(x, "linear", "x"), as_tensor(weight, "linear", "weight")
-    if weight.ndim != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
-        raise ShapeError(
-            f"linear: x: shape {x.shape} given, expected (..., in) for a weight of shape "
-            f"(out, in), here {weight.shape}"
-        )
-    if x.ndim != 2:
-        y = linear(_rows(x), weight, bias, activation)
-        return reshape(y, *x.shape[:-1], weight.shape[0])
     bias = None if bias is None else as_tensor(bias, "linear", "bias")
+    rows, columns = x.array.shape, weight.array.shape
+    if len(columns) != 2 or not rows or rows[-1] != columns[1]:
+        raise ShapeError(
+            f"linear: x: shape {rows} given, expected (..., in) for a weight of shape "
+            f"(out, in), here {columns}"
+        )
+    if len(rows) != 2:
+        return reshape(linear(_rows(x), weight, bias, activation), *rows[:-1], columns[0])
     inputs = (x, weight) if bias is None else (x, weight, bias)
-    recorded = mode.enabled and any(t.requires_grad for t in inputs)
-    if recorded and activation in FROM_INPUT:  # their gradient needs the value before them
-        return FROM_INPUT[activation](linear(x, weight, bias))
+    if activation in FROM_INPUT and mode.enabled and any(t.requires_grad for t in inputs):
+        return FROM_INPUT[activation](linear(x, weight, bias))  # its gradient needs its input
     out = matmul_kernel(
         x.array,
         weight.array,

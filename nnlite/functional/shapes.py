@@ -34,10 +34,10 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     """
     x = as_tensor(x, "reshape", "x")
     a = x.array
-    target = shape if len(shape) != 1 or isinstance(shape[0], int) else tuple(shape[0])
-    resolve_shape(a.size, target)
     if a.is_contiguous:
-        return _viewed(_reshaped(x, a.reshape(*target)), x)
+        return _viewed(_reshaped(x, a.reshape(*shape)), x)
+    target = shape if len(shape) != 1 or isinstance(shape[0], int) else tuple(shape[0])
+    resolve_shape(a.size, target)  # before anything is copied
     return _reshaped(x, elementwise.copy(a).reshape(*target))
 
 
