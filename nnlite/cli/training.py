@@ -133,7 +133,9 @@ class Training:
         table = Table("layer", "output shape", title=s.model, title_justify="left")
         table.add_column("parameters", justify="right")
         for row in rows(self.model, data.input_shape):
-            table.add_row(row.layer, shape_text(row.output_shape), f"{row.parameters:,}")
+            table.add_row(
+                row.layer.partition("(")[0], shape_text(row.output_shape), f"{row.parameters:,}"
+            )
         table.add_section()
         table.add_row("total", "", f"{parameter_count(self.model):,}")
         console.print(table)

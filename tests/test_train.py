@@ -1,0 +1,286 @@
+"""fit, evaluate, predict, history, summary, models and curves."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import nnlite as nl
+from nnlite import models
+from nnlite.errors import ArgumentError
+from nnlite.summary import rows
+from nnlite.train import Callback, History, Meter
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu():
+    before = nl.default_device()
+    nl.set_default_device("cpu")
+    yield
+    nl.set_default_device(before)
+
+
+def toy(n: int = 96) -> nl.data.ArrayDataset:
+    """Four classes of 2x2 images: the brightest pixel is the class."""
+    rng = np.random.default_rng(0)
+    x = rng.random((n, 1, 2, 2), np.float32)
+    return nl.data.ArrayDataset(x, x.reshape(n, 4).argmax(axis=1))
+
+
+def setup(seed: int = 0, epochs: int = 4):
+    """Model, optimizer, schedule (in batches) for :func:`toy`."""
+    nl.manual_seed(seed)
+    model = models.build("mlp", (1, 2, 2), 4, hidden=(16,))
+    optimizer = nl.optim.Adam(model.parameters(), lr=0.02)
+    return model, optimizer, nl.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * 6)
+
+
+def fit(objects, epochs: int = 4, **options) -> History:
+    model, optimizer, scheduler = objects
+    options = {"batch_size": 16, "seed": 7, "progress": False, "validation": toy(20), **options}
+    train = options.pop("train", toy())
+    return nl.fit(model, train, epochs=epochs, optimizer=optimizer, scheduler=scheduler, **options)
+
+
+def bits(model) -> dict[str, bytes]:
+    return {k: v.tobytes() for k, v in model.state_dict().items()}
+
+
+def measured(history: History) -> list[dict]:
+    """The history without what depends on the clock."""
+    clock = ("seconds", "images_per_second")
+    return [{k: v for k, v in e.items() if k not in clock} for e in history.epochs]
+
+
+class StopAt(Callback):
+    """Stops after so many batches."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def on_batch_end(self, state) -> None:
+        self.left -= 1
+        state.stop = self.left == 0
+
+
+def test_overfits_32_images():
+    data = nl.data.load("mnist-5k")
+    few = nl.data.ArrayDataset(data.train.x[::125], data.train.y[::125])
+    nl.manual_seed(0)
+    model = models.build("mlp", data.input_shape, 10)
+    optimizer = nl.optim.Adam(model.parameters(), lr=3e-3)
+    history = nl.fit(model, few, epochs=60, optimizer=optimizer, batch_size=32, progress=False)
+    assert len(few) == 32
+    assert history.epochs[-1]["accuracy"] == 1.0
+    assert history.epochs[-1]["loss"] < 0.02
+    assert nl.evaluate(model, few)["accuracy"] == 1.0
+
+
+def test_a_seeded_run_repeats_bit_for_bit():
+    first, second, other = setup(), setup(), setup()
+    a, b = fit(first), fit(second)
+    assert bits(first[0]) == bits(second[0])
+    assert measured(a) == measured(b)
+    fit(other, seed=8)
+    assert bits(other[0]) != bits(first[0])
+
+
+@pytest.mark.parametrize("stop", [1, 5, 6, 11, 18])
+def test_resumed_equals_uninterrupted(tmp_path, stop):
+    whole = setup()
+    expected = fit(whole)
+    objects = setup()
+    history = fit(objects, callbacks=[StopAt(stop)])
+    assert (history.partial is None) == (stop % 6 == 0)
+    assert len(history) == stop // 6
+    nl.save_checkpoint(tmp_path / "c", *objects, {"history": history.to_dict()})
+    resumed = setup(seed=99)
+    metadata = nl.load_checkpoint(tmp_path / "c", *resumed)
+    continued = fit(resumed, history=History.from_dict(metadata["history"]))
+    assert bits(resumed[0]) == bits(whole[0])
+    assert measured(continued) == measured(expected)
+    assert continued.partial is None
+
+
+def test_start_epoch_continues_with_that_epoch():
+    whole, part = setup(), setup()
+    fit(whole)
+    fit(part, epochs=2)
+    history = fit(part, start_epoch=2)
+    assert history["epoch"] == [3, 4]
+    assert bits(part[0]) == bits(whole[0])
+
+
+def test_history_holds_what_evaluate_says():
+    objects = setup()
+    history = fit(objects)
+    result = nl.evaluate(objects[0], toy(20))
+    assert history["val_loss"][-1] == result["loss"]
+    assert history["val_accuracy"][-1] == result["accuracy"]
+    assert history["lr"][0] == 0.02
+    assert history["lr"][3] == pytest.approx(0.02 * (1 + np.cos(np.pi * 0.75)) / 2)
+    assert all(v > 0 for v in history["images_per_second"])
+    assert history["loss"] == sorted(history["loss"], reverse=True)
+
+
+def test_history_without_validation_best_and_file(tmp_path):
+    history = fit(setup(), validation=None)
+    assert history["val_accuracy"] == [None] * 4
+    assert history.best()["accuracy"] == max(history["accuracy"])
+    assert History().best() is None
+    history.save(tmp_path / "h.json")
+    assert json.loads((tmp_path / "h.json").read_text()) == history.epochs
+
+
+def test_evaluate_and_predict_agree_with_numpy():
+    model, data = setup()[0], toy(23)
+    x, y = data[:]
+    scores = nl.predict(model, x, batch_size=5)
+    w = model.state_dict()
+    hidden = np.maximum(x.reshape(23, 4) @ w["1.weight"].T + w["1.bias"], 0)
+    expected = hidden.astype(np.float64) @ w["3.weight"].T + w["3.bias"]
+    np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(nl.predict(model, data), scores)
+    log_sum = np.log(np.exp(expected).sum(axis=1))
+    result = nl.evaluate(model, data, batch_size=5)
+    assert result["loss"] == pytest.approx(np.mean(log_sum - expected[np.arange(23), y]), rel=1e-5)
+    assert result["accuracy"] == np.mean(scores.argmax(axis=1) == y)
+
+
+def test_evaluate_and_predict_restore_the_mode_and_keep_gradients_away():
+    model = setup()[0]
+    for mode in (True, False):
+        model.train(mode)
+        nl.evaluate(model, toy(20))
+        nl.predict(model, toy(20))
+        assert model.training is mode
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_loss_and_a_loader_of_ones_own():
+    def loss(output, y):
+        target = np.eye(4, dtype=np.float32)[y.numpy()]
+        return nl.functional.mse_loss(output, nl.tensor(target))
+
+    loader = nl.data.DataLoader(toy(), 32, shuffle=True, seed=3)
+    history = fit(setup(), train=loader, loss=loss)
+    assert history["loss"][-1] < history["loss"][0] < 1
+
+
+def test_callbacks_are_called_in_order():
+    calls = []
+
+    class Noting(Callback):
+        def on_train_begin(self, state):
+            calls.append("begin")
+
+        def on_batch_end(self, state):
+            calls.append(state.batch)
+
+        def on_epoch_end(self, state):
+            calls.append(f"epoch {len(state.history)}")
+
+        def on_train_end(self, state):
+            calls.append("end")
+
+    fit(setup(), epochs=2, batch_size=48, callbacks=[Noting()])
+    assert calls == ["begin", 1, 2, "epoch 1", 1, 2, "epoch 2", "end"]
+
+
+def test_on_train_end_comes_after_a_failure_too():
+    ended = []
+
+    class Failing(Callback):
+        def on_batch_end(self, state):
+            raise RuntimeError("stop here")
+
+        def on_train_end(self, state):
+            ended.append(True)
+
+    with pytest.raises(RuntimeError, match="stop here"):
+        fit(setup(), callbacks=[Failing()])
+    assert ended == [True]
+
+
+def test_progress_prints_a_line_per_epoch_when_there_is_no_terminal(capsys):
+    fit(setup(), epochs=2, progress=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert "test accuracy" in lines[0]
+    assert "images/s" in lines[0]
+
+
+def test_meter_sums_do_not_depend_on_when_one_asks():
+    values = np.random.default_rng(0).random(600)
+    often, once = Meter(), Meter()
+    for v in values:
+        often.add(np.float64(v), np.int64(1), 3)
+        often.collect()
+        once.add(np.float64(v), np.int64(1), 3)
+    assert often.loss == once.collect().loss == pytest.approx(values.mean())
+    assert once.accuracy == pytest.approx(1 / 3)
+
+
+def test_wrong_calls():
+    with pytest.raises(ArgumentError, match="epochs -1"):
+        fit(setup(), epochs=-1)
+    with pytest.raises(ArgumentError, match="0 batches"):
+        fit(setup(), train=nl.data.DataLoader(toy(), 200, drop_last=True))
+    with pytest.raises(ArgumentError, match="no item given"):
+        nl.predict(setup()[0], np.zeros((0, 1, 2, 2), np.float32))
+
+
+def test_summary_names_layers_shapes_and_parameters():
+    model = models.build("mlp", (1, 28, 28), 10)
+    table = rows(model, (1, 28, 28))
+    assert [(r.name, r.layer.split("(")[0], r.output_shape, r.parameters) for r in table] == [
+        ("0", "Flatten", (784,), 0),
+        ("1", "Linear", (128,), 100_480),
+        ("2", "ReLU", (128,), 0),
+        ("3", "Linear", (10,), 1_290),
+    ]
+    text = nl.summary(model, (1, 28, 28))
+    assert "(N, 128)" in text
+    assert text.splitlines()[-1].split() == ["total", "101,770"]
+    assert "forward" not in vars(model[1])
+
+
+def test_models_by_name():
+    model = models.build("mlp", (3, 4), 5, hidden=(8, 6))
+    shapes = [p.shape for p in model.parameters()]
+    assert shapes == [(8, 12), (8,), (6, 8), (6,), (5, 6), (5,)]
+    assert [p.shape for p in models.build("mlp", (7,), 2, hidden=()).parameters()] == [(2, 7), (2,)]
+    with pytest.raises(ArgumentError, match="model 'resnet' given, expected one of mlp"):
+        models.build("resnet", (7,), 2)
+    with pytest.raises(ArgumentError, match="unexpected keyword argument 'depth'"):
+        models.build("mlp", (7,), 2, depth=3)
+    with pytest.raises(ArgumentError, match=r"hidden: \(0,\) given"):
+        models.build("mlp", (7,), 2, hidden=(0,))
+
+
+def test_register_adds_a_model(monkeypatch):
+    monkeypatch.setattr(models, "_BUILDERS", dict(models._BUILDERS))
+
+    @models.register("linear")
+    def linear(input_shape, num_classes):
+        return nl.nn.Sequential(nl.nn.Flatten(), nl.nn.Linear(4, num_classes))
+
+    assert models.names() == ("linear", "mlp")
+    assert models.build("linear", (1, 2, 2), 3)(nl.zeros((2, 1, 2, 2))).shape == (2, 3)
+
+
+def test_learning_curves_are_drawn(tmp_path):
+    from PIL import Image
+
+    from nnlite.plots import learning_curves
+
+    for name, validation in (("with", toy(20)), ("without", None)):
+        learning_curves(fit(setup(), epochs=2, validation=validation), tmp_path / f"{name}.png")
+        with Image.open(tmp_path / f"{name}.png") as image:
+            pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+        blue = np.all(np.abs(pixels.astype(int) - (31, 119, 180)) < 8, axis=1).sum()
+        orange = np.all(np.abs(pixels.astype(int) - (255, 127, 14)) < 8, axis=1).sum()
+        assert blue > 100
+        assert (orange > 100) == (validation is not None)
