@@ -1,40 +1,16 @@
-"""Compiles Numba CUDA kernels for the CPU and launches them."""
+"""Compiles Numba CUDA kernels for the CPU.
+
+The kernel source that numba-cuda runs on a GPU becomes native, vectorised, multi-threaded code:
+``ast`` of the kernel -> one meaning per name (``canonical``) -> device functions inlined
+(``flatten``) -> early exits as flags (``exits``) -> one name per use (``webs``) -> Numba's types
+(``infer``) -> loops ordered for vectors (``loops``) -> split at barriers (``regions``) -> readable
+source for ``numba.njit`` (``emit``).  ``CpuKernel.source`` shows the result.
+
+Blocks run on a pool of OS threads; compiled kernels are kept on disk (``cache``).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from .launch import CpuKernel
 
-import numba
-import numpy as np
-
-from . import runtime
-from .translate import translate
-
-
-class CpuKernel:
-    def __init__(self, py_func: Any, *, fastmath: bool = False) -> None:
-        self.py_func, self.fastmath = py_func, fastmath
-        self.entries: dict[Any, Any] = {}
-
-    def entry(self, block, args):
-        nn = tuple(isinstance(a, (int, np.integer)) and a >= 0 for a in args)
-        ts = tuple(numba.typeof(a) for a in args)
-        key = (block, nn, ts)
-        e = self.entries.get(key)
-        if e is None:
-            p = translate(self.py_func, block, ts, nn, self.fastmath, numba.typeof)
-            ns = runtime.namespace()
-            exec(compile(p.source, "<generated>", "exec"), ns)
-            f = ns[p.name]
-            e = self.entries[key] = (f, p)
-        return e
-
-    def source(self, block, args):
-        return self.entry(block, args)[1].source
-
-    def launch(self, grid, block, shared_bytes, args):
-        f, p = self.entry(tuple(block), args)
-        extra = list(p.arrays)
-        if p.scratch_bytes:
-            extra.append(np.empty(p.scratch_bytes, np.uint8))
-        f(*args, *extra, np.array([0, grid[0] * grid[1] * grid[2], *grid], np.int64))
+__all__ = ["CpuKernel"]

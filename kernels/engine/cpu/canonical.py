@@ -26,8 +26,9 @@ import numpy as np
 from numba import types
 
 from . import names as table
-from .refuse import Refuser
+from .folding import Folding, call_np, replace
 from .rt_math import MATH
+from .source import environment, source_tree
 from .tree import (
     Names,
     call,
@@ -43,38 +44,6 @@ from .tree import (
 )
 
 MISSING = object()
-
-
-def source_tree(function: FunctionType) -> ast.FunctionDef:
-    """The function's syntax tree; every node knows its file and true line."""
-    file = inspect.getsourcefile(function) or function.__code__.co_filename
-    where = ast.Pass()
-    where.file, where.lineno = file, function.__code__.co_firstlineno  # type: ignore[attr-defined]
-    if function.__name__ == "<lambda>":
-        fail(where, "lambda", "a lambda has no statements to translate; use def")
-    try:
-        lines, first = inspect.getsourcelines(function)
-    except OSError:
-        fail(where, function.__name__, "its source text is not available")
-    module = ast.parse(textwrap.dedent("".join(lines)))
-    ast.increment_lineno(module, max(first, 1) - 1)
-    for node in ast.walk(module):
-        node.file = file  # type: ignore[attr-defined]
-    definition = module.body[0]
-    if not isinstance(definition, ast.FunctionDef):
-        fail(definition, function.__name__, "only functions written with def are translated")
-    return definition
-
-
-def environment(function: FunctionType) -> dict[str, Any]:
-    """Globals and closure variables that the function sees."""
-    env = dict(function.__globals__)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        try:
-            env[name] = cell.cell_contents
-        except ValueError:
-            continue
-    return env
 
 
 class Unit:
@@ -125,8 +94,8 @@ def canonical(function: FunctionType, unit: Unit) -> ast.FunctionDef:
     return definition
 
 
-class Canonical(Refuser):
-    """The tree transformer of this pass; ``Refuser`` rejects the statements it cannot have."""
+class Canonical(Folding):
+    """The tree transformer of this pass; ``Folding`` evaluates constants."""
 
     def __init__(self, function: FunctionType, definition: ast.FunctionDef, unit: Unit) -> None:
         self.function, self.unit = function, unit
@@ -140,13 +109,6 @@ class Canonical(Refuser):
             or hasattr(builtins, name)
             or name in ("np", "math")
         }
-
-    def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        out: list[ast.stmt] = []
-        for s in body:
-            new = self.visit(s)
-            out.extend(new if isinstance(new, list) else [new])
-        return out
 
     # -- resolving names ----------------------------------------------------------------------
     def resolve(self, node: ast.expr) -> Any:
@@ -332,73 +294,3 @@ class Canonical(Refuser):
         if keywords or len(bound) != len(parameters):
             fail(node, text_of(node), f"{function.__name__} takes {len(parameters)} arguments")
         return call(name, *bound)
-
-    # -- folding what is known now ------------------------------------------------------------
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        self.generic_visit(node)
-        if isinstance(literal(node.left), int) and isinstance(literal(node.right), int):
-            return fold(node)
-        return node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        self.generic_visit(node)
-        if any(isinstance(op, (ast.In, ast.NotIn)) for op in node.ops):
-            fail(node, text_of(node), "membership tests are not translated to the CPU")
-        if all(isinstance(e, ast.Constant) for e in (node.left, *node.comparators)):
-            return fold(node)
-        return node
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        self.generic_visit(node)
-        if isinstance(node.op, ast.Not) and isinstance(node.operand, ast.Constant):
-            return fold(node)
-        return node
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        self.generic_visit(node)
-        neutral = isinstance(node.op, ast.And)
-        values: list[ast.expr] = []
-        for v in node.values:
-            known = isinstance(v, ast.Constant) and isinstance(v.value, bool)
-            if known and v.value is neutral:  # type: ignore[attr-defined]
-                continue
-            values.append(v)
-            if known:
-                break
-        if not values:
-            return replace(node, const(neutral))
-        node.values = values
-        return values[0] if len(values) == 1 else node
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        node.test = self.visit(node.test)
-        if isinstance(node.test, ast.Constant):
-            return self.visit(node.body if node.test.value else node.orelse)
-        node.body, node.orelse = self.visit(node.body), self.visit(node.orelse)
-        return node
-
-    def visit_If(self, node: ast.If) -> Any:
-        node.test = self.visit(node.test)
-        if isinstance(node.test, ast.Constant):
-            return self.statements(node.body if node.test.value else node.orelse)
-        node.body = self.statements(node.body) or [locate(ast.Pass(), node)]  # type: ignore[list-item]
-        node.orelse = self.statements(node.orelse)
-        return node
-
-
-def call_np(name: str, *args: Any) -> ast.Call:
-    return ast.Call(ast.Attribute(load("np"), name, ast.Load()), list(args), [])
-
-
-def replace(node: ast.AST, new: ast.expr) -> ast.expr:
-    locate(new, node)
-    return new
-
-
-def fold(node: ast.expr) -> ast.expr:
-    """Evaluate an expression of literals; errors stay for run time."""
-    try:
-        code = compile(ast.fix_missing_locations(ast.Expression(clone(node))), "", "eval")
-        return replace(node, const(eval(code, {})))
-    except Exception:
-        return node

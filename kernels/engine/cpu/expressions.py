@@ -124,9 +124,9 @@ class Rewriter(ast.NodeTransformer):
         for n in ast.walk(e):
             if isinstance(n, ast.Call) and function_name(n) not in SAFE_CALLS:
                 return False
-            if isinstance(n, ast.BinOp) and isinstance(n.op, (ast.FloorDiv, ast.Mod)):
-                if not isinstance(n.right, ast.Constant):
-                    return False
+            division = isinstance(n, ast.BinOp) and isinstance(n.op, (ast.FloorDiv, ast.Mod))
+            if division and not isinstance(n.right, ast.Constant):  # type: ignore[attr-defined]
+                return False
         return True
 
     def speculative(self, s: ast.stmt) -> bool:

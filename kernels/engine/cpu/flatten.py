@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import ast
 
-from .exits import remove_returns
+from .exits import exit_kinds, remove_returns
 from .tree import (
     DECLARATIONS,
     Names,
@@ -35,7 +35,6 @@ from .tree import (
     negate,
     reads,
     rename,
-    store,
     text_of,
     walk,
     while_,
@@ -274,7 +273,7 @@ class Flattener:
     def unroll(self, s: ast.For, values: ast.Tuple, out: list[ast.stmt]) -> None:
         """``for d in (-1, 0, 1)`` is written out once per item."""
         assert isinstance(s.target, ast.Name)
-        if own_exits(s.body):
+        if exit_kinds(s.body):
             fail(s, "for ... in (...)", "break and continue need a loop over range(...)")
         for item in values.elts:
             out.append(assign(s.target.id, self.hoist(item, out), s))
@@ -292,13 +291,3 @@ class Flattener:
         if not isinstance(s, (ast.Break, ast.Continue)):
             fail(s, type(s).__name__, "this statement is not translated to the CPU")
         out.append(s)
-
-
-def own_exits(stmts: list[ast.stmt]) -> bool:
-    """break or continue that belongs to the loop whose body this is."""
-    for s in stmts:
-        if isinstance(s, (ast.Break, ast.Continue)):
-            return True
-        if isinstance(s, ast.If) and (own_exits(s.body) or own_exits(s.orelse)):
-            return True
-    return False

@@ -1,9 +1,9 @@
 """Facts about variables that the split into regions needs.
 
-A variable that is needed in several regions is kept in an array with one element per thread, or, if
-it is uniform, in one variable of the block.  A third way is better for integers computed from thread
-indices: compute them again in each region (``remade``).  LLVM then sees ``row * 16 + tx`` instead of
-a load, and knows that neighbouring threads touch neighbouring elements.
+A variable that is needed in several regions is kept in an array with one element per thread, or,
+if it is uniform, in one variable of the block.  A third way is better for integers computed from
+thread indices: compute them again in each region (``remade``).  LLVM then sees ``row * 16 + tx``
+instead of a load, and knows that neighbouring threads touch neighbouring elements.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ PURE_CALLS = frozenset(
     {"int", "bool", "min", "max", "min_", "max_", "abs", "len"}
     | {f"np.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
+DIVISIONS = (ast.FloorDiv, ast.Mod, ast.Div)
 MAX_REMADE_NODES = 60
 
 
@@ -157,9 +158,9 @@ class Variables:
                 return False
             if isinstance(n, ast.Call) and function_name(n) not in PURE_CALLS:
                 return False
-            if isinstance(n, ast.BinOp) and isinstance(n.op, (ast.FloorDiv, ast.Mod, ast.Div)):
-                if not isinstance(n.right, ast.Constant):
-                    return False
+            division = isinstance(n, ast.BinOp) and isinstance(n.op, DIVISIONS)
+            if division and not isinstance(n.right, ast.Constant):  # type: ignore[attr-defined]
+                return False
             if isinstance(n, ast.Name) and not self.fixed(v, n.id, carried, remade):
                 return False
             if isinstance(n, ast.Tuple) and not (view and isinstance(e, ast.Subscript)):

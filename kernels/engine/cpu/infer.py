@@ -2,9 +2,9 @@
 
 The normalised kernel is one ordinary serial function: barriers are left out, thread and block
 indices are int32 parameters.  Numba infers its types with the same rules as for a GPU
-(``float32 * 2.0`` is float64, ``int32 * int32`` is int64); the types decide how variables are stored
-between barriers.  The function is compiled from the tree, not from text, so that a typing error
-names the user's file and line.
+(``float32 * 2.0`` is float64, ``int32 * int32`` is int64); the types decide how variables are
+stored between barriers.  The function is compiled from the tree, not from text, so that a typing
+error names the user's file and line.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
 
 ``Signs`` finds the expressions that cannot be negative.  An index of which this is known needs no
 test for Python's negative indexing, without which LLVM would not vectorise the access.  It assumes
-that index arithmetic does not overflow 64 bits; products and shifts that feed on themselves (hashes,
-random number generators) and large constants are not taken for indices.
+that index arithmetic does not overflow 64 bits; products and shifts that feed on themselves
+(hashes, random number generators) and large constants are not taken for indices.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sixth pass: choose which loops run outside the loop over threads.
 
-LLVM vectorises an innermost loop.  The best innermost loop of a CUDA kernel is the one over threads,
-because neighbouring threads touch neighbouring elements.  Threads do not depend on each other
+LLVM vectorises an innermost loop.  The best innermost loop of a CUDA kernel is the one over
+threads, because neighbouring threads touch neighbouring elements.  Threads do not depend on each other
 between barriers, so a loop that all threads run equally often may move outside::
 
     for t in threads:                        for k in range(n):
@@ -89,9 +89,9 @@ class _Scheduler:
             inner = inner or self.uniform.varies(head) or bool(exit_kinds(s.body))
         for b in blocks(s):
             b[:] = self.statements(b, inner)
-        if isinstance(s, ast.If) and not scalar and self.uniform.varies(s.test):
-            if any(isinstance(n, ast.For) for n in walk(s.body + s.orelse)):
-                mark(s)
+        guard = isinstance(s, ast.If) and not scalar and self.uniform.varies(s.test)
+        if guard and any(isinstance(n, ast.For) for n in walk(s)):
+            mark(s)
         return s
 
     def used_outside(self, name: str, s: ast.stmt) -> bool:

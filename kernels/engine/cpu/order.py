@@ -12,12 +12,11 @@ Every array access votes, weighted by the depth of the loops around it.
 from __future__ import annotations
 
 import ast
-from typing import Union
 
 from .flow import Variables
 from .tree import index_list, literal
 
-Linear = Union[dict[str, Union[int, str]], None]
+Linear = dict[str, "int | str"] | None
 UNKNOWN = "unknown"
 LOOP_WEIGHT = 8
 
@@ -33,10 +32,10 @@ def innermost(variables: Variables, block: tuple[int, int, int]) -> str:
         for child in ast.iter_child_nodes(node):
             inner = isinstance(node, (ast.For, ast.While))
             visit(child, weight * LOOP_WEIGHT if inner else weight)
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            if variables.is_array(node.value.id):
-                for d in dims:
-                    votes[d] += weight * vote(index_list(node), f"tid_{d}_", variables)
+        if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Name):
+            return
+        for d in dims if variables.is_array(node.value.id) else ():
+            votes[d] += weight * vote(index_list(node), f"tid_{d}_", variables)
 
     for s in variables.body:
         visit(s, 1)

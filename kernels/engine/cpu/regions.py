@@ -19,7 +19,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Union
 
 from numba.core import types
 
@@ -103,7 +102,7 @@ class MaskedLoop:
     body: list[Node]
 
 
-Node = Union[Region, Uniform, Branch, Loop, Masked, MaskedLoop]
+Node = Region | Uniform | Branch | Loop | Masked | MaskedLoop
 
 
 def walk_nodes(nodes: list[Node]) -> Iterator[Node]:

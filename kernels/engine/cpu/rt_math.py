@@ -104,7 +104,8 @@ def emit_tanh(e: Emit, x: Any) -> Any:
     small = e.add(e.mul(e.mul(p, s), x), x)
     t = e.add(emit_exp(e, e.add(a, a)), e.number(1.0))
     big = e.sub(e.number(1.0), e.bld.fdiv(e.number(2.0), t))
-    return e.select(e.less(a, e.number(0.625)), small, e.intrinsic("llvm.copysign", big, x))
+    value = e.select(e.less(a, e.number(0.625)), small, big)
+    return e.intrinsic("llvm.copysign", value, x)  # of small too: the sum loses the sign of -0
 
 
 def emit_erf(e: Emit, x: Any) -> Any:

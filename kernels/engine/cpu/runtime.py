@@ -21,9 +21,12 @@ __all__ = ["namespace", "scratch_array", "stack_array"]
 
 
 def namespace() -> dict[str, Any]:
-    """Globals for generated code."""
+    """Globals for generated code, which passes for a part of this module.
+
+    Numba imports the module by name when it loads compiled code from disk.
+    """
     names: dict[str, Any] = {
-        "__name__": "nnlite_generated",
+        "__name__": __name__,
         "math": math,
         "np": np,
         "njit": njit,

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import math
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 import numpy as np
+from numba.core import types
 
 from .canonical import Unit, canonical
 from .emit import Emitter
 from .flatten import flatten
 from .flow import Variables
-from .infer import variable_types
+from .infer import declared, variable_types
 from .intervals import Signs
 from .loops import schedule
 from .regions import Splitter
+from .tree import function_name, walk
 from .webs import split_webs
+
+
+LAUNCH_TYPE = types.Array(types.int64, 1, "C")
+SCRATCH_TYPE = types.Array(types.uint8, 1, "C")
 
 
 @dataclass(frozen=True)
@@ -36,10 +44,12 @@ def translate(
     nonnegative: tuple[bool, ...],
     fastmath: bool,
     typeof: Any,
+    suffix: str,
 ) -> Program:
     """Translate for one block shape, one set of argument types and argument signs.
 
-    ``typeof`` gives the Numba type of a global array, which becomes a hidden argument.
+    ``typeof`` gives the Numba type of a global array, which becomes a hidden argument.  ``suffix``
+    makes the name of the result unique: machine code from disk is linked by name.
     """
     unit = Unit()
     kernel = flatten(canonical(function, unit), unit.devices, unit.names)
@@ -58,9 +68,23 @@ def translate(
     signs = Signs(variables.defs, types_of, set(parameters), positive)
     emitter = Emitter(splitter, signs, block, [*parameters, *unit.arrays])
     options = True if fastmath else {"contract"}
-    decorator = f'@njit(nogil=True, error_model="numpy", fastmath={options!r}, boundscheck=False, _nrt=False)'
-    source = emitter.function(kernel.name, decorator)
-    header = f"# {function.__module__}.{function.__qualname__} for blocks of {block}\n"
-    return Program(
-        kernel.name, header + source, list(unit.arrays.values()), emitter.storage.scratch_bytes
+    decorator = (
+        f'@njit(nogil=True, error_model="numpy", fastmath={options!r}, '
+        "boundscheck=False, _nrt=False)"
     )
+    name = f"{kernel.name}_{suffix}"
+    source = emitter.function(name, decorator)
+    header = f"# {function.__module__}.{function.__qualname__} for blocks of {block}\n"
+    return Program(name, header + source, list(unit.arrays.values()), emitter.storage.scratch_bytes)
+
+
+def shared_bytes(function: FunctionType) -> int:
+    """Bytes of shared memory that a kernel and its device functions declare."""
+    unit = Unit()
+    kernel = flatten(canonical(function, unit), unit.devices, unit.names)
+    total = 0
+    for n in walk(kernel.body):
+        if isinstance(n, ast.Assign) and function_name(n.value) == "shared_":
+            shape, dtype = declared(n.value)
+            total += math.prod(shape) * max(1, dtype.bitwidth // 8)
+    return total

@@ -48,7 +48,7 @@ class _Webs:
         chosen: dict[int, str] = {self.find(d): self.base[d] for d in self.parameters}
         for d in self.parameters:
             first[self.base[d]] = self.find(d)
-        for node, d in self.references:
+        for _, d in self.references:
             root = self.find(d)
             if root not in chosen:
                 base = self.base[root]

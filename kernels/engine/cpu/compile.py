@@ -1,0 +1,107 @@
+"""One kernel for one block shape and one set of argument types: from cache, or compiled now."""
+
+from __future__ import annotations
+
+import linecache
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from . import cache, signature
+from .fingerprint import Fingerprint
+
+FORMAT = 1
+
+
+@dataclass
+class Compiled:
+    """A kernel that can be called.
+
+    Attributes:
+        entry: takes the arguments, the hidden arrays, the scratch buffer and the launch array.
+        source: the generated Python source.
+        arrays: hidden arguments, the kernel's global arrays.
+        scratch_bytes: size of the scratch buffer each OS thread needs, 0 for none.
+        from_cache: True when nothing had to be compiled.
+    """
+
+    entry: Any
+    source: str
+    arrays: tuple[np.ndarray, ...]
+    scratch_bytes: int
+    from_cache: bool
+
+
+def compiled(
+    function: FunctionType,
+    mark: Fingerprint,
+    frozen: list[np.ndarray],
+    block: tuple[int, int, int],
+    args: tuple[Any, ...],
+    fastmath: bool,
+) -> Compiled:
+    """Load or compile; ``frozen`` are the copies of ``mark.arrays`` that the kernel will read."""
+    name = function.__name__
+    kinds = signature.argument_types(name, args)
+    signs = signature.nonnegative(args)
+    key = cache.file_key(FORMAT, mark.digest, block, [str(t) for t in kinds], signs, fastmath)
+    record = cache.read(name, key)
+    if record is not None:
+        try:
+            return Compiled(
+                cache.load_code(record["code"]),
+                record["source"],
+                tuple(frozen[i] for i in record["arrays"]),
+                record["scratch_bytes"],
+                True,
+            )
+        except Exception:
+            record = None
+    return _compile(function, mark, frozen, block, kinds, signs, fastmath, key)
+
+
+def _compile(
+    function: FunctionType,
+    mark: Fingerprint,
+    frozen: list[np.ndarray],
+    block: tuple[int, int, int],
+    kinds: tuple[Any, ...],
+    signs: tuple[bool, ...],
+    fastmath: bool,
+    key: str,
+) -> Compiled:
+    from . import runtime
+    from .translate import LAUNCH_TYPE, SCRATCH_TYPE, translate
+
+    def hidden_type(a: np.ndarray) -> Any:
+        return signature.array_type(a, f"{function.__name__}: a global array")
+
+    program = translate(function, block, kinds, signs, fastmath, hidden_type, key)
+    file = f"<nnlite {program.name}>"
+    linecache.cache[file] = (len(program.source), None, program.source.splitlines(True), file)
+    namespace = runtime.namespace()
+    exec(compile(program.source, file, "exec"), namespace)
+    dispatcher = namespace[program.name]
+    hidden = tuple(hidden_type(a) for a in program.arrays)
+    scratch = (SCRATCH_TYPE,) if program.scratch_bytes else ()
+    types = (*kinds, *hidden, *scratch, LAUNCH_TYPE)
+    dispatcher.compile(types)
+    result = dispatcher.overloads[types]
+    order = [_position(mark.arrays, a) for a in program.arrays]
+    arrays = tuple(program.arrays if None in order else (frozen[i] for i in order if i is not None))
+    code = None if None in order else cache.dump_code(result)
+    if code is not None:
+        record = {
+            "source": program.source,
+            "arrays": order,
+            "scratch_bytes": program.scratch_bytes,
+            "code": code,
+        }
+        cache.write(function.__name__, key, record)
+    return Compiled(result.entry_point, program.source, arrays, program.scratch_bytes, False)
+
+
+def _position(arrays: list[np.ndarray], wanted: np.ndarray) -> int | None:
+    return next((i for i, a in enumerate(arrays) if a is wanted), None)

@@ -1,0 +1,116 @@
+"""Everything a kernel depends on, found from its bytecode without parsing its source.
+
+Two processes that see the same fingerprint may share compiled code.  It covers the bytecode of the
+kernel and of every device function it reaches, their constants, and the globals and closure
+variables they read.  Comments and formatting do not matter.  Global arrays count with dtype and
+layout only: their contents are passed to the compiled kernel as hidden arguments.
+"""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import inspect
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+from numba.core import types
+
+from . import names as table
+
+_GLOBAL_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF"})
+_ATTRIBUTE_LOADS = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+_LIBRARIES = ("numba", "numpy", "math", "builtins", "numba_cuda")
+
+
+class Fingerprint:
+    """``digest`` identifies the kernel; ``arrays`` are the global arrays in order of discovery."""
+
+    def __init__(self, function: FunctionType) -> None:
+        self.arrays: list[np.ndarray] = []
+        self.uses_shared = False
+        self._seen: dict[FunctionType, int] = {}
+        self._hash = hashlib.sha256()
+        self._function(function)
+        self.digest = self._hash.hexdigest()
+
+    def _add(self, *parts: object) -> None:
+        self._hash.update(repr(parts).encode())
+
+    def _function(self, function: FunctionType) -> None:
+        if function in self._seen:
+            self._add("seen", self._seen[function])
+            return
+        self._seen[function] = len(self._seen)
+        self._add("function", function.__name__)
+        for default in function.__defaults__ or ():
+            self._value(default)
+        self._code(function.__code__)
+        for path, obj in references(function):
+            self._add(path)
+            self._value(obj)
+
+    def _code(self, code: CodeType) -> None:
+        self._add(code.co_code, code.co_argcount, code.co_varnames, code.co_names, code.co_freevars)
+        for c in code.co_consts:
+            if isinstance(c, CodeType):
+                self._code(c)
+            else:
+                self._add(type(c).__name__, c)
+
+    def _value(self, obj: Any) -> None:
+        if isinstance(obj, np.ndarray):
+            known = [i for i, a in enumerate(self.arrays) if a is obj]
+            if not known:
+                self.arrays.append(obj)
+            order = obj.flags.c_contiguous, obj.flags.f_contiguous
+            self._add("array", known, obj.dtype.str, obj.ndim, order)
+        elif isinstance(obj, (bool, int, float, complex, str, np.generic)) or obj is None:
+            self._add(type(obj).__name__, obj)
+        elif isinstance(obj, tuple):
+            self._add("tuple", len(obj))
+            for item in obj:
+                self._value(item)
+        elif isinstance(obj, (types.Type, np.dtype)):
+            self._add("type", str(obj))
+        elif inspect.ismodule(obj):
+            self._add("module", obj.__name__)
+        else:
+            self._callable(obj)
+
+    def _callable(self, obj: Any) -> None:
+        self.uses_shared = self.uses_shared or table.cuda_function(obj) == "shared.array"
+        function = table.python_function(obj)
+        module = getattr(function or obj, "__module__", None) or type(obj).__module__
+        if function is not None and module.split(".")[0] not in _LIBRARIES:
+            self._function(function)
+        else:
+            self._add("object", module, getattr(obj, "__qualname__", type(obj).__qualname__))
+
+
+def references(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """(dotted name, object) of each global and closure variable that the bytecode reads."""
+    env = dict(zip(function.__code__.co_freevars, function.__closure__ or ()))
+    pending: tuple[str, Any] | None = None
+    for instruction in dis.get_instructions(function.__code__):
+        name = instruction.argval
+        if pending and instruction.opname in _ATTRIBUTE_LOADS:
+            path, obj = pending
+            if table.is_namespace(obj) and hasattr(obj, name):
+                pending = f"{path}.{name}", getattr(obj, name)
+                continue
+        if pending:
+            yield pending
+            pending = None
+        if instruction.opname in _GLOBAL_LOADS:
+            if name in env:
+                try:
+                    pending = name, env[name].cell_contents
+                except ValueError:
+                    continue
+            elif name in function.__globals__:
+                pending = name, function.__globals__[name]
+    if pending:
+        yield pending

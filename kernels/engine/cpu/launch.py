@@ -1,0 +1,209 @@
+"""``CpuKernel``: compiles on first use, then launches with a few microseconds of overhead."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from . import cache
+from .compile import Compiled, compiled
+from .fingerprint import Fingerprint
+from .names import python_function
+from .pool import shared_pool
+from .signature import launch_key
+
+Dim3 = tuple[int, int, int]
+
+SERIAL_SECONDS = 30e-6
+"""Below this much time the helpers would arrive after the work is done."""
+
+PARALLEL_SECONDS = 300e-6
+"""Above this much time helpers always pay."""
+
+EXPLORE = 64
+"""Launches after which the slower way is tried again."""
+
+MAX_CHUNK = 64
+CHUNKS_PER_THREAD = 8
+
+
+class CpuKernel:
+    """A Numba CUDA kernel compiled for the CPU.
+
+    Args:
+        py_func: the kernel as a plain function, or a ``cuda.jit`` dispatcher.
+        fastmath: allow reassociation and approximations, as ``cuda.jit(fastmath=True)``.
+
+    Example:
+        >>> CpuKernel(saxpy).launch((4, 1, 1), (256, 1, 1), 0, (np.float32(2), x, y, out))
+    """
+
+    def __init__(self, py_func: Any, *, fastmath: bool = False) -> None:
+        function = python_function(py_func)
+        if function is None:
+            raise TypeError(f"CpuKernel: {py_func!r} given, expected a Python function")
+        self.py_func: FunctionType = function
+        self.fastmath = bool(fastmath)
+        self._entries: dict[Any, _Entry] = {}
+        self._lock = threading.RLock()
+        self._mark: Fingerprint | None = None
+        self._frozen: list[np.ndarray] = []
+        self._shared_bytes: int | None = None
+
+    def launch(self, grid: Dim3, block: Dim3, shared_bytes: int, args: tuple[Any, ...]) -> None:
+        """Run the kernel and return when every block has finished.
+
+        Args:
+            grid, block: sizes in x, y and z.
+            shared_bytes: dynamic shared memory, which translated kernels do not use yet.
+            args: arrays and scalars, as the kernel takes them.
+
+        Raises:
+            UnsupportedKernelError: the kernel uses a construct that is not translated.
+        """
+        entry = self._entries.get(launch_key(block, args))
+        if entry is None:
+            entry = self._entry(block, args)
+        entry.run(grid, args)
+
+    def source(self, block: Dim3, args: tuple[Any, ...]) -> str:
+        """The generated Python source for this block shape and these arguments."""
+        return self._entry(block, args).compiled.source
+
+    @property
+    def compiled(self) -> tuple[Compiled, ...]:
+        """What has been compiled or loaded so far."""
+        return tuple(e.compiled for e in self._entries.values())
+
+    @property
+    def static_shared_bytes(self) -> int:
+        """Bytes of shared memory that the kernel declares."""
+        if self._shared_bytes is None:
+            mark = self._fingerprint()
+            self._shared_bytes = self._count_shared(mark) if mark.uses_shared else 0
+        return self._shared_bytes
+
+    def _count_shared(self, mark: Fingerprint) -> int:
+        name, key = self.py_func.__name__, cache.file_key("shared", mark.digest)
+        record = cache.read(name, key)
+        if record is None:
+            from .translate import shared_bytes
+
+            record = {"shared_bytes": shared_bytes(self.py_func)}
+            cache.write(name, key, record)
+        return record["shared_bytes"]
+
+    def _fingerprint(self) -> Fingerprint:
+        """Globals are frozen when the kernel is first compiled, as Numba does."""
+        with self._lock:
+            if self._mark is None:
+                self._mark = Fingerprint(self.py_func)
+                self._frozen = [a.copy(order="K") for a in self._mark.arrays]
+            return self._mark
+
+    def _entry(self, block: Dim3, args: tuple[Any, ...]) -> _Entry:
+        with self._lock:
+            key = launch_key(block, args)
+            entry = self._entries.get(key)
+            if entry is None:
+                mark = self._fingerprint()
+                made = compiled(self.py_func, mark, self._frozen, block, args, self.fastmath)
+                entry = self._entries[key] = _Entry(made)
+            return entry
+
+
+class _Entry:
+    """A compiled kernel and what its launches have cost."""
+
+    __slots__ = ("_costs", "block_seconds", "call", "compiled")
+
+    def __init__(self, made: Compiled) -> None:
+        self.compiled, self.call = made, made.entry
+        self.block_seconds = 0.0
+        self._costs: dict[Dim3, _Cost] = {}
+
+    def run(self, grid: Dim3, args: tuple[Any, ...]) -> None:
+        made = self.compiled
+        if made.arrays:
+            args = (*args, *made.arrays)
+        cost = self._costs.get(grid)
+        if cost is None:
+            cost = self._costs[grid] = _Cost(grid, self.block_seconds, shared_pool().threads)
+        helpers = cost.choose()
+        start = time.perf_counter()
+        if helpers:
+            launch = cost.pooled_launch.copy()
+            shared_pool().run(lambda: self.work(args, launch), helpers)
+        elif made.scratch_bytes:
+            self.work(args, cost.serial_launch.copy())
+        else:
+            self.call(*args, cost.serial_launch.copy())
+        spent = time.perf_counter() - start
+        cost.record(helpers, spent)
+        self.block_seconds = spent * (helpers + 1) / cost.blocks
+
+    def work(self, args: tuple[Any, ...], launch: np.ndarray) -> None:
+        """What every thread of a launch runs: take blocks until there are none."""
+        size = self.compiled.scratch_bytes
+        if size:
+            self.call(*args, np.empty(size, np.uint8), launch)
+        else:
+            self.call(*args, launch)
+
+
+class _Cost:
+    """Learns for one grid whether a launch is faster on one thread or on several.
+
+    Launch arrays hold [next block, blocks taken at once, grid x, y, z]; kernels count in a copy.
+    """
+
+    __slots__ = (
+        "blocks",
+        "expected",
+        "helpers",
+        "launches",
+        "pooled",
+        "pooled_launch",
+        "serial",
+        "serial_launch",
+    )
+
+    def __init__(self, grid: Dim3, block_seconds: float, threads: int) -> None:
+        self.blocks = grid[0] * grid[1] * grid[2]
+        self.helpers = min(threads, self.blocks) - 1
+        chunk = self.blocks // ((self.helpers + 1) * CHUNKS_PER_THREAD)
+        self.serial_launch = np.array([0, self.blocks, *grid], np.int64)
+        self.pooled_launch = np.array([0, max(1, min(MAX_CHUNK, chunk)), *grid], np.int64)
+        self.expected = block_seconds * self.blocks
+        self.serial = self.pooled = 0.0
+        self.launches = 0
+
+    def choose(self) -> int:
+        """How many helpers the next launch should invite."""
+        if not self.helpers:
+            return 0
+        self.launches += 1
+        serial, pooled = self.serial, self.pooled
+        if not pooled:
+            known = serial or self.expected
+            return 0 if 0 < known < SERIAL_SECONDS else self.helpers
+        if not serial:
+            return 0 if pooled < PARALLEL_SECONDS else self.helpers
+        serial_wins = serial <= pooled
+        close = 2 * (self.helpers + 1)
+        if self.launches % EXPLORE == 0 and serial < close * pooled and pooled < close * serial:
+            serial_wins = not serial_wins
+        return 0 if serial_wins else self.helpers
+
+    def record(self, helpers: int, spent: float) -> None:
+        """Follow a faster time at once, a slower one slowly: others use the machine too."""
+        old = self.pooled if helpers else self.serial
+        new = spent if not old or spent < old else old + (spent - old) / 8
+        if helpers:
+            self.pooled = new
+        else:
+            self.serial = new
