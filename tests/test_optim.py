@@ -213,6 +213,10 @@ def test_state_dict_is_a_copy() -> None:
         (lambda s: s.update({"state.5.step": 1}), ArgumentError, "'state.5.step'"),
         (lambda s: s.update({"other": 1}), ArgumentError, "'other'"),
         (lambda s: s.pop("state.0.exp_avg"), ArgumentError, "state.0 with"),
+        (lambda s: s.update({"state.0.exp_avg": 1.0}), ArgumentError, "exp_avg: float given"),
+        (lambda s: s.update({"state.0.step": "1"}), ArgumentError, "step: '1' given"),
+        (lambda s: s.update({"group.0.lr": "fast"}), ArgumentError, "lr: 'fast' given"),
+        (lambda s: s.update({"group.0.betas.1": 2.0}), ArgumentError, "betas"),
         (
             lambda s: s.update({"state.0.exp_avg": np.zeros(4, np.float32)}),
             ShapeError,
@@ -284,6 +288,8 @@ def test_schedule_resumes() -> None:
     second.optimizer.lr = 0.123
     second.load_state_dict(first.state_dict())
     assert rates(second, 5) == whole[3:]
+    with pytest.raises(ArgumentError, match="expected numbers"):
+        second.load_state_dict({"steps": "1", "base_lrs": [1.0]})
     with pytest.raises(ArgumentError, match="keys"):
         second.load_state_dict({"steps": 1})
     with pytest.raises(ArgumentError, match="2 groups"):

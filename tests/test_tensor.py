@@ -16,6 +16,7 @@ from nnlite.errors import (
     NnliteError,
     ShapeError,
 )
+from nnlite.kernels.engine import Device
 from nnlite.testing import assert_close
 
 
@@ -140,6 +141,19 @@ def test_a_scalar_flattens_to_one_item() -> None:
 def test_mixed_dtypes_are_an_error_that_names_the_operation(name: str) -> None:
     x, y = nl.tensor(values(3)), nl.tensor(values(3), dtype="float64")
     with pytest.raises(DtypeError, match=f"^{name}: .*float64"):
+        getattr(nl.functional, name)(x, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("add", (3, 3)), ("mul", (3, 3)), ("matmul", (3, 3)), ("linear", (3, 3))]
+)
+def test_two_devices_are_an_error_that_names_the_operation(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    x, y = nl.tensor(values(*shape)), nl.tensor(values(*shape))
+    y.array.device = Device("cuda", 0)  # says it lives on a GPU; nothing may be launched
+    op = "matmul" if name == "linear" else name
+    with pytest.raises(DeviceError, match=f"{op}: .*cuda:0"):
         getattr(nl.functional, name)(x, y)
 
 

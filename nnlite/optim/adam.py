@@ -50,10 +50,9 @@ class Adam(Optimizer):
         )
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
-        for name in ("lr", "eps", "weight_decay"):
-            self._require(options[name] >= 0, name, options[name], "at least 0")
+        self._require_positive(options, "lr", "eps", "weight_decay")
         betas = options["betas"]
-        valid = len(betas) == 2 and all(0 <= b < 1 for b in betas)
+        valid = len(betas) == 2 and all(isinstance(b, float | int) and 0 <= b < 1 for b in betas)
         self._require(valid, "betas", betas, "two numbers in [0, 1)")
 
     def _updater(self, group: dict[str, Any]) -> Callable[[int, Tensor, Array], None]:

@@ -63,12 +63,14 @@ class LRScheduler:
             raise ArgumentError(
                 f"{name}: keys {sorted(state_dict)} given, expected base_lrs, steps"
             )
-        rates = [float(lr) for lr in state_dict["base_lrs"]]
+        steps, rates = state_dict["steps"], state_dict["base_lrs"]
+        if not isinstance(steps, int) or not all(isinstance(r, (int, float)) for r in rates):
+            raise ArgumentError(f"{name}: steps {steps!r}, base_lrs {rates!r}: expected numbers")
         if len(rates) != len(self.base_lrs):
             raise ArgumentError(
                 f"{name}: base_lrs of {len(rates)} groups given, expected {len(self.base_lrs)}"
             )
-        self.steps, self.base_lrs = int(state_dict["steps"]), rates
+        self.steps, self.base_lrs = steps, list(rates)
         self._set()
 
 

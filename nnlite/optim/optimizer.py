@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -76,6 +77,12 @@ class Optimizer:
     def _require(self, ok: bool, name: str, value: Any, expected: str) -> None:
         if not ok:
             raise ArgumentError(f"{self._name}: {name}: {value!r} given, expected {expected}")
+
+    def _require_positive(self, options: Mapping[str, Any], *names: str) -> None:
+        for name in names:
+            value = options[name]
+            ok = isinstance(value, numbers.Real) and value >= 0  # type: ignore[operator]
+            self._require(ok, name, value, "a number of at least 0")
 
     @property
     def lr(self) -> float:
@@ -173,6 +180,8 @@ class Optimizer:
                 groups[int(g)][name] = tuple(values)
             else:
                 groups[int(g)][name] = state_dict[key]
+        for group in groups:
+            self._check_options(group)
         state: dict[int, dict[str, Any]] = {}
         for key in state_dict:
             if key not in given:
@@ -203,11 +212,13 @@ class Optimizer:
         return int(number), name
 
     def _state_value(self, key: str, value: Any, p: Tensor) -> Any:
-        if not isinstance(value, (np.ndarray, Array)):
+        what = f"{self._name}.load_state_dict: {key}"
+        if key.endswith(".step"):
+            if not isinstance(value, int) or value < 0:
+                raise ArgumentError(f"{what}: {value!r} given, expected an integer >= 0")
             return value
+        if not isinstance(value, (np.ndarray, Array)):
+            raise ArgumentError(f"{what}: {type(value).__name__} given, expected an array")
         if value.shape != p.shape:
-            raise ShapeError(
-                f"{self._name}.load_state_dict: {key}: shape {value.shape} given, expected "
-                f"{p.shape}"
-            )
+            raise ShapeError(f"{what}: shape {value.shape} given, expected {p.shape}")
         return array(value, p.dtype, p.device)

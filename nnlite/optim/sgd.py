@@ -61,8 +61,7 @@ class SGD(Optimizer):
         )
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
-        for name in ("lr", "momentum", "weight_decay"):
-            self._require(options[name] >= 0, name, options[name], "at least 0")
+        self._require_positive(options, "lr", "momentum", "weight_decay")
         valid = not options["nesterov"] or (options["momentum"] > 0 and options["dampening"] == 0)
         self._require(valid, "nesterov", True, "a momentum above 0 and no dampening with it")
 
