@@ -18,7 +18,6 @@ import ast
 import builtins
 import inspect
 import math
-import textwrap
 from types import FunctionType
 from typing import Any
 
@@ -35,9 +34,7 @@ from .tree import (
     clone,
     const,
     fail,
-    literal,
     load,
-    locate,
     parse,
     text_of,
     writes,
@@ -226,17 +223,14 @@ class Canonical(Folding):
     def local_call(self, node: ast.Call) -> ast.expr:
         """``x.dtype.type(v)`` is the only method call on a local value."""
         f = node.func
-        if (
-            isinstance(f, ast.Attribute)
-            and f.attr == "type"
-            and len(node.args) == 1
-            and isinstance(f.value, ast.Attribute)
-            and f.value.attr == "dtype"
-        ):
-            f.value = self.visit(f.value)
-            node.args = [self.visit(node.args[0])]
-            return node
-        fail(node, text_of(node.func), "methods and local functions are not translated to the CPU")
+        ours = isinstance(f, ast.Attribute) and f.attr == "type" and len(node.args) == 1
+        inner = f.value if isinstance(f, ast.Attribute) else None
+        if not ours or not isinstance(inner, ast.Attribute) or inner.attr != "dtype":
+            why = "methods and local functions are not translated to the CPU"
+            fail(node, text_of(node.func), why)
+        f.value = self.visit(inner)  # type: ignore[attr-defined]
+        node.args = [self.visit(node.args[0])]
+        return node
 
     def library_call(self, node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
         scalar = table.scalar_type_name(obj)
@@ -249,10 +243,10 @@ class Canonical(Folding):
             return call(name, *args)
         if name in MATH and getattr(math, name) is obj:
             return call(name + "_", *args)
-        if table.is_library(obj):
-            module = "math" if getattr(math, name, None) is obj else "np"
-            return ast.Call(ast.Attribute(load(module), name, ast.Load()), args, [])
-        fail(node, text_of(node.func), "this function is not translated to the CPU")
+        if not table.is_library(obj):
+            fail(node, text_of(node.func), "this function is not translated to the CPU")
+        module = "math" if getattr(math, name, None) is obj else "np"
+        return ast.Call(ast.Attribute(load(module), name, ast.Load()), args, [])
 
     def grid(self, node: ast.Call, which: str) -> ast.expr:
         form = "bid_{0}_ * bdim_{0}_ + tid_{0}_" if which == "grid" else "bdim_{0}_ * gdim_{0}_"

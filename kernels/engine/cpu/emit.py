@@ -21,7 +21,6 @@ from __future__ import annotations
 import ast
 import re
 
-
 from .expressions import Rewriter
 from .flow import exposed
 from .intervals import Signs

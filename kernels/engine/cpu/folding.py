@@ -47,6 +47,7 @@ class Folding(Refuser):
             out.extend(new if isinstance(new, list) else [new])
         return out
 
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)
         if isinstance(literal(node.left), int) and isinstance(literal(node.right), int):
             return fold(node)

@@ -1,8 +1,8 @@
 """Sixth pass: choose which loops run outside the loop over threads.
 
 LLVM vectorises an innermost loop.  The best innermost loop of a CUDA kernel is the one over
-threads, because neighbouring threads touch neighbouring elements.  Threads do not depend on each other
-between barriers, so a loop that all threads run equally often may move outside::
+threads, because neighbouring threads touch neighbouring elements.  Threads do not depend on each
+other between barriers, so a loop that all threads run equally often may move outside::
 
     for t in threads:                        for k in range(n):
         for k in range(n):          ->           for t in threads:

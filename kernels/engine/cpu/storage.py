@@ -64,10 +64,10 @@ class Storage:
 
     def dtype_of(self, name: str) -> Any:
         t = self.v.types.get(name, types.int64)
-        if isinstance(t, (types.Integer, types.Float, types.Boolean)):
-            return t
-        where = self.v.defs[name][0]
-        fail(where, name, f"a variable of type {t} cannot keep its value across a barrier")
+        if not isinstance(t, (types.Integer, types.Float, types.Boolean)):
+            where = self.v.defs[name][0]
+            fail(where, name, f"a variable of type {t} cannot keep its value across a barrier")
+        return t
 
     def only_elements(self, name: str, ndim: int) -> bool:
         """True when every use of a local array is a full index (or an atomic on one element)."""

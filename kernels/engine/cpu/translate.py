@@ -22,7 +22,6 @@ from .regions import Splitter
 from .tree import function_name, walk
 from .webs import split_webs
 
-
 LAUNCH_TYPE = types.Array(types.int64, 1, "C")
 SCRATCH_TYPE = types.Array(types.uint8, 1, "C")
 
