@@ -208,7 +208,7 @@ def _checksum(text: str, tensors: Arrays) -> str:
     crc = zlib.crc32(text.encode())
     for name in sorted(tensors):
         crc = zlib.crc32(name.encode(), crc)
-        crc = zlib.crc32(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8), crc)
+        crc = zlib.crc32(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8).data, crc)
     return f"{crc:08x}"
 
 

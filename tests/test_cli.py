@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import nnlite as nl
 from nnlite.cli.app import app
 from nnlite.cli.inference import open_model
 from nnlite.cli.settings import Settings, parse_hidden
+from nnlite.cli.signals import StopOnSignal
 from nnlite.errors import ArgumentError
 
 ROOT = Path(__file__).parents[1]
@@ -338,3 +340,16 @@ def test_settings_survive_json_and_refuse_what_is_newer():
 )
 def test_parse_hidden(text, widths):
     assert parse_hidden(text) == widths
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
+def test_a_second_ctrl_c_ends_at_once_and_handlers_are_restored(capsys):
+    before = signal.getsignal(signal.SIGINT)
+    with StopOnSignal(Console()) as stopper:
+        assert not stopper.stopped
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stopper.stopped
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert capsys.readouterr().out.startswith("stopping after this step")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 import shlex
-import signal
 import time
 import zlib
-from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -26,6 +23,7 @@ from ..kernels.engine import default_device, set_default_device
 from ..summary import parameter_count, rows, shape_text
 from ..train import Callback, FitState, History, fit
 from .settings import Settings
+from .signals import StopOnSignal
 
 BEST_NAME = "best.safetensors"
 INTERRUPTED = 130
@@ -95,7 +93,7 @@ class Training:
     def build(self) -> None:
         """Loader, model, optimizer and schedule, in their state before the first step."""
         s, data = self.settings, self.data
-        self.loader = DataLoader(data.train, s.batch_size, True, s.seed, shift=s.shift)
+        self.loader = DataLoader(data.train, s.batch_size, True, s.seed, shift=s.shift or 0)
         random.manual_seed(s.seed)
         self.model_config = {
             "name": s.model,
@@ -113,6 +111,7 @@ class Training:
         rising = s.warmup * steps
         rest = max(s.epochs * steps - rising, 1)
         schedules = optim.lr_scheduler
+        self.scheduler: optim.lr_scheduler.LRScheduler
         if s.schedule == "cosine":
             self.scheduler = schedules.CosineAnnealingLR(self.optimizer, rest)
         elif s.schedule == "step":
@@ -232,7 +231,7 @@ class Saver(Callback):
     def on_epoch_end(self, state: FitState) -> None:
         record = state.history.epochs[-1]
         if not math.isfinite(record["loss"]):
-            lower = self.training.settings.lr / 10
+            lower = (self.training.settings.lr or 0.0) / 10
             raise NnliteError(
                 f"training diverged: the loss of epoch {record['epoch']} is {record['loss']}; "
                 f"try a smaller learning rate, such as --lr {lower:g}"
@@ -241,40 +240,6 @@ class Saver(Callback):
         if state.history.best() is record:
             self.training.save(self.training.folder / BEST_NAME)
         self.training.write_history()
-
-
-class StopOnSignal(Callback, AbstractContextManager):
-    """Ctrl-C (or SIGTERM) ends the training after the running step; a second one at once."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.stopped = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopOnSignal:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: object) -> None:
-        if self.stopped:
-            raise KeyboardInterrupt
-        self.stopped = True
-
-    def on_batch_end(self, state: FitState) -> None:
-        state.stop = state.stop or self.stopped
-
-    def on_epoch_end(self, state: FitState) -> None:
-        state.stop = state.stop or self.stopped
 
 
 def build_model(config: dict[str, Any]) -> Any:
@@ -292,5 +257,5 @@ def _fingerprint(data: DataSplits) -> str:
     crc = 0
     for part in (data.train, data.test):
         for array in (part.x, part.y):
-            crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), crc)
+            crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, crc)
     return f"{crc:08x}"

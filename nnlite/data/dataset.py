@@ -232,6 +232,6 @@ def make_splits(
     if class_names is not None:
         names = tuple(class_names)
     if len(names) < 2:
-        raise DataError(f"{name}: only one class found ({names[0]}), expected at least two")
+        raise DataError(f"{name}: only one class found ({', '.join(names)}), expected at least two")
     a, b = (ArrayDataset(px, py, transform) for px, py in pieces)
     return DataSplits(a, b, len(names), names, a.input_shape, name)
