@@ -27,6 +27,8 @@ class Arg:
         optional: the launcher also takes None.
         differentiable: the vjp returns a gradient for it.
         low, high: bounds of the finite values drawn for accuracy checks.
+        bounded: special values stay within these bounds too, NaN excepted (an argument that can
+            hold nothing else, such as the result of a sigmoid).
     """
 
     name: str
@@ -37,6 +39,7 @@ class Arg:
     differentiable: bool = True
     low: float = -4.0
     high: float = 4.0
+    bounded: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def special_calls(spec, dtype):
                 values.append((np.arange(size) % upper).reshape(shape))
                 continue
             low = max(arg.low, 0.0) if arg.kind == "state" else arg.low
-            choices = special_values(dtype, low, arg.high, large)
+            choices = special_values(dtype, low, arg.high, large, arg.bounded)
             # One step more for each further argument: every pair of values meets in four shifts
             # often enough, NaN with infinity included.
             picks = itertools.islice(itertools.cycle(choices), shift * (position + 1), None)

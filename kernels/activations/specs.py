@@ -23,8 +23,8 @@ from . import launchers, reference
 
 X = Arg("x", "...")
 DY = Arg("dy", "...")
-Y_SIGMOID = Arg("y", "...", low=0.0, high=1.0)
-Y_TANH = Arg("y", "...", low=-1.0, high=1.0)
+Y_SIGMOID = Arg("y", "...", low=0.0, high=1.0, bounded=True)
+Y_TANH = Arg("y", "...", low=-1.0, high=1.0, bounded=True)
 
 
 def _spec(name: str, arrays: tuple[Arg, ...], find: Any, mappings: Any, **more: Any) -> OpSpec:

@@ -79,7 +79,8 @@ def _scale_vjp(dy: Any, x: Any, alpha: float) -> Any:
 
 
 def _power_reference(x: np.ndarray, exponent: float) -> np.ndarray:
-    return x * x if exponent == 2 else np.power(x, exponent)
+    # An array of exponents: for a scalar 0.5, NumPy takes the square root, where -0 gives -0.
+    return x * x if exponent == 2 else np.power(x, np.full_like(x, exponent))
 
 
 def _fill_reference(out: np.ndarray, value: float) -> np.ndarray:

@@ -54,7 +54,8 @@ def adam_reference(
         param = param * (1 - lr * weight_decay)
     elif weight_decay:
         grad = grad + weight_decay * param
-    m = beta1 * m + (1 - beta1) * grad
+    # As PyTorch's lerp: two equal infinities give NaN.
+    m = m + (1 - beta1) * (grad - m) if beta1 > 0.5 else grad - (grad - m) * beta1
     v = beta2 * v + (1 - beta2) * grad * grad
     scale = np.sqrt(v) / math.sqrt(1 - beta2**step) + eps
     return param - lr / (1 - beta1**step) * m / scale, m, v
@@ -80,7 +81,9 @@ def _adam_magnitude(
     )
     scale = np.sqrt(second) / math.sqrt(1 - beta2**step) + options.get("eps", 1e-8)
     amplified = np.where(second > 0, second_terms / second, 1.0)
-    moved = lr / (1 - beta1**step) * (2 * first_terms + np.abs(first) * amplified) / scale
+    # Subnormal moments are rounded as if they were as large as the smallest normal number.
+    rounded = np.maximum(first_terms, float(np.finfo(np.float32).tiny))
+    moved = lr / (1 - beta1**step) * (2 * rounded + np.abs(first) * amplified) / scale
     # An infinite moment over an infinite scale moves nothing that could be rounded.
     moved = np.where(np.isfinite(moved), moved, 0.0)
     return np.abs(param) + moved, first_terms, second_terms
