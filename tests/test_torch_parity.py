@@ -22,7 +22,7 @@ EPS = float(np.finfo(np.float32).eps)
 BOUND = 4 * np.sqrt(max(WIDTHS)) * EPS * len(WIDTHS)
 
 
-def networks(activation: str, loss: str = "") -> tuple[Any, Any]:
+def networks(activation: str) -> tuple[Any, Any]:
     nl.manual_seed(3)
     ours = nl.nn.Sequential(
         nl.nn.Flatten(),
@@ -46,13 +46,12 @@ def data(step: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return x, rng.integers(0, WIDTHS[2], BATCH)
 
 
-def close(ours: Any, theirs: Any, factor: float = 1.0) -> None:
+def close(ours: Any, theirs: Any) -> None:
     found, expected = ours.numpy(), theirs.detach().numpy()
     assert found.shape == expected.shape
     assert found.dtype == expected.dtype
     assert np.isfinite(found).all()
-    limit = factor * BOUND * float(np.abs(expected).max())
-    assert float(np.abs(found - expected).max()) <= limit
+    assert float(np.abs(found - expected).max()) <= BOUND * float(np.abs(expected).max())
 
 
 @pytest.mark.parametrize("activation", ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU"])
@@ -69,7 +68,7 @@ def test_forward_and_gradients(activation: str, reduction: str) -> None:
     peer.backward()
     assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]
     for p, q in zip(ours.parameters(), theirs.parameters()):
-        close(p.grad, q.grad, 2.0)  # two passes: the errors of forward and backward add up
+        close(p.grad, q.grad)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +77,12 @@ def test_forward_and_gradients(activation: str, reduction: str) -> None:
         ("SGD", {"lr": 0.1}),
         ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.2, "weight_decay": 0.05}),
         ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}),
+        # Adam divides a gradient by its size, so the error of one near zero is multiplied by
+        # lr / eps: 1 in the cases with an eps.
         ("Adam", {"lr": 0.01}),
-        ("Adam", {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-4, "weight_decay": 0.1}),
+        ("Adam", {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-2, "weight_decay": 0.1}),
         ("AdamW", {"lr": 0.01}),
-        ("AdamW", {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-4, "weight_decay": 0.1}),
+        ("AdamW", {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-2, "weight_decay": 0.1}),
     ],
 )
 def test_three_updates(name: str, options: dict[str, Any]) -> None:
@@ -90,24 +91,16 @@ def test_three_updates(name: str, options: dict[str, Any]) -> None:
     peer = getattr(torch.optim, name)(theirs.parameters(), **options)
     for step in range(3):
         x, labels = data(step)
-        for model, opt, loss in (
-            (ours, optimizer, nl.functional.cross_entropy(ours(nl.tensor(x)), labels)),
-            (
-                theirs,
-                peer,
-                torch.nn.functional.cross_entropy(
-                    theirs(torch.from_numpy(x)), torch.from_numpy(labels)
-                ),
-            ),
-        ):
-            assert model is not None
+        loss = nl.functional.cross_entropy(ours(nl.tensor(x)), labels)
+        theirs_loss = torch.nn.functional.cross_entropy(
+            theirs(torch.from_numpy(x)), torch.from_numpy(labels)
+        )
+        for opt, value in ((optimizer, loss), (peer, theirs_loss)):
             opt.zero_grad()
-            loss.backward()
+            value.backward()
             opt.step()
-    # Adam divides a gradient by its own size: where it is tiny, its error counts in full.
-    factor = 3.0 if name == "SGD" else 30.0
     for p, q in zip(ours.parameters(), theirs.parameters()):
-        close(p, q, factor)
+        close(p, q)
 
 
 @pytest.mark.parametrize(
