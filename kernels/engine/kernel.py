@@ -159,7 +159,7 @@ class _Launch:
                     f"{name}: threads per block: {threads}, limit {most}; "
                     "the kernel's launch_bounds promise no more"
                 )
-        static = getattr(kernel.cpu, "static_shared_bytes", 0) if device.is_cpu else 0
+        static = kernel.cpu.static_shared_bytes if device.is_cpu else 0
         if static > STATIC_SHARED:
             raise LaunchError(
                 f"{name}: static shared memory: {static} bytes, limit {STATIC_SHARED} on every "
