@@ -11,18 +11,17 @@ REFRESH = 0.1  # seconds between updates of the bar; each one fetches the sums f
 
 
 def epoch_line(record: dict[str, Any], epochs: int) -> str:
-    """One epoch in one line."""
-    width = len(str(epochs))
-    parts = [
-        f"epoch {record['epoch']:>{width}}/{epochs}",
-        f"loss {record['loss']:.4f}",
-        f"accuracy {record['accuracy']:6.2%}",
-    ]
+    """One epoch in one line of at most 80 columns."""
+    parts = [f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}"]
+    parts.append(scores(record["loss"], record["accuracy"]))
     if record["val_loss"] is not None:
-        parts += [f"test loss {record['val_loss']:.4f}"]
-        parts += [f"test accuracy {record['val_accuracy']:6.2%}"]
-    parts += [f"lr {record['lr']:.2e}", f"{record['images_per_second']:,.0f} images/s"]
-    return "  ".join((*parts, f"{record['seconds']:.1f} s"))
+        parts.append("test " + scores(record["val_loss"], record["val_accuracy"]))
+    return "  ".join((*parts, f"{record['images_per_second']:,.0f} img/s"))
+
+
+def scores(loss: float, accuracy: float) -> str:
+    """Loss and accuracy, always of the same width."""
+    return f"loss {loss:.3f}  acc {accuracy:6.2%}"
 
 
 class ProgressBar(Callback):
@@ -75,8 +74,7 @@ class ProgressBar(Callback):
             self._task,
             completed=state.epoch * state.batches + state.batch,
             description=f"epoch {state.epoch + 1}/{state.epochs}",
-            status=f"loss {meter.loss:.4f}  accuracy {meter.accuracy:6.2%}  "
-            f"{meter.seen / state.elapsed:,.0f} images/s",
+            status=f"{scores(meter.loss, meter.accuracy)}  {meter.seen / state.elapsed:,.0f} img/s",
         )
 
     def on_epoch_end(self, state: FitState) -> None:
