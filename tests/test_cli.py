@@ -21,6 +21,7 @@ from nnlite.cli.inference import open_model
 from nnlite.cli.settings import Settings, parse_hidden
 from nnlite.cli.signals import StopOnSignal
 from nnlite.errors import ArgumentError
+from nnlite.kernels.engine.cpu import cache
 
 ROOT = Path(__file__).parents[1]
 
@@ -295,7 +296,7 @@ def test_wrong_data_and_checkpoints_give_one_line(digits_run, tmp_path):
         (("--device", "tpu"), "tpu"),
         (("--shift", -1), "--shift -1 given"),
         (("--channels", 2), "--channels 2 given, expected 1"),
-        (("--lr", 1e38, "--epochs", 2), "training diverged"),
+        (("--lr", 1e30, "--epochs", 2), "training diverged"),
     ],
 )
 def test_wrong_options(tmp_path, options, message):
@@ -313,10 +314,12 @@ def test_a_missing_data_argument_is_a_usage_error():
     assert "which data set?" in result.stderr
 
 
-def test_info_names_devices_versions_and_data():
+def test_info_names_devices_versions_data_and_cache(monkeypatch):
+    monkeypatch.setenv("NNLITE_DATA", "/somewhere")
     text = succeed("info")
-    for word in (nl.__version__, "numba", "cpu", "1,024", "mnist-5k", "mlp", "cache"):
+    for word in (nl.__version__, "numba", "cpu", "1,024", "mnist-5k", "mlp", "/somewhere"):
         assert word in text
+    assert str(cache.directory()) in text
 
 
 def test_python_m_nnlite_and_the_version():

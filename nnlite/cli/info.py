@@ -54,7 +54,8 @@ def device_table() -> Table:
     found = devices()
     table = Table("", *(str(d) for d in found), title="devices", title_justify="left")
     for row in zip(LIMITS, *(_limits(d) for d in found)):
-        table.add_row(*row)
+        if any(row[1:]):
+            table.add_row(*row)
     return table
 
 
@@ -99,7 +100,7 @@ def cores() -> int:
 
 def cache_folder() -> str:
     """Folder where compiled CPU kernels are kept between processes."""
-    from ..kernels.engine import cpu
+    from ..kernels.engine.cpu import cache
 
-    folder = getattr(cpu, "cache_folder", None)
-    return str(folder()) if folder else "none"
+    folder = cache.directory()
+    return "none can be written to" if folder is None else str(folder)
