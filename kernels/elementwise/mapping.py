@@ -5,7 +5,7 @@ A :class:`Map` makes two kernels of its function:
 * ``flat``: one thread per item of contiguous arrays; neighbouring threads touch neighbouring
   items, so every warp moves whole 32-byte sectors. It is limited by memory bandwidth alone.
 * ``strided``: arrays of rank 4 with arbitrary strides (transposed, sliced, reversed, broadcast by
-  stride 0). ``threadIdx.x`` runs along the last axis; the other axes share ``y``.
+  stride 0). Threads run along the last axis; ``blockIdx.y`` counts the rows of the other three.
 
 A function takes one or two items, then the scalar of the map if it has one.
 """
@@ -20,7 +20,7 @@ from numba import cuda, types
 from ..engine import Array, Kernel, ShapeError, kernel
 
 THREADS = 256  # enough warps to hide latency, small enough for good occupancy on every GPU
-STRIDED_BLOCK = (32, 8)  # a warp along the last axis
+ROW_THREADS = 32  # threads of the strided kernel: last axes are often short
 MAX_GRID_Y = 65535
 RANK = 4  # axes of the strided kernel; further leading axes are looped over on the host
 MAX_RANK = 8
@@ -35,12 +35,12 @@ def _make_unary(function: Any, scalar: bool) -> tuple[Any, Any]:
                 out[i] = function(x[i], alpha)
 
         def strided(x, alpha, out):
-            j, first = cuda.grid(2)
-            n0, n1, n2, n3 = out.shape
+            j = cuda.grid(1)
+            _, n0, n1, n2, n3 = out.shape
             if j < n3:
-                for row in range(first, n0 * n1 * n2, cuda.gridDim.y * cuda.blockDim.y):
+                for row in range(cuda.blockIdx.y, n0 * n1 * n2, cuda.gridDim.y):
                     p, q, r = row // n2 // n1, row // n2 % n1, row % n2
-                    out[p, q, r, j] = function(x[p, q, r, j], alpha)
+                    out[0, p, q, r, j] = function(x[0, p, q, r, j], alpha)
 
         return flat, strided
 
@@ -50,12 +50,12 @@ def _make_unary(function: Any, scalar: bool) -> tuple[Any, Any]:
             out[i] = function(x[i])
 
     def strided(x, out):
-        j, first = cuda.grid(2)
-        n0, n1, n2, n3 = out.shape
+        j = cuda.grid(1)
+        _, n0, n1, n2, n3 = out.shape
         if j < n3:
-            for row in range(first, n0 * n1 * n2, cuda.gridDim.y * cuda.blockDim.y):
+            for row in range(cuda.blockIdx.y, n0 * n1 * n2, cuda.gridDim.y):
                 p, q, r = row // n2 // n1, row // n2 % n1, row % n2
-                out[p, q, r, j] = function(x[p, q, r, j])
+                out[0, p, q, r, j] = function(x[0, p, q, r, j])
 
     return flat, strided
 
@@ -69,12 +69,12 @@ def _make_binary(function: Any, scalar: bool) -> tuple[Any, Any]:
                 out[i] = function(x[i], y[i], alpha)
 
         def strided(x, y, alpha, out):
-            j, first = cuda.grid(2)
-            n0, n1, n2, n3 = out.shape
+            j = cuda.grid(1)
+            _, n0, n1, n2, n3 = out.shape
             if j < n3:
-                for row in range(first, n0 * n1 * n2, cuda.gridDim.y * cuda.blockDim.y):
+                for row in range(cuda.blockIdx.y, n0 * n1 * n2, cuda.gridDim.y):
                     p, q, r = row // n2 // n1, row // n2 % n1, row % n2
-                    out[p, q, r, j] = function(x[p, q, r, j], y[p, q, r, j], alpha)
+                    out[0, p, q, r, j] = function(x[0, p, q, r, j], y[0, p, q, r, j], alpha)
 
         return flat, strided
 
@@ -84,12 +84,12 @@ def _make_binary(function: Any, scalar: bool) -> tuple[Any, Any]:
             out[i] = function(x[i], y[i])
 
     def strided(x, y, out):
-        j, first = cuda.grid(2)
-        n0, n1, n2, n3 = out.shape
+        j = cuda.grid(1)
+        _, n0, n1, n2, n3 = out.shape
         if j < n3:
-            for row in range(first, n0 * n1 * n2, cuda.gridDim.y * cuda.blockDim.y):
+            for row in range(cuda.blockIdx.y, n0 * n1 * n2, cuda.gridDim.y):
                 p, q, r = row // n2 // n1, row // n2 % n1, row % n2
-                out[p, q, r, j] = function(x[p, q, r, j], y[p, q, r, j])
+                out[0, p, q, r, j] = function(x[0, p, q, r, j], y[0, p, q, r, j])
 
     return flat, strided
 
@@ -139,11 +139,9 @@ class Map:
             return out
         for views in _rank_four(out, arrays):
             target = views[-1]
-            rows = target.shape[0] * target.shape[1] * target.shape[2]
-            width, height = STRIDED_BLOCK
-            blocks_x = (target.shape[3] + width - 1) // width
-            blocks_y = min((rows + height - 1) // height, MAX_GRID_Y)
-            self.strided[(blocks_x, blocks_y), STRIDED_BLOCK](
+            rows = target.shape[1] * target.shape[2] * target.shape[3]
+            blocks = (target.shape[4] + ROW_THREADS - 1) // ROW_THREADS
+            self.strided[(blocks, min(rows, MAX_GRID_Y)), ROW_THREADS](
                 *views[:-1], *args[self.inputs :], target
             )
         return out
@@ -153,7 +151,7 @@ class Map:
         found = []
         for dtype in dtypes or (types.float32, types.float64):
             scalar = (dtype,) if self.scalar else ()
-            line, block = types.Array(dtype, 1, "C"), types.Array(dtype, RANK, "A")
+            line, block = types.Array(dtype, 1, "C"), types.Array(dtype, 1 + RANK, "A")
             found.append((self.flat, (*[line] * self.inputs, *scalar, line)))
             found.append((self.strided, (*[block] * self.inputs, *scalar, block)))
         return tuple(found)
@@ -166,15 +164,18 @@ def _named(function: Callable[..., None], name: str) -> Kernel:
 
 
 def _rank_four(out: Array, inputs: tuple[Any, ...]) -> Iterator[list[Array]]:
-    """Views of rank 4 of the inputs, broadcast like ``out``, and of ``out``, the last."""
+    """Views (2, n0, n1, n2, n3) of the inputs, broadcast like ``out``, and of ``out``, the last.
+
+    The first axis repeats the array by a stride of 0, and the kernels use index 0 of it. It makes
+    every view, also that of a contiguous array, one of general layout for numba: otherwise each
+    combination of contiguous and strided arguments would be compiled on its own.
+    """
     shape = out.shape
+    lead = max(len(shape) - RANK, 0)
     padded = (1,) * (RANK - len(shape)) + shape
     views = [x.broadcast_to(padded) for x in (*inputs, out)]
-    if len(shape) <= RANK:
-        yield views
-        return
-    for index in _indices(shape[:-RANK]):
-        yield [x[index] for x in views]
+    for index in _indices(padded[:lead]):
+        yield [x[index].broadcast_to((2, *padded[lead:])) for x in views]
 
 
 def _indices(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
