@@ -47,16 +47,25 @@ class Pretended:
 
 
 @cache
-def ptx_of(function, signature, architecture) -> str:
-    from numba.cuda import dispatcher
+def library_of(function, signature):
+    """The kernel as numba-cuda's code library: NVVM IR, from which each architecture's PTX comes.
 
-    # cuda.compile takes the architecture, but compiles the device functions that it meets for
-    # the current device, and there may be none here.
-    with mock.patch.object(dispatcher, "get_current_device", lambda: Pretended(architecture)):
-        text, _ = cuda.compile(
-            function, signature, device=False, cc=architecture, output="ptx", abi="numba"
+    ``cuda.compile`` would repeat type inference, four fifths of the time, for each architecture.
+    """
+    from numba.cuda import compiler, dispatcher
+
+    # The device functions that a kernel calls are compiled for the current device, and there may
+    # be none here.
+    lowest = Pretended(ARCHITECTURES[0])
+    with mock.patch.object(dispatcher, "get_current_device", return_value=lowest):
+        library, _ = compiler._compile_pyfunc_with_fixup(
+            function, signature, device=False, cc=ARCHITECTURES[0], abi="numba"
         )
-    return text
+    return library
+
+
+def ptx_of(function, signature, architecture) -> str:
+    return library_of(function, signature).get_asm_str(cc=architecture)
 
 
 def has_float64(signature) -> bool:
@@ -79,7 +88,7 @@ def test_kernels_compile_to_ptx_without_stray_float64(spec):
                 assert not lines, f"{name}: float64 instructions: {lines[:5]}"
 
 
-@pytest.mark.parametrize("constant", [0.1, 3])
+@pytest.mark.parametrize("constant", [0.1, 1e-5])
 def test_the_gate_finds_a_leak_of_float64(constant):
     if why_not():
         pytest.skip(why_not())
@@ -87,6 +96,6 @@ def test_the_gate_finds_a_leak_of_float64(constant):
     def leaks(x) -> None:
         i = cuda.grid(1)
         if i < x.size:
-            x[i] = x[i] / constant
+            x[i] = x[i] + constant
 
     assert ".f64" in ptx_of(leaks, (types.float32[::1],), (8, 0))

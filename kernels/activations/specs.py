@@ -75,7 +75,12 @@ R = reference
 SPECS: tuple[OpSpec, ...] = (
     _forward("relu", R.relu, M.RELU.signatures(), smooth=False),
     _backward("relu_backward", R.relu_backward, M.RELU_BACKWARD.signatures()),
-    _backward("relu_backward_from_output", R.relu_backward, of=Arg("y", "...", low=0.0)),
+    _backward(
+        "relu_backward_from_output",
+        R.relu_backward,
+        M.RELU_BACKWARD.signatures(),
+        of=Arg("y", "...", low=0.0),
+    ),
     _forward(
         "leaky_relu",
         R.leaky_relu,
