@@ -12,6 +12,7 @@ from . import autograd, operators
 from .autograd import Edge, Gradients, Node, Version, mode
 from .errors import AutogradError, DtypeError
 from .kernels.checks import require_like, require_shape
+from .kernels.elementwise import copy
 from .kernels.engine import Array, Device, array, full
 
 
@@ -115,7 +116,7 @@ class Tensor(operators.Operators):
             self.grad.array = functional.accumulate(self.grad.array, grad, True)
             self.grad.mark_changed()
         else:
-            self.grad = wrap(grad if fresh and grad.is_contiguous else grad.copy())
+            self.grad = wrap(grad if fresh and grad.is_contiguous else copy(grad))
 
     def mark_changed(self) -> None:
         """Tell the tape that a kernel of yours wrote into ``array``."""
@@ -131,8 +132,7 @@ class Tensor(operators.Operators):
             retain_graph: keep the saved tensors, so that backward can run again.
 
         Raises:
-            AutogradError: the tensor was not recorded, ``grad`` is missing, the graph was freed
-                or a saved tensor changed.
+            AutogradError: not recorded, no ``grad``, graph freed, or a saved tensor changed.
             ShapeError, DtypeError, DeviceError: ``grad`` does not fit the tensor.
         """
         if not self._requires_grad:

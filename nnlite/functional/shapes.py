@@ -119,7 +119,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 def _getitem_backward(node: Node, dy: Array) -> Gradients:
     key, shape = node.constants
     dx = zeros(shape, dy.dtype, dy.device)
-    dx[key].copy_from(dy)
+    elementwise.accumulate(dx[key], dy)
     return (dx,)
 
 
