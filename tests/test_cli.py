@@ -1,8 +1,7 @@
-"""The command line, end to end."""
+"""``nnlite train``, end to end: training, resuming, Ctrl-C."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -13,15 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 import nnlite as nl
-from nnlite.cli.app import app
-from nnlite.cli.inference import open_model
-from nnlite.cli.settings import Settings, parse_hidden
+from nnlite.cli.settings import Settings
 from nnlite.cli.signals import StopOnSignal
-from nnlite.errors import ArgumentError
-from nnlite.kernels.engine.cpu import cache
+from nnlite.testing.command import fail, recorded, succeed, tensor_bytes
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,40 +29,6 @@ def on_the_cpu(monkeypatch):
     nl.set_default_device("cpu")
     yield
     nl.set_default_device(before)
-
-
-def nnlite(*args: object):
-    """Run the command in this process."""
-    return CliRunner().invoke(app, [str(a) for a in args], prog_name="nnlite")
-
-
-def succeed(*args: object) -> str:
-    """Run it and return what it printed; it must end well."""
-    result = nnlite(*args)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def fail(*args: object) -> str:
-    """Run it and return its error, which must be one line without a traceback."""
-    result = nnlite(*args)
-    assert result.exit_code == 2, result.output
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
-
-
-def fields(folder: Path) -> list[dict]:
-    """history.json without what depends on the clock."""
-    epochs = json.loads((folder / "history.json").read_text())
-    clock = ("seconds", "images_per_second")
-    return [{k: v for k, v in e.items() if k not in clock} for e in epochs]
-
-
-def weights(folder: Path, name: str = "model.safetensors") -> dict[str, bytes]:
-    """All tensors of a checkpoint, the optimizer's too."""
-    _, _, tensors = nl.checkpoint.read_checkpoint(folder / name)
-    return {k: v.tobytes() for k, v in tensors.items()}
 
 
 QUICK = ("--hidden", "16", "--batch-size", "64")
@@ -92,21 +53,21 @@ def test_train_reaches_94_percent_on_mnist_5k_by_default(tmp_path, monkeypatch):
         "history.json",
         "model.safetensors",
     ]
-    assert fields(folder)[-1]["val_accuracy"] >= 0.94
+    assert recorded(folder)[-1]["val_accuracy"] >= 0.94
     assert "Linear" in output
     assert "101,770" in output
     assert "epoch 20/20" in output
     assert "test accuracy 9" in output
     evaluated = succeed("evaluate", folder)
-    assert f"accuracy {fields(folder)[-1]['val_accuracy']:.2%}" in evaluated
+    assert f"accuracy {recorded(folder)[-1]['val_accuracy']:.2%}" in evaluated
 
 
 def test_train_repeats_with_the_same_seed(digits_run, tmp_path):
     succeed("train", "digits", "--epochs", 2, "--out", tmp_path / "again", *QUICK)
-    assert weights(tmp_path / "again") == weights(digits_run)
-    assert fields(tmp_path / "again") == fields(digits_run)
+    assert tensor_bytes(tmp_path / "again") == tensor_bytes(digits_run)
+    assert recorded(tmp_path / "again") == recorded(digits_run)
     succeed("train", "digits", "--epochs", 2, "--out", tmp_path / "other", "--seed", 1, *QUICK)
-    assert weights(tmp_path / "other") != weights(digits_run)
+    assert tensor_bytes(tmp_path / "other") != tensor_bytes(digits_run)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step", "cosine"])
@@ -114,7 +75,7 @@ def test_train_repeats_with_the_same_seed(digits_run, tmp_path):
 def test_every_optimizer_and_schedule_learns(tmp_path, optimizer, schedule):
     options = ("--optimizer", optimizer, "--schedule", schedule, "--warmup", 1)
     succeed("train", "digits", "--epochs", 4, "--out", tmp_path, *options, *QUICK)
-    history = fields(tmp_path)
+    history = recorded(tmp_path)
     losses = [e["loss"] for e in history]
     assert losses == sorted(losses, reverse=True)
     assert history[-1]["val_accuracy"] > 0.5
@@ -127,13 +88,13 @@ def test_every_optimizer_and_schedule_learns(tmp_path, optimizer, schedule):
 def test_resume_continues_a_longer_training(digits_run, tmp_path):
     options = ("--schedule", "constant", *QUICK)
     succeed("train", "digits", "--epochs", 1, "--out", tmp_path / "a", *options)
-    first = fields(tmp_path / "a")
+    first = recorded(tmp_path / "a")
     output = succeed("train", "--resume", tmp_path / "a", "--epochs", 3)
     assert "resuming after epoch 1" in output
     succeed("train", "digits", "--epochs", 3, "--out", tmp_path / "b", *options)
-    assert fields(tmp_path / "a") == fields(tmp_path / "b")
-    assert fields(tmp_path / "a")[:1] == first
-    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert recorded(tmp_path / "a") == recorded(tmp_path / "b")
+    assert recorded(tmp_path / "a")[:1] == first
+    assert tensor_bytes(tmp_path / "a") == tensor_bytes(tmp_path / "b")
 
 
 def test_resume_refuses_another_training(digits_run, tmp_path):
@@ -188,161 +149,18 @@ def test_ctrl_c_saves_and_the_printed_command_resumes_to_the_same_end(tmp_path, 
     assert result.stderr == ""
     command = shlex.split(result.stdout.splitlines()[-1])
     assert command == ["nnlite", "train", "--resume", str(tmp_path / "a")]
-    assert 2 <= len(fields(tmp_path / "a")) < 60
+    assert 2 <= len(recorded(tmp_path / "a")) < 60
     assert (tmp_path / "a" / "curves.png").stat().st_size > 1000
     succeed(*command[1:])
     succeed(*options, tmp_path / "b")
-    assert weights(tmp_path / "a") == weights(tmp_path / "b")
-    assert fields(tmp_path / "a") == fields(tmp_path / "b")
+    assert tensor_bytes(tmp_path / "a") == tensor_bytes(tmp_path / "b")
+    assert recorded(tmp_path / "a") == recorded(tmp_path / "b")
 
 
 def test_best_checkpoint_is_that_of_the_best_epoch(digits_run):
     _, document, _ = nl.checkpoint.read_checkpoint(digits_run / "best.safetensors")
-    values = [e["val_accuracy"] for e in fields(digits_run)]
+    values = [e["val_accuracy"] for e in recorded(digits_run)]
     assert document["metadata"]["epoch"] == values.index(max(values)) + 1
-
-
-def test_predict_images_and_archives(digits_run, tmp_path):
-    from PIL import Image
-
-    data = nl.data.load("digits")
-    model, metadata = open_model(digits_run, "cpu")
-    inputs, _ = data.standardised(**metadata["normalisation"]).test[:5]
-    expected = nl.predict(model, inputs).argmax(axis=1)
-    files = []
-    for i in range(5):
-        pixels = np.rint(data.test.x[i, 0] * (255 / 16)).astype(np.uint8)
-        files.append(tmp_path / f"{i}.png")
-        Image.fromarray(pixels).save(files[-1])
-    lines = succeed("predict", digits_run, *files).splitlines()
-    assert [line.split()[0] for line in lines] == [str(f) for f in files]
-    assert [int(line.split()[1]) for line in lines] == expected.tolist()
-    assert all(line.endswith("%") for line in lines)
-
-    np.savez(tmp_path / "x.npz", x=(data.test.x[:5, 0] / 16).astype(np.float32))
-    lines = succeed("predict", digits_run, tmp_path / "x.npz", "--top", 10).splitlines()
-    assert [int(line.split()[1]) for line in lines] == expected.tolist()
-    assert lines[4].startswith(f"{tmp_path / 'x.npz'}[4]  ")
-    assert sum(float(p.rstrip("%")) for p in lines[0].split()[2::2]) == pytest.approx(100, abs=0.1)
-
-
-def test_predict_invert_and_resize(digits_run, tmp_path):
-    from PIL import Image
-
-    pixels = np.kron(nl.data.load("digits").test.x[0, 0], np.ones((4, 4), np.uint8)) * 15
-    Image.fromarray(pixels).save(tmp_path / "light.png")
-    Image.fromarray(255 - pixels).convert("RGB").save(tmp_path / "dark.png")
-    light = succeed("predict", digits_run, tmp_path / "light.png").split()[1:]
-    dark = succeed("predict", digits_run, tmp_path / "dark.png", "--invert").split()[1:]
-    assert dark[0] == light[0]
-    shares = [float(text[1].rstrip("%")) for text in (dark, light)]
-    assert shares[0] == pytest.approx(shares[1], abs=0.5)  # resizing rounds light and dark apart
-
-
-def test_csv_from_training_to_evaluation(tmp_path):
-    rng = np.random.default_rng(0)
-    x = rng.random((200, 2))
-    lines = [f"{a},{b},{'big' if a > b else 'small'}" for a, b in x]
-    (tmp_path / "t.csv").write_text("\n".join(["a,b,size", *lines]))
-    out = tmp_path / "run"
-    options = ("--epochs", 40, "--lr", 0.02, "--out", out, *QUICK)
-    succeed("train", tmp_path / "t.csv", "--label", "size", *options)
-    text = succeed("evaluate", out, "--part", "all")
-    shares = [float(line.split()[-1].rstrip("%")) for line in text.splitlines()]
-    assert len(shares) == 2
-    assert min(shares) > 90
-    np.savez(tmp_path / "x.npz", x=np.array([[0.9, 0.1], [0.1, 0.9]], np.float32))
-    lines = succeed("predict", out, tmp_path / "x.npz").splitlines()
-    assert [line.split()[1] for line in lines] == ["big", "small"]
-    assert "not images" in fail("predict", out, tmp_path / "x.png")
-
-
-def test_wrong_data_and_checkpoints_give_one_line(digits_run, tmp_path):
-    assert "no such file or folder" in fail("train", tmp_path / "nothing")
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + bytes(20))
-    (tmp_path / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + bytes(4))
-    assert "expected 16 for uint8 values of shape (0, 0, 0)" in fail("train", tmp_path)
-    (tmp_path / "t.csv").write_text("1,2,0\n3,?,1\n")
-    assert "line 2, column 2: '?' found" in fail("train", tmp_path / "t.csv")
-    damaged = tmp_path / "damaged.safetensors"
-    whole = (digits_run / "model.safetensors").read_bytes()
-    damaged.write_bytes(whole[:-10])
-    assert "not a whole safetensors file" in fail("evaluate", damaged)
-    damaged.write_bytes(whole[:-10] + b"0123456789")
-    for command in (("evaluate",), ("train", "--resume")):
-        assert "the file is damaged" in fail(*command, damaged)
-    assert "the file is damaged" in fail("predict", damaged, tmp_path / "a.png")
-    nl.save_checkpoint(tmp_path / "own", nl.nn.Linear(2, 2))
-    assert "was not written by 'nnlite train'" in fail("evaluate", tmp_path / "own")
-    assert "a.png: no such file" in fail("predict", digits_run, tmp_path / "a.png")
-    np.savez(tmp_path / "x.npz", x=np.zeros((3, 7)))
-    message = fail("predict", digits_run, tmp_path / "x.npz")
-    assert "inputs of shape (7,) found, the model expects (1, 8, 8)" in message
-    np.savez(tmp_path / "x.npz", x=np.zeros((30, 8, 9)), y=np.arange(30) % 3)
-    message = fail("evaluate", digits_run, tmp_path / "x.npz")
-    assert "inputs of shape (1, 8, 9) found, the model expects (1, 8, 8)" in message
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--epochs", 0), "--epochs 0 given, expected 1 or more"),
-        (("--lr", -1), "--lr -1.0 given, expected a number above 0"),
-        (("--batch-size", 0), "--batch-size 0 given"),
-        (("--optimizer", "lion"), "--optimizer 'lion' given, expected one of adam, adamw, sgd"),
-        (("--schedule", "up"), "--schedule 'up' given, expected one of cosine, step, constant"),
-        (("--hidden", "a"), "--hidden 'a' given, expected widths such as 128"),
-        (("--model", "resnet"), "model 'resnet' given, expected one of mlp"),
-        (("--device", "tpu"), "tpu"),
-        (("--shift", -1), "--shift -1 given"),
-        (("--channels", 2), "--channels 2 given, expected 1"),
-        (("--lr", 1e30, "--epochs", 2), "training diverged"),
-    ],
-)
-def test_wrong_options(tmp_path, options, message):
-    assert message in fail("train", "digits", "--out", tmp_path / "o", *options)
-
-
-def test_out_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("")
-    assert "cannot be made" in fail("train", "digits", "--out", tmp_path / "file" / "run")
-
-
-def test_a_missing_data_argument_is_a_usage_error():
-    result = nnlite("train")
-    assert result.exit_code == 2
-    assert "which data set?" in result.stderr
-
-
-def test_info_names_devices_versions_data_and_cache(monkeypatch):
-    monkeypatch.setenv("NNLITE_DATA", "/somewhere")
-    text = succeed("info")
-    for word in (nl.__version__, "numba", "cpu", "1,024", "mnist-5k", "mlp", "/somewhere"):
-        assert word in text
-    assert str(cache.directory()) in text
-
-
-def test_python_m_nnlite_and_the_version():
-    done = subprocess.run(
-        [sys.executable, "-m", "nnlite", "--version"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert (done.stdout, done.returncode) == (f"nnlite {nl.__version__}\n", 0)
-
-
-def test_settings_survive_json_and_refuse_what_is_newer():
-    settings = Settings("digits", hidden=(3, 2), lr=0.1).completed((1, 8, 8))
-    assert settings.shift == 0
-    assert Settings("m").completed((1, 28, 28)).shift == 1
-    assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
-    with pytest.raises(ArgumentError, match="settings of a newer nnlite: dropout"):
-        Settings.from_dict({**settings.to_dict(), "dropout": 0.1})
-
-
-@pytest.mark.parametrize(
-    ("text", "widths"), [("", ()), ("128", (128,)), ("256, 64", (256, 64)), ("8,", (8,))]
-)
-def test_parse_hidden(text, widths):
-    assert parse_hidden(text) == widths
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")

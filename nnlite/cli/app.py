@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
-from .settings import OPTIMIZERS, SCHEDULES, Settings, parse_hidden
+from . import options as o
+from .settings import parse_hidden
 
 ERROR, INTERRUPTED = 2, 130
 
@@ -41,93 +41,32 @@ app = typer.Typer(
 )
 
 
-def _default(name: str) -> str:
-    return f"(default: {getattr(Settings, name)})"
-
-
-Checkpoint = Annotated[Path, typer.Argument(help="Checkpoint, or the folder of a run.")]
-Device = Annotated[
-    str | None,
-    typer.Option(help="cpu, cuda or cuda:N (default: the first GPU, else cpu)"),
-]
-DataArgument = Annotated[
-    str | None,
-    typer.Argument(
-        help="mnist-5k, digits, fashion-mnist; or the path of a folder of IDX files, "
-        "a folder with one folder of images per class, a .npz or a .csv file."
-    ),
-]
-
-
 @app.command()
 def train(
-    data: DataArgument = None,
-    model: Annotated[str | None, typer.Option(help=f"Model {_default('model')}")] = None,
-    hidden: Annotated[
-        str | None,
-        typer.Option(help="Widths of the hidden layers, such as 256,128 (default: 128)"),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help=f"Epochs {_default('epochs')}")] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(help=f"Items per step {_default('batch_size')}"),
-    ] = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(
-            help=f"Learning rate (default: {OPTIMIZERS['adam']}; sgd {OPTIMIZERS['sgd']})"
-        ),
-    ] = None,
-    optimizer: Annotated[
-        str | None,
-        typer.Option(help=f"{', '.join(OPTIMIZERS)} {_default('optimizer')}"),
-    ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(help=f"Learning rate: {', '.join(SCHEDULES)} {_default('schedule')}"),
-    ] = None,
-    warmup: Annotated[
-        int | None,
-        typer.Option(help=f"Epochs of rising learning rate {_default('warmup')}"),
-    ] = None,
-    weight_decay: Annotated[
-        float | None,
-        typer.Option(help=f"Weight decay {_default('weight_decay')}"),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help=f"Random seed {_default('seed')}")] = None,
-    shift: Annotated[
-        int | None,
-        typer.Option(help="Move images by up to this many pixels (default: 1 from 16 pixels on)"),
-    ] = None,
-    standardise: Annotated[
-        bool | None,
-        typer.Option(help="Inputs as (x - mean) / std (default: standardise)"),
-    ] = None,
-    label: Annotated[
-        str | None,
-        typer.Option(help="CSV: name or number (from 0) of the label column."),
-    ] = None,
-    resize: Annotated[
-        int | None,
-        typer.Option(help="Image folders: pixels per side to resize to."),
-    ] = None,
-    channels: Annotated[
-        int | None,
-        typer.Option(help="Image folders: 1 grayscale, 3 RGB."),
-    ] = None,
-    device: Device = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the results (default: runs/DATA-MODEL)"),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(help="Go on with the training of this folder or checkpoint."),
-    ] = None,
+    data: o.Data = None,
+    model: o.Model = None,
+    hidden: o.Hidden = None,
+    epochs: o.Epochs = None,
+    batch_size: o.BatchSize = None,
+    lr: o.LearningRate = None,
+    optimizer: o.Optimizer = None,
+    schedule: o.Schedule = None,
+    warmup: o.Warmup = None,
+    weight_decay: o.WeightDecay = None,
+    seed: o.Seed = None,
+    shift: o.Shift = None,
+    standardise: o.Standardise = None,
+    label: o.Label = None,
+    resize: o.Resize = None,
+    channels: o.Channels = None,
+    device: o.Device = None,
+    out: o.Out = None,
+    resume: o.Resume = None,
 ) -> None:
     """Train a model; Ctrl-C saves it and tells how to resume."""
     options = {k: v for k, v in locals().items() if v is not None}
-    device, out, resume = (options.pop(k, None) for k in ("device", "out", "resume"))
+    for name in ("device", "out", "resume"):
+        options.pop(name, None)
     if "hidden" in options:
         options["hidden"] = parse_hidden(options["hidden"])
     if data is None and resume is None:
@@ -139,10 +78,10 @@ def train(
 
 @app.command()
 def evaluate(
-    checkpoint: Checkpoint,
-    data: DataArgument = None,
-    part: Annotated[str, typer.Option(help="Part of the data: test, train or all.")] = "test",
-    device: Device = None,
+    checkpoint: o.Checkpoint,
+    data: o.Data = None,
+    part: o.Part = "test",
+    device: o.Device = None,
 ) -> None:
     """Loss and accuracy of a trained model on a data set (default: the one it was trained on)."""
     from .inference import evaluate_checkpoint
@@ -152,15 +91,11 @@ def evaluate(
 
 @app.command()
 def predict(
-    checkpoint: Checkpoint,
-    inputs: Annotated[
-        list[Path], typer.Argument(help="Images; or .npz (array x) or IDX files of many.")
-    ],
-    top: Annotated[int, typer.Option(help="Classes to show per input.", min=1)] = 1,
-    invert: Annotated[
-        bool, typer.Option("--invert", help="Images: swap dark and light (ink on paper).")
-    ] = False,
-    device: Device = None,
+    checkpoint: o.Checkpoint,
+    inputs: o.Inputs,
+    top: o.Top = 1,
+    invert: o.Invert = False,
+    device: o.Device = None,
 ) -> None:
     """Class and probability for images."""
     from .inference import predict_files

@@ -1,0 +1,66 @@
+"""Arguments and options of the commands: type, help and default of each.
+
+Most have no default here, so that one can tell what was given: a resumed training takes the rest
+from its checkpoint.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from .settings import OPTIMIZERS, SCHEDULES, Settings
+
+
+def _help(text: str, name: str) -> str:
+    return f"{text} (default: {getattr(Settings, name)})"
+
+
+Checkpoint = Annotated[Path, Argument(help="Checkpoint, or the folder of a run.")]
+Data = Annotated[
+    str | None,
+    Argument(
+        help="mnist-5k, digits, fashion-mnist; or the path of a folder of IDX files, "
+        "a folder with one folder of images per class, a .npz or a .csv file."
+    ),
+]
+Model = Annotated[str | None, Option(help=_help("Model", "model"))]
+Hidden = Annotated[
+    str | None, Option(help="Widths of the hidden layers, such as 256,128 (default: 128)")
+]
+Epochs = Annotated[int | None, Option(help=_help("Epochs", "epochs"))]
+BatchSize = Annotated[int | None, Option(help=_help("Items per step", "batch_size"))]
+LearningRate = Annotated[
+    float | None,
+    Option(help=f"Learning rate (default: {OPTIMIZERS['adam']}; sgd {OPTIMIZERS['sgd']})"),
+]
+Optimizer = Annotated[str | None, Option(help=_help(", ".join(OPTIMIZERS), "optimizer"))]
+Schedule = Annotated[
+    str | None, Option(help=_help(f"Learning rate: {', '.join(SCHEDULES)}", "schedule"))
+]
+Warmup = Annotated[int | None, Option(help=_help("Epochs of rising learning rate", "warmup"))]
+WeightDecay = Annotated[float | None, Option(help=_help("Weight decay", "weight_decay"))]
+Seed = Annotated[int | None, Option(help=_help("Random seed", "seed"))]
+Shift = Annotated[
+    int | None,
+    Option(help="Move images by up to this many pixels (default: 1 from 16 pixels on)"),
+]
+Standardise = Annotated[
+    bool | None, Option(help="Inputs as (x - mean) / std (default: standardise)")
+]
+Label = Annotated[str | None, Option(help="CSV: name or number (from 0) of the label column.")]
+Resize = Annotated[int | None, Option(help="Image folders: pixels per side to resize to.")]
+Channels = Annotated[int | None, Option(help="Image folders: 1 grayscale, 3 RGB.")]
+Device = Annotated[
+    str | None, Option(help="cpu, cuda or cuda:N (default: the first GPU, else cpu)")
+]
+Out = Annotated[Path | None, Option(help="Folder for the results (default: runs/DATA-MODEL)")]
+Resume = Annotated[
+    Path | None, Option(help="Go on with the training of this folder or checkpoint.")
+]
+Inputs = Annotated[list[Path], Argument(help="Images; or .npz (array x) or IDX files of many.")]
+Top = Annotated[int, Option(help="Classes to show per input.", min=1)]
+Invert = Annotated[bool, Option("--invert", help="Images: swap dark and light (ink on paper).")]
+Part = Annotated[str, Option(help="Part of the data: test, train or all.")]
