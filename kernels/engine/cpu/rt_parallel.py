@@ -3,6 +3,8 @@
 CUDA promises that threads of a block do not depend on each other between two barriers (anything
 else is a race).  LLVM cannot know this about ``out[...] = x[...]``; the loop metadata
 ``llvm.loop.parallel_accesses`` says it, and the loop vectorises without run-time alias tests.
+``llvm.loop.unroll.disable`` keeps LLVM from unrolling short thread loops (16 or 32 threads) to
+scalar code before the vectoriser sees them: 26 -> 113 GFLOP/s per core for the 16x16 tiled matmul.
 
 Generated code marks the end of the body and the end of the loop::
 
@@ -101,7 +103,9 @@ def region_end(tyctx):  # type: ignore[no-untyped-def]
                     i.set_metadata("llvm.access.group", group)
         name = ir.MetaDataString(module, "llvm.loop.parallel_accesses")
         accesses = module.add_metadata([name, group])
-        loop = _Distinct(module, lambda node: [node.get_reference(), accesses.get_reference()])
+        whole = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+        marks = [accesses.get_reference(), whole.get_reference()]
+        loop = _Distinct(module, lambda node: [node.get_reference(), *marks])
         latch.terminator.set_metadata("llvm.loop", loop)
         return ctx.get_dummy_value()
 
