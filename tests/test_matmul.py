@@ -153,4 +153,7 @@ def test_result_does_not_depend_on_the_tile():
 def test_choice_of_the_tile():
     assert choose_items(4096, 4096, GPU_TILES, 132) == max(GPU_TILES)
     assert choose_items(64, 128, GPU_TILES, 132) == min(GPU_TILES)
-    assert choose_items(1, 1, CPU_TILES, 2) in CPU_TILES
+    # the first layer of the MLP on 2 cores: two large blocks; on 16 cores: eight small ones
+    assert choose_items(64, 128, CPU_TILES, 2) == 4
+    assert choose_items(64, 128, CPU_TILES, 16) == 2
+    assert choose_items(64, 10, CPU_TILES, 2) == 2
