@@ -8,7 +8,6 @@ convention of ``torch.amax``), which keeps ``sum(dx) == dy``.
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from numba import cuda, float32, float64, int32, int64
 from .. import checks
 from ..elementwise import copy
 from ..engine import ArgumentError, Array, Kernel, ShapeError, empty, kernel
-from .kernels import BLOCK, SHORT_ROW, WARP, reduce
+from .kernels import BLOCK, SHORT_ROW, WARP, column_blocks, reduce
 from .plan import Plan, plan
 from .sums import Axis
 
@@ -40,12 +39,12 @@ def argmax_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         places = cuda.shared.array(BLOCK, int64)
         row = cuda.blockIdx.x
         tid = cuda.threadIdx.x
-        # Threads without an element hold index n, which loses every tie.
-        best = real(-math.inf)
-        place = int64(x.shape[1])
-        for j in range(tid, x.shape[1], cuda.blockDim.x):
+        # Threads beyond the row look at its last element, which changes nothing.
+        place = int64(tid if tid < x.shape[1] else x.shape[1] - 1)
+        best = x[row, place]
+        for j in range(tid + cuda.blockDim.x, x.shape[1], cuda.blockDim.x):
             v = x[row, j]
-            if beats(v, best) or place == x.shape[1]:
+            if beats(v, best):
                 best = v
                 place = int64(j)
         values[tid] = best
@@ -69,7 +68,8 @@ def argmax_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     def argmax_columns(x: Any, out: Any, tiles: Any) -> None:
         """x (outer, n, inner), out (outer, inner): a thread per column."""
         o = cuda.blockIdx.x // tiles
-        column = (cuda.blockIdx.x % tiles) * cuda.blockDim.x + cuda.threadIdx.x
+        first = cuda.blockIdx.x % tiles * cuda.blockDim.x
+        column = first + cuda.threadIdx.x
         if column >= x.shape[2]:
             return
         best = x[o, 0, column]
@@ -118,7 +118,8 @@ def share_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     def share_columns(dy: Any, x: Any, y: Any, dx: Any, tiles: Any) -> None:
         """dy, y (outer, inner), x, dx (outer, n, inner): a thread per column."""
         o = cuda.blockIdx.x // tiles
-        column = (cuda.blockIdx.x % tiles) * cuda.blockDim.x + cuda.threadIdx.x
+        first = cuda.blockIdx.x % tiles * cuda.blockDim.x
+        column = first + cuda.threadIdx.x
         if column >= x.shape[2]:
             return
         top = y[o, column]
@@ -188,8 +189,8 @@ def argmax(x: Array, axis: int | None = None) -> Array:
         block = WARP if n <= SHORT_ROW else BLOCK
         rows[outer, block](view.reshape((outer, n)), out.reshape((outer,)))
     else:
-        tiles = -(-inner // WARP)
-        columns[outer * tiles, WARP](view, out.reshape((outer, inner)), np.int64(tiles))
+        tiles, block = column_blocks(inner)
+        columns[outer * tiles, block](view, out.reshape((outer, inner)), np.int64(tiles))
     return out
 
 
@@ -227,7 +228,7 @@ def extreme_backward(
             dy.reshape(flat), view.reshape(table), y.reshape(flat), dx.reshape(table)
         )
     else:
-        tiles = -(-inner // WARP)
+        tiles, block = column_blocks(inner)
         flat = (outer, inner)
-        columns[outer * tiles, WARP](dy.reshape(flat), view, y.reshape(flat), dx, np.int64(tiles))
+        columns[outer * tiles, block](dy.reshape(flat), view, y.reshape(flat), dx, np.int64(tiles))
     return p.unview(dx)

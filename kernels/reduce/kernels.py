@@ -95,7 +95,8 @@ def columns_kernel(operation: str, dtype: Any) -> Kernel:
     def reduce_columns(x: Any, out: Any, chunk: Any, tiles: Any, divisor: Any) -> None:
         """x (outer, n, inner), out (outer, parts, inner); ``tiles`` blocks span inner."""
         o = cuda.blockIdx.x // tiles
-        column = (cuda.blockIdx.x % tiles) * cuda.blockDim.x + cuda.threadIdx.x
+        first = cuda.blockIdx.x % tiles * cuda.blockDim.x
+        column = first + cuda.threadIdx.x
         part = cuda.blockIdx.y
         if column >= x.shape[2]:
             return
@@ -150,9 +151,15 @@ def _rows(operation: str, x: Array, parts: int, divisor: Any) -> Array:
 def _columns(operation: str, x: Array, parts: int, divisor: Any) -> Array:
     outer, n, inner = x.shape
     out = empty((outer, parts, inner), x.dtype, x.device)
-    tiles = -(-inner // WARP)
+    tiles, block = column_blocks(inner)
     chunk = -(-n // parts)
-    columns_kernel(operation, x.dtype)[(outer * tiles, parts), WARP](
+    columns_kernel(operation, x.dtype)[(outer * tiles, parts), block](
         x, out, np.int64(chunk), np.int64(tiles), divisor
     )
     return out
+
+
+def column_blocks(inner: int) -> tuple[int, int]:
+    """(blocks that span the columns, threads per block)."""
+    block = WARP if inner < BLOCK else BLOCK
+    return -(-inner // block), block

@@ -1,7 +1,7 @@
 """``check_op``: the checks that every op must pass, made from its ``OpSpec``.
 
-- :func:`check_forward`: against the float64 NumPy reference, over shapes, layouts, options and
-  special values drawn by Hypothesis; inputs unchanged bit for bit.
+- :func:`check_forward`: against the float64 NumPy reference, around each block size, for every
+  special value, and over shapes, layouts and options drawn by Hypothesis; inputs unchanged bit for bit.
 - :func:`check_mutates`: the arrays that the spec says are updated are the arrays that come back.
 - :func:`check_wrong`: wrong calls raise the named error and change nothing.
 - :func:`~nnlite.testing.gradients.check_gradient`: the vjp against central differences.
@@ -21,6 +21,7 @@ from nnlite.kernels.engine import device as find_device
 from nnlite.kernels.opspec import OpSpec
 
 from .compare import assert_close
+from .edges import boundary_calls, special_calls
 from .gradients import check_gradient
 from .layouts import Placed, place
 from .strategies import Call, calls
@@ -50,8 +51,13 @@ def check_op(spec: OpSpec, *, device: Device | str | None = None, max_examples: 
 def check_forward(
     spec: OpSpec, *, device: Device | str | None = None, max_examples: int = 40
 ) -> None:
-    """Compare the launcher with the reference on drawn calls."""
+    """Compare the launcher with the reference on calls around a block, special and drawn."""
     target = find_device(device)
+    for call in boundary_calls(spec):
+        compare_call(spec, call, target)
+    if spec.special:
+        for call in special_calls(spec):
+            compare_call(spec, call, target)
 
     @settings(
         max_examples=max_examples,

@@ -9,9 +9,7 @@ with the float64 one.
 
 from __future__ import annotations
 
-import itertools
 import math
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,9 +17,9 @@ import numpy as np
 
 from nnlite.kernels.engine import Device, array
 from nnlite.kernels.engine import device as find_device
-from nnlite.kernels.opspec import Arg, OpSpec
+from nnlite.kernels.opspec import OpSpec
 
-from .strategies import shape_of
+from .edges import options_of, random_values, seed_of
 
 # The cube root of eps balances truncation (h^2) against rounding (eps / h).
 STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
@@ -43,7 +41,7 @@ def check_gradient(spec: OpSpec, *, device: Device | str | None = None) -> None:
         raise ValueError(f"{spec.name} has no vjp to check")
     target = find_device(device)
     for number, (small, options) in enumerate(_cases(spec)):
-        rng = np.random.default_rng([zlib.crc32(spec.name.encode()), number])
+        rng = np.random.default_rng([seed_of(spec), number])
         values = _draw(spec, rng, small)
         try:
             with np.errstate(all="ignore"):
@@ -57,11 +55,10 @@ def check_gradient(spec: OpSpec, *, device: Device | str | None = None) -> None:
 
 
 def _cases(spec: OpSpec) -> Iterator[tuple[bool, dict[str, Any]]]:
-    names = list(spec.options)
-    for combination in itertools.product(*spec.options.values()):
-        yield True, dict(zip(names, combination, strict=True))
+    for options in options_of(spec):
+        yield True, options
     # One large shape: the options take part in the small ones, tiling does not.
-    yield False, {name: choices[0] for name, choices in spec.options.items()}
+    yield False, options_of(spec)[0]
 
 
 def _check_case(
@@ -169,25 +166,4 @@ def _draw(spec: OpSpec, rng: np.random.Generator, small: bool) -> list[Any]:
             sizes[name] = (3, 5) if small else (3, spec.block + 1)
         else:
             sizes[name] = int(name) if name.isdigit() else choices[k % len(choices)]
-    return [_values(spec, arg, shape_of(arg, sizes), sizes, rng) for arg in spec.args]
-
-
-def _values(
-    spec: OpSpec, arg: Arg, shape: tuple[int, ...], sizes: dict[str, Any], rng: np.random.Generator
-) -> np.ndarray:
-    if arg.kind == "index":
-        upper = int(arg.upper) if arg.upper and arg.upper.isdigit() else sizes[arg.upper]
-        return rng.integers(0, upper, shape)
-    low = max(arg.low, 0.0) if arg.kind == "state" else arg.low
-    if spec.smooth:
-        values = rng.uniform(low, arg.high, shape)
-    else:
-        # Kinks lie at zero and where two elements are equal: keep every |value| apart from the
-        # next by much more than the step.
-        count = max(math.prod(shape), 1)
-        most = max(abs(low), abs(arg.high))
-        steps = (np.arange(count) + 1.0) / (count + 1) * most
-        signs = rng.choice([-1.0, 1.0], count) if low < 0 else np.ones(count)
-        values = (rng.permutation(steps) * signs)[: math.prod(shape)].reshape(shape)
-        values = np.clip(values, low, arg.high)
-    return values.astype(np.float32).astype(np.float64)
+    return [random_values(arg, sizes, rng, spec.smooth) for arg in spec.args]
