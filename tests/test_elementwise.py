@@ -79,6 +79,13 @@ def test_views_in_and_out():
     np.testing.assert_array_equal(whole.numpy(), x)
 
 
+@pytest.mark.parametrize("shape", [(65_537, 2), (65_537, 2, 1), (2, 100_000)])
+def test_long_axes_of_views(shape):
+    """Grid dimensions y and z end at 65535 blocks."""
+    x = np.arange(2 * np.prod(shape), dtype=np.float32).reshape(*shape[:-1], 2 * shape[-1])
+    np.testing.assert_array_equal(ew.neg(array(x)[..., ::2]).numpy(), -x[..., ::2])
+
+
 def test_accumulate_to_itself_doubles():
     x = draw((3, 5))
     out = array(x)

@@ -51,10 +51,10 @@ def _vjp(
     bias: Array | None = None,
     *,
     activation: str | None = None,
-    **flags: bool,
+    **flags: Any,
 ) -> tuple[Array, Array, Array | None]:
     if activation is not None:
-        z = matmul(a, b, bias=bias, **flags)  # type: ignore[arg-type]
+        z = matmul(a, b, bias=bias, **flags)
         dy = getattr(activations, f"{activation}_backward")(dy, z)
     return (*matmul_backward(dy, a, b, **flags), None if bias is None else bias_grad(dy))
 
