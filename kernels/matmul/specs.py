@@ -91,7 +91,7 @@ def _signatures(ta: bool, tb: bool, choices: tuple[str | None, ...]) -> tuple[An
 
 
 def _spec(name: str, ta: bool, tb: bool, choices: tuple[str | None, ...]) -> OpSpec:
-    flags = {"transpose_a": ta, "transpose_b": tb}
+    flags: dict[str, Any] = {"transpose_a": ta, "transpose_b": tb}
 
     def forward(a: Any, b: Any, bias: Any = None, activation: Any = None) -> Array:
         return matmul(a, b, bias=bias, activation=activation, **flags)
