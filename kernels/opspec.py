@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+Signature = tuple[Any, tuple[Any, ...]]  # a kernel and the numba types of its arguments
+Signatures = tuple[Signature, ...]
+
 
 @dataclass(frozen=True)
 class Arg:
@@ -109,6 +112,6 @@ class OpSpec:
     tolerance: Tolerance = Tolerance()
     mutates: tuple[str, ...] = ()
     special: bool = True
-    kernels: tuple[tuple[Any, tuple[Any, ...]], ...] = ()
+    kernels: Signatures = ()
     block: int = 16
     smooth: bool = True

@@ -60,7 +60,7 @@ _NAMES = {
     "zeros": "kernels.engine",
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = ["__version__", *_MODULES, *_NAMES]  # noqa: PLE0604 (all are strings)
 
 if TYPE_CHECKING:
     from . import autograd as autograd
@@ -76,11 +76,11 @@ if TYPE_CHECKING:
     from . import plots as plots
     from . import testing as testing
     from . import train as train
-    from .function import Function as Function
     from .autograd import enable_grad as enable_grad
     from .autograd import no_grad as no_grad
     from .checkpoint import load_checkpoint as load_checkpoint
     from .checkpoint import save_checkpoint as save_checkpoint
+    from .function import Function as Function
     from .kernels.engine import Array as Array
     from .kernels.engine import Device as Device
     from .kernels.engine import array as array
@@ -117,7 +117,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(types.ModuleType):
-    """Keeps ``nnlite.tensor`` the function, though loading ``nnlite/tensor.py`` binds the module."""
+    """Keeps ``nnlite.tensor`` the function although loading ``tensor.py`` binds the module."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name in _NAMES and isinstance(value, types.ModuleType)):

@@ -223,12 +223,12 @@ def extreme_backward(
     rows, columns = share_kernels(x.dtype)
     if inner == 1:
         block = WARP if n <= SHORT_ROW else BLOCK
-        flat, table = (outer,), (outer, n)
+        table = (outer, n)
         rows[outer, block](
-            dy.reshape(flat), view.reshape(table), y.reshape(flat), dx.reshape(table)
+            dy.reshape(outer), view.reshape(table), y.reshape(outer), dx.reshape(table)
         )
     else:
         tiles, block = column_blocks(inner)
-        flat = (outer, inner)
-        columns[outer * tiles, block](dy.reshape(flat), view, y.reshape(flat), dx, np.int64(tiles))
+        top, dtop = y.reshape(outer, inner), dy.reshape(outer, inner)
+        columns[outer * tiles, block](dtop, view, top, dx, np.int64(tiles))
     return p.unview(dx)

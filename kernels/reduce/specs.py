@@ -10,7 +10,7 @@ from numba import float32, float64, int64
 
 from ..elementwise import copy
 from ..engine import ArgumentError, Array, DtypeError, ShapeError
-from ..opspec import Arg, OpSpec, Tolerance, Wrong
+from ..opspec import Arg, OpSpec, Signature, Signatures, Tolerance, Wrong
 from .extremes import argmax, argmax_kernels, extreme_backward, max, min, share_kernels
 from .kernels import columns_kernel, rows_kernel
 from .sums import Axis, mean, mean_backward, sum, sum_backward, sum_to
@@ -21,13 +21,13 @@ AXES = (None, 0, 1, 2, -1, (0, 1), (1, 2), (0, 2), (2, 0, 1), ())
 
 def sum_reference(x: np.ndarray, axis: Axis = None, keepdims: bool = False) -> np.ndarray:
     """``np.sum`` in float64."""
-    return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.float64)
+    return np.asarray(np.sum(x, axis=axis, keepdims=keepdims, dtype=np.float64))
 
 
 def mean_reference(x: np.ndarray, axis: Axis = None, keepdims: bool = False) -> np.ndarray:
     """Sum in float64 divided by the number of terms; NaN for none."""
     total = np.sum(x, axis=axis, keepdims=keepdims, dtype=np.float64)
-    return np.divide(total, count(x, axis=axis))
+    return np.asarray(np.divide(total, count(x, axis=axis)))
 
 
 def max_reference(x: np.ndarray, axis: Axis = None, keepdims: bool = False) -> np.ndarray:
@@ -45,7 +45,7 @@ def min_reference(x: np.ndarray, axis: Axis = None, keepdims: bool = False) -> n
 def argmax_reference(x: np.ndarray, axis: int | None = None) -> np.ndarray:
     """``np.argmax``: the first maximum, or the first NaN; raises ValueError for no elements."""
     _refuse_empty(x, axis)
-    return np.argmax(x, axis=axis)
+    return np.asarray(np.argmax(x, axis=axis))
 
 
 def sum_to_reference(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -97,9 +97,9 @@ def _empty(op: str) -> Wrong:
     return Wrong((np.ones((0, 3), np.float32),), ArgumentError, f"{op}: x: shape .* elements")
 
 
-def _signatures(operation: str) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+def _signatures(operation: str) -> Signatures:
     """Both kernels of an operation with the types of a launch, for the compile gate."""
-    found = []
+    found: list[Signature] = []
     for dtype, real in ((np.float32, float32), (np.float64, float64)):
         table, cube = real[:, ::1], real[:, :, ::1]
         found.append((rows_kernel(operation, np.dtype(dtype)), (table, table, int64, real)))
@@ -108,8 +108,8 @@ def _signatures(operation: str) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
     return tuple(found)
 
 
-def _argmax_signatures() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
-    found = []
+def _argmax_signatures() -> Signatures:
+    found: list[Signature] = []
     for dtype, real in ((np.float32, float32), (np.float64, float64)):
         rows, columns = argmax_kernels(np.dtype(dtype))
         found.append((rows, (real[:, ::1], int64[::1])))
@@ -117,8 +117,8 @@ def _argmax_signatures() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
     return tuple(found)
 
 
-def _share_signatures() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
-    found = []
+def _share_signatures() -> Signatures:
+    found: list[Signature] = []
     for dtype, real in ((np.float32, float32), (np.float64, float64)):
         rows, columns = share_kernels(np.dtype(dtype))
         line, table, cube = real[::1], real[:, ::1], real[:, :, ::1]

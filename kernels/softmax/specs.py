@@ -8,7 +8,7 @@ import numpy as np
 from numba import float32, float64, int32, int64
 
 from ..engine import ArgumentError, Array, DtypeError, ShapeError
-from ..opspec import Arg, OpSpec, Tolerance, Wrong
+from ..opspec import Arg, OpSpec, Signature, Signatures, Tolerance, Wrong
 from .entropy import (
     REDUCTIONS,
     cross_entropy,
@@ -53,8 +53,8 @@ def _wrong_table(op: str) -> tuple[Wrong, ...]:
     )
 
 
-def _table_signatures(log: bool) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
-    found = []
+def _table_signatures(log: bool) -> Signatures:
+    found: list[Signature] = []
     for dtype, real in ((np.float32, float32), (np.float64, float64)):
         table = real[:, ::1]
         found += [(k, (table, table)) for k in forward_kernels(log, np.dtype(dtype))]
@@ -88,7 +88,7 @@ def _wrong_labels(op: str) -> tuple[Wrong, ...]:
     )
 
 
-def _entropy_signatures() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+def _entropy_signatures() -> Signatures:
     found: list[tuple[Any, tuple[Any, ...]]] = []
     for dtype, real in ((np.float32, float32), (np.float64, float64)):
         by_thread, by_block = loss_kernels(np.dtype(dtype))
@@ -109,7 +109,7 @@ _WRONG_REDUCTION = Wrong(
 )
 
 
-def _accuracy_signatures() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+def _accuracy_signatures() -> Signatures:
     found: list[tuple[Any, tuple[Any, ...]]] = []
     for dtype, real in ((np.float32, float32), (np.float64, float64)):
         by_thread, by_index = accuracy_kernels(np.dtype(dtype))

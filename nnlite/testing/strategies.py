@@ -217,7 +217,7 @@ def _argument(
 ) -> np.ndarray:
     shape = shape_of(arg, sizes_of)
     if arg.kind == "index":
-        upper = int(arg.upper) if arg.upper and arg.upper.isdigit() else sizes_of[arg.upper]
+        upper = int(arg.upper) if arg.upper and arg.upper.isdigit() else sizes_of[str(arg.upper)]
         index = np.dtype(draw(st.sampled_from((np.int64, np.int32))))
         seed = draw(st.integers(0, 2**32 - 1))
         # With nothing to point at (upper is 0) the op must refuse, unless there is no index.

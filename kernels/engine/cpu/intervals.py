@@ -92,7 +92,7 @@ class Folder:
             return None
 
         def combine(x: ast.expr, y: ast.expr) -> ast.expr:
-            return self.fold(ast.BinOp(x, e.op, y))  # type: ignore[union-attr]
+            return self.fold(ast.BinOp(x, e.op, y))
 
         right = literal(e.right)
         positive = isinstance(right, int) and right > 0
@@ -130,8 +130,8 @@ def positive(e: ast.expr, defs: Definitions, depth: int = 0) -> bool:
         return value is not None and depth < 20 and positive(value, defs, depth + 1)
     if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Mult)):
         return positive(e.left, defs, depth + 1) and positive(e.right, defs, depth + 1)
-    value = literal(e)
-    return isinstance(value, int) and value > 0
+    number = literal(e)
+    return isinstance(number, int) and number > 0
 
 
 class Signs:

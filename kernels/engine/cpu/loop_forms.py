@@ -54,9 +54,8 @@ def cost(stmts: list[ast.stmt]) -> int:
 
 def constant_trips(s: ast.For) -> int | None:
     values = [literal(a) for a in s.iter.args]  # type: ignore[attr-defined]
-    if all(isinstance(v, int) for v in values):
-        return len(range(*values))  # type: ignore[arg-type]
-    return None
+    whole = [v for v in values if isinstance(v, int)]
+    return len(range(*whole)) if len(whole) == len(values) else None
 
 
 class Forms:

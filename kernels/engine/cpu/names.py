@@ -83,7 +83,7 @@ def cuda_function(obj: object) -> str | None:
 
 
 def is_cuda_object(obj: object) -> bool:
-    module = getattr(obj, "__module__", None) or getattr(type(obj), "__module__", "")
+    module = str(getattr(obj, "__module__", None) or type(obj).__module__)
     return module.startswith("numba.cuda") or "numba_cuda" in module
 
 

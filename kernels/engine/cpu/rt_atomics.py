@@ -44,13 +44,13 @@ def _pointer(ctx: Any, bld: Any, array_type: Any, index_type: Any, array: Any, i
 
 
 @intrinsic
-def atomic_add(tyctx, array, index, value):  # type: ignore[no-untyped-def]
+def atomic_add(tyctx, array, index, value):
     """``array[index] += value`` in one step; returns the old element."""
     signature = _signature(array, index, value)
     if signature is None:
         return None
 
-    def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(ctx, bld, sig, args):
         kind = sig.return_type
         p = _pointer(ctx, bld, sig.args[0], sig.args[1], args[0], args[1])
         v = ctx.cast(bld, args[2], sig.args[2], kind)
@@ -61,7 +61,7 @@ def atomic_add(tyctx, array, index, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def plain_add(tyctx, array, index, value):  # type: ignore[no-untyped-def]
+def plain_add(tyctx, array, index, value):
     """The same for memory that one OS thread owns.
 
     Two threads of the block may hit one element, so the loads and stores are marked ``serial``:
@@ -71,7 +71,7 @@ def plain_add(tyctx, array, index, value):  # type: ignore[no-untyped-def]
     if signature is None:
         return None
 
-    def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(ctx, bld, sig, args):
         kind = sig.return_type
         p = _pointer(ctx, bld, sig.args[0], sig.args[1], args[0], args[1])
         v = ctx.cast(bld, args[2], sig.args[2], kind)

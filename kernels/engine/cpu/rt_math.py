@@ -177,12 +177,12 @@ def _float32_function(name: str, emit: Callable[[Emit, Any], Any]) -> Any:
     function = getattr(math, name)
 
     @intrinsic
-    def impl(tyctx, x):  # type: ignore[no-untyped-def]
+    def impl(tyctx, x):
         signature = tyctx.resolve_function_type(function, (x,), {})
         if signature is None:
             return None
 
-        def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(ctx, bld, sig, args):
             if sig.args[0] == types.float32:
                 return emit(Emit(bld), args[0])
             v = ctx.cast(bld, args[0], sig.args[0], signature.args[0])
@@ -205,14 +205,14 @@ def _extreme(name: str, builtin: Any, order: str) -> Any:
     """``max(a, b)`` as numba-cuda has it: of two floats, a NaN loses (``fmaxf``)."""
 
     @intrinsic
-    def impl(tyctx, a, b):  # type: ignore[no-untyped-def]
+    def impl(tyctx, a, b):
         resolved = tyctx.resolve_function_type(builtin, (a, b), {})
         if resolved is None:
             return None
         result = resolved.return_type
         floats = isinstance(a, types.Float) and isinstance(b, types.Float)
 
-        def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(ctx, bld, sig, args):
             x, y = (ctx.cast(bld, v, t, result) for v, t in zip(args, sig.args))
             if floats:
                 return Emit(bld).intrinsic(f"llvm.{name}num", x, y)

@@ -76,10 +76,10 @@ def _loop_blocks(function: Any, latch: Any) -> set[Any]:
 
 
 @intrinsic
-def thread_end(tyctx):  # type: ignore[no-untyped-def]
+def thread_end(tyctx):
     """Last statement in the body of a thread loop."""
 
-    def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(ctx, bld, sig, args):
         bld.function.__dict__.setdefault("open_thread_loops", []).append(bld.block)
         return ctx.get_dummy_value()
 
@@ -87,10 +87,10 @@ def thread_end(tyctx):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def region_end(tyctx):  # type: ignore[no-untyped-def]
+def region_end(tyctx):
     """First statement after a thread loop."""
 
-    def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(ctx, bld, sig, args):
         module = bld.module
         latch = bld.function.open_thread_loops.pop()
         group = _Distinct(module, lambda node: [])

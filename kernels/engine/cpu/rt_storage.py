@@ -48,8 +48,8 @@ def stack_array(shape: tuple[int, ...], dtype: Any) -> Any:
     array_type = types.Array(dtype, len(shape), "C")
 
     @intrinsic
-    def new_array(tyctx):  # type: ignore[no-untyped-def]
-        def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+    def new_array(tyctx):
+        def codegen(ctx, bld, sig, args):
             element = ctx.get_data_type(dtype)
             p = cgutils.alloca_once(bld, ir.ArrayType(element, max(1, math.prod(shape))))
             p.align = ALIGNMENT
@@ -66,8 +66,8 @@ def scratch_array(offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
     array_type = types.Array(dtype, len(shape), "C")
 
     @intrinsic
-    def view(tyctx, scratch):  # type: ignore[no-untyped-def]
-        def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+    def view(tyctx, scratch):
+        def codegen(ctx, bld, sig, args):
             base = ctx.make_array(sig.args[0])(ctx, bld, args[0]).data
             p = bld.gep(base, [ctx.get_constant(types.intp, offset)])
             data = bld.bitcast(p, ctx.get_data_type(dtype).as_pointer())
@@ -79,24 +79,24 @@ def scratch_array(offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 @intrinsic
-def unsigned(tyctx, index):  # type: ignore[no-untyped-def]
+def unsigned(tyctx, index):
     """Reinterpret an index that is known to be >= 0; Numba then drops negative indexing."""
     if not isinstance(index, types.Integer):
         return None
 
-    def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(ctx, bld, sig, args):
         return ctx.cast(bld, args[0], sig.args[0], types.intp)
 
     return types.uintp(index), codegen
 
 
 @intrinsic
-def count_true(tyctx, mask):  # type: ignore[no-untyped-def]
+def count_true(tyctx, mask):
     """How many elements of a one-dimensional boolean array are true."""
     if not isinstance(mask, types.Array) or mask.dtype != types.boolean:
         return None
 
-    def codegen(ctx, bld, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(ctx, bld, sig, args):
         array = ctx.make_array(sig.args[0])(ctx, bld, args[0])
         (extent,) = cgutils.unpack_tuple(bld, array.shape, 1)
         total = cgutils.alloca_once_value(bld, ctx.get_constant(types.intp, 0))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterable, Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..errors import UnsupportedKernelError
 
@@ -75,7 +75,7 @@ def locate(node: ast.AST, like: ast.AST) -> ast.AST:
         if isinstance(n, (ast.stmt, ast.expr)) and not hasattr(n, "file"):
             n.lineno = n.end_lineno = line
             n.col_offset = n.end_col_offset = 0
-            n.file = file  # type: ignore[attr-defined]
+            n.file = file  # type: ignore[union-attr]
     return node
 
 
@@ -188,7 +188,7 @@ def rename(nodes: ast.AST | Iterable[ast.AST], mapping: dict[str, str]) -> None:
             n.id = mapping[n.id]
 
 
-def clone(node):  # type: ignore[no-untyped-def]
+def clone(node: Any) -> Any:
     """A deep copy of a node or a list of nodes (file and line come along)."""
     return copy.deepcopy(node)
 

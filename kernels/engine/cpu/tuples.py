@@ -79,5 +79,7 @@ class _Split(ast.NodeTransformer):
     def visit_Subscript(self, n: ast.Subscript) -> ast.expr:
         self.generic_visit(n)
         if isinstance(n.value, ast.Tuple) and isinstance(n.slice, ast.Constant):
-            return n.value.elts[n.slice.value]
+            position = n.slice.value
+            assert isinstance(position, int)
+            return n.value.elts[position]
         return n
