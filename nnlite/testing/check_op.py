@@ -1,7 +1,8 @@
 """``check_op``: the checks that every op must pass, made from its ``OpSpec``.
 
 - :func:`check_forward`: against the float64 NumPy reference, around each block size, for every
-  special value, and over shapes, layouts and options drawn by Hypothesis; inputs unchanged bit for bit.
+  special value, and over shapes, layouts and options that Hypothesis draws; inputs keep every
+  bit.
 - :func:`check_mutates`: the arrays that the spec says are updated are the arrays that come back.
 - :func:`check_wrong`: wrong calls raise the named error and change nothing.
 - :func:`~nnlite.testing.gradients.check_gradient`: the vjp against central differences.
