@@ -25,7 +25,7 @@ from .expressions import Rewriter
 from .flow import exposed
 from .intervals import Signs
 from .order import innermost
-from .regions import Branch, Loop, Masked, MaskedLoop, Node, Region, Splitter, Uniform
+from .regions import Branch, Exit, Loop, Masked, MaskedLoop, Node, Region, Splitter, Uniform
 from .storage import Storage
 from .tree import function_name, reads, walk, writes
 
@@ -87,6 +87,9 @@ class Emitter:
     def on_Uniform(self, n: Uniform, depth: int) -> None:
         for text in self.rewrite.lines(n.stmt):
             self.line(depth, text)
+
+    def on_Exit(self, n: Exit, depth: int) -> None:
+        self.line(depth, "break" if isinstance(n.stmt, ast.Break) else "continue")
 
     def on_Branch(self, n: Branch, depth: int) -> None:
         self.line(depth, f"if {self.rewrite.text(n.test)}:")

@@ -5,13 +5,13 @@ at its barriers this must be visible as ordinary ``if``.
 
 Before::                                 After::
 
-    if i >= n:                               if not i >= n:      # alone = {"body"}
+    if i >= n:                               if not i >= n:      # alone = "body"
         return                                   s[t] = x[i]
     s[t] = x[i]                                  sync_()
     cuda.syncthreads()
 
-``alone`` names the branches whose absent threads have all finished, so that a barrier inside is
-legal although the test differs between threads.
+``alone`` names the branch whose absent threads have all finished, so that a barrier inside is legal
+although the test differs between threads.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ class _Exits:
                     body = self.nest(s.body + ([] if body_leaves else rest))
                     orelse = self.nest(s.orelse + (rest if body_leaves and not else_leaves else []))
                     new = if_(s.test, body, orelse, s)
-                    alone = {"orelse"} if body_leaves else {"body"} if else_leaves else set()
-                    if body_leaves and else_leaves:
-                        alone = set()
+                    alone = ""
+                    if body_leaves != else_leaves:
+                        alone = "orelse" if body_leaves else "body"
                     if orelse and all(isinstance(x, ast.Pass) for x in new.body):
                         new = if_(negate(s.test), orelse, [], s)
-                        alone = {"body"} if "orelse" in alone else set()
-                    return [*out, mark_alone(new, alone)]
+                        alone = "body" if alone == "orelse" else ""
+                    return [*out, self.mark(new, alone)]
             out.append(s)
         return out
 
@@ -107,13 +107,19 @@ class _Exits:
             rest = stmts[i + 1 :]
             if rest:
                 guard = if_(negate(load(self.done)), self.flag(rest, False), [], s)
-                out.append(mark_alone(guard, {"body"}))
+                out.append(self.mark(guard, "body"))
             return out
         return out
 
+    def mark(self, s: ast.If, alone: str) -> ast.If:
+        """Threads that return from a device function come back, so there nobody has finished."""
+        if self.result is None:
+            s.alone = alone  # type: ignore[attr-defined]
+        return s
+
     def exit_loop(self, like: ast.stmt) -> ast.stmt:
         node = ast.Break()
-        node.from_return = True  # type: ignore[attr-defined]
+        node.from_return = self.result is None  # type: ignore[attr-defined]
         locate(node, like)
         return node
 
@@ -128,11 +134,6 @@ class _Exits:
             else:
                 out.append(s)
         return out
-
-
-def mark_alone(s: ast.If, branches: set[str]) -> ast.If:
-    s.alone = branches  # type: ignore[attr-defined]
-    return s
 
 
 def always_returns(stmts: list[ast.stmt]) -> bool:
@@ -211,7 +212,8 @@ class _LoopFlags:
                 out.append(s)
                 rest = self.guard(stmts[i + 1 :])
                 if "return" in kinds and rest and self.done:
-                    rest = [mark_alone(if_(negate(load(self.done)), rest, [], s), {"body"})]
+                    rest = [if_(negate(load(self.done)), rest, [], s)]
+                    rest[0].alone = "body"  # type: ignore[attr-defined]
                 if (kinds - {"return"} or not self.done) and rest:
                     rest = [if_(negate(load(self.skip)), rest, [], s)]
                 return out + rest

@@ -42,12 +42,19 @@ SMALL_TRIPS = 32
 SMALL_WORK = 200
 STRIP_WORK = 128
 LOCKSTEP_WORK = 80
+MAX_SPLIT_WORK = 200
+MAX_NODES = 2500
 
 
 def schedule(
     body: list[ast.stmt], variable_types: dict[str, Any], names: Names, block: tuple[int, int, int]
 ) -> list[ast.stmt]:
-    """Run the pass; new variables get their types in ``variable_types``."""
+    """Run the pass; new variables get their types in ``variable_types``.
+
+    Very large kernels are left alone, because moved loops multiply the code to compile.
+    """
+    if sum(1 for _ in walk(body)) > MAX_NODES:
+        return body
     return _Scheduler(body, variable_types, names, block).statements(body, scalar=False)
 
 
@@ -151,7 +158,7 @@ class _Scheduler:
     ) -> list[ast.stmt]:
         """``range(tid, n, stride)``: iterations that all threads run, then guarded ones."""
         simple = not self.uniform.varies(stop) and not self.uniform.varies(step)
-        if not simple or not positive(step, self.defs):
+        if not simple or not positive(step, self.defs) or cost(s.body) > MAX_SPLIT_WORK:
             return [s]
         if (reads(stop) | reads(step) | reads(start)) & writes(s.body) or has_load(s.iter):
             return [s]

@@ -39,8 +39,11 @@ from .tree import (
     negate,
     reads,
     text_of,
+    walk,
     writes,
 )
+
+MAX_COPIED_NODES = 1500
 
 
 @dataclass
@@ -81,6 +84,13 @@ class Loop:
 
 
 @dataclass
+class Exit:
+    """``break`` or ``continue`` of a loop that the whole block runs."""
+
+    stmt: ast.stmt
+
+
+@dataclass
 class Masked:
     """``body`` for the threads of ``mask``; ``full`` is a copy without mask for "all threads".
 
@@ -102,7 +112,7 @@ class MaskedLoop:
     body: list[Node]
 
 
-Node = Region | Uniform | Branch | Loop | Masked | MaskedLoop
+Node = Region | Uniform | Exit | Branch | Loop | Masked | MaskedLoop
 
 
 def walk_nodes(nodes: list[Node]) -> Iterator[Node]:
@@ -118,7 +128,7 @@ class Splitter:
     """The tree of one kernel.  ``block_level`` holds the uniform variables that live outside."""
 
     def __init__(self, variables: Variables, names: Names) -> None:
-        self.v, self.names = variables, names
+        self.v, self.names, self.copies = variables, names, 1
         self.block_level: set[str] = set()
         while True:
             self.masks: set[str] = set()
@@ -169,6 +179,9 @@ class Splitter:
                 flush()
                 if divergent is not None:
                     self.refuse_barrier(s, divergent)
+            elif isinstance(s, (ast.Break, ast.Continue)):
+                flush()
+                out.append(Exit(s))
             elif isinstance(s, ast.Assign):
                 touched = reads(current) | writes(current)
                 self.used_outside |= reads(s.value)
@@ -197,6 +210,7 @@ class Splitter:
                 else:
                     flush()
                     self.used_outside |= reads(s.iter)
+                    mark_exits(s.body)
                     out.append(Loop(s, self.build(s.body, mask, divergent)))
             else:
                 fail(s, text_of(s), "this statement cannot stand around a barrier")
@@ -231,17 +245,24 @@ class Splitter:
 
     def masked(self, s: ast.If, mask: str | None, divergent: ast.AST | None) -> list[Node]:
         fresh = self.fresh_masks
-        alone = getattr(s, "alone", set())
-        inside = divergent if "body" in alone else divergent or s
+        alone = getattr(s, "alone", "")
+        inside = divergent if alone == "body" else divergent or s
         full: list[Node] = []
-        if mask is None and not s.orelse and not self.v.scalar_only(s):
+        if mask is None and not s.orelse and self.worth_a_copy(s):
+            self.copies *= 2
             full = self.build(clone(s.body), None, inside)
+            self.copies //= 2
         test = s.test if stable(s.test, s.body) else None
         out: list[Node] = [Masked(fresh[0], self.build(s.body, fresh[0], inside), full, test)]
         if s.orelse:
-            inside = divergent if "orelse" in alone else divergent or s
+            inside = divergent if alone == "orelse" else divergent or s
             out.append(Masked(fresh[1], self.build(s.orelse, fresh[1], inside), []))
         return out
+
+    def worth_a_copy(self, s: ast.If) -> bool:
+        """Loops and barriers gain from running without a mask; code must not grow without end."""
+        size = sum(1 for _ in walk(s.body))
+        return not self.v.scalar_only(s) and size * self.copies <= MAX_COPIED_NODES
 
     def while_loop(self, s: ast.While, mask: str | None, divergent: ast.AST | None) -> Node:
         if self.v.uniform.varies(s.test):
@@ -249,6 +270,7 @@ class Splitter:
             legal = base is not None and not self.v.uniform.varies(base)
             return self.masked_loop(s, mask, divergent if legal else divergent or s)
         self.used_outside |= reads(s.test)
+        mark_exits(s.body)
         return Loop(s, self.build(s.body, mask, divergent))
 
     def masked_loop(self, s: ast.While, outer: str | None, divergent: ast.AST | None) -> MaskedLoop:
@@ -264,6 +286,16 @@ class Splitter:
         for x in [*init, *step, *head]:
             self.v.add(x)  # type: ignore[arg-type]
         return init, loop
+
+
+def mark_exits(stmts: list[ast.stmt]) -> None:
+    """A block-level loop is left at block level: its exits are uniform (see ``Uniformity``)."""
+    for s in stmts:
+        if isinstance(s, (ast.Break, ast.Continue)):
+            s.hoist = True  # type: ignore[union-attr]
+        elif isinstance(s, ast.If):
+            mark_exits(s.body)
+            mark_exits(s.orelse)
 
 
 def truth(test: ast.expr) -> ast.expr:

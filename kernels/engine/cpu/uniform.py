@@ -10,13 +10,16 @@ it is assigned under a varying test and also used outside of that test::
     if t < 8:
         k = 1        # assigned under a varying test ...
     y = x[k]         # ... and used outside: k varies
+
+Threads that have returned do not count, since they never come back: after ``if i >= n: return`` the
+rest of the kernel is as uniform as before.
 """
 
 from __future__ import annotations
 
 import ast
 
-from .tree import THREAD_INDICES, function_name
+from .tree import THREAD_INDICES, function_name, writes
 
 Chain = tuple[int, ...]
 
@@ -59,9 +62,10 @@ class Uniformity:
                 self.assign(s, chain)
             elif isinstance(s, ast.If):
                 self.use(s.test, chain)
-                varies = self.varies(s.test)
-                self.statements(s.body, (*chain, id(s.body)) if varies else chain)
-                self.statements(s.orelse, (*chain, id(s.orelse)) if varies else chain)
+                alone = getattr(s, "alone", "") if self.varies(s.test) else "both"
+                for name, stmts in (("body", s.body), ("orelse", s.orelse)):
+                    same = alone in (name, "both")
+                    self.statements(stmts, chain if same else (*chain, id(stmts)))
             elif isinstance(s, (ast.For, ast.While)):
                 self.loop(s, chain)
             else:
@@ -82,7 +86,10 @@ class Uniformity:
     def loop(self, s: ast.For | ast.While, chain: Chain) -> None:
         head = s.iter if isinstance(s, ast.For) else s.test
         varies = self.varies(head)
-        if varies or self.varying_exit(s.body):
+        exits = self.varying_exit(s.body)
+        if exits:
+            self.varying |= writes(s)
+        if exits or self.varies(getattr(s, "base_test", head)):
             chain = (*chain, id(s))
         self.use(head, chain)
         if isinstance(s, ast.For):
