@@ -27,6 +27,9 @@ from .gradients import check_gradient
 from .layouts import Placed, place
 from .strategies import Call, calls
 
+# Compilations take seconds, and large shapes are wanted.
+_SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
 
 def check_op(spec: OpSpec, *, device: Device | str | None = None, max_examples: int = 40) -> None:
     """Run every check that ``spec`` allows; AssertionError says what failed and on which call.
@@ -63,7 +66,7 @@ def check_forward(
     @settings(
         max_examples=max_examples,
         deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        suppress_health_check=_SLOW,
     )
     @given(calls(spec))
     def run(call: Call) -> None:
@@ -121,7 +124,7 @@ def check_mutates(spec: OpSpec, *, device: Device | str | None = None) -> None:
     target = find_device(device)
     names = [arg.name for arg in spec.args]
 
-    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, suppress_health_check=_SLOW)
     @given(calls(spec, dtypes=(np.float32,), special=False))
     def run(call: Call) -> None:
         placed = _place_all(call.values, call.layouts, target)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
@@ -84,7 +84,7 @@ def float_elements(
             overflow in an order that no reference can know, so reductions leave them out.
         bounded: nothing outside ``[low, high]`` but NaN.
     """
-    width = np.dtype(dtype).itemsize * 8
+    width: Literal[32, 64] = 32 if np.dtype(dtype) == np.float32 else 64
     ordinary = st.floats(
         _rounded(low, dtype), _rounded(high, dtype), width=width, allow_subnormal=False
     )
