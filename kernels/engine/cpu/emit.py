@@ -30,6 +30,7 @@ from .storage import Storage
 from .tree import function_name, reads, walk, writes
 
 INDENT = "    "
+SHORT_LOOP = 64  # threads; longer loops are vectorised before LLVM would unroll them whole
 THREAD_WORDS = re.compile(r"\b(?:t_|tid_[xyz]_)\b")
 
 
@@ -178,7 +179,8 @@ class _RegionWriter:
         for extra, text in self.code:
             self.e.line(inside + extra, text)
         self.e.line(inside, "thread_end_()")
-        self.e.line(depth, "region_end_()")
+        short = self.e.block["xyz".index(self.e.inner)] <= SHORT_LOOP
+        self.e.line(depth, "short_region_end_()" if short else "region_end_()")
 
     def build(self) -> None:
         r, rewrite, stored = self.r, self.e.rewrite, self.e.split.stored

@@ -14,7 +14,7 @@ from numba import njit, types
 
 from .rt_atomics import atomic_add, plain_add
 from .rt_math import MATH, maximum, minimum
-from .rt_parallel import region_end, thread_end
+from .rt_parallel import region_end, short_region_end, thread_end
 from .rt_storage import count_true, scratch_array, stack_array, unsigned
 
 __all__ = ["namespace", "scratch_array", "stack_array"]
@@ -41,6 +41,7 @@ def namespace() -> dict[str, Any]:
         "plain_add_": plain_add,
         "thread_end_": thread_end,
         "region_end_": region_end,
+        "short_region_end_": short_region_end,
     }
     names.update({f"{name}_": function for name, function in MATH.items()})
     return names
