@@ -1,0 +1,75 @@
+"""Float32 functions of the CPU compiler against float64, on values from the whole range."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numba import cuda
+
+from nnlite.kernels.engine.cpu import CpuKernel
+
+
+def apply(name, x):
+    function = getattr(math, name)
+
+    @cuda.jit
+    def kernel(x, out):
+        i = cuda.grid(1)
+        if i < x.size:
+            out[i] = function(x[i])
+
+    out = np.empty_like(x)
+    CpuKernel(kernel).launch((-(-x.size // 256), 1, 1), (256, 1, 1), 0, (x, out))
+    return out
+
+
+def reference(name, x):
+    with np.errstate(all="ignore"):
+        if hasattr(np, name):
+            return getattr(np, name)(x.astype(np.float64))
+    return np.array([getattr(math, name)(v) for v in x.astype(np.float64)])
+
+
+def ulps(result, exact):
+    """Error in units of the last place of the float32 next to the exact value."""
+    with np.errstate(over="ignore"):
+        rounded = exact.astype(np.float32)
+    both = np.isfinite(rounded) & np.isfinite(result)
+    np.testing.assert_array_equal(result[~both], rounded[~both])
+    spacing = np.spacing(np.abs(rounded[both])).astype(np.float64)
+    return np.abs(result[both] - exact[both]) / spacing
+
+
+LIMITS = {"exp": 1.5, "log": 1.5, "tanh": 2.5, "erf": 1.5}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_float32_error_in_ulps(name):
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2**32, 200_000, dtype=np.uint64).astype(np.uint32)
+    near = np.concatenate([rng.normal(size=100_000) * 4, np.arange(-105, 90)]).astype(np.float32)
+    x = np.concatenate([bits.view(np.float32), near])
+    x = np.abs(x[np.isfinite(x)]) if name == "log" else x[np.isfinite(x)]
+    assert ulps(apply(name, x), reference(name, x)).max() <= LIMITS[name]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_special_values(name):
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, 1e-45, -1e-45, -1.0], np.float32)
+    if name == "log":
+        expected = np.array([np.nan, np.inf, np.nan, -np.inf, -np.inf, 0, 0, np.nan, np.nan], "f4")
+        expected[6] = np.log(np.float64(x[6]))
+    else:
+        expected = reference(name, x).astype(np.float32)
+    result = apply(name, x)
+    np.testing.assert_array_max_ulp(result, expected, 1)
+    zero = expected == 0
+    np.testing.assert_array_equal(np.signbit(result[zero]), np.signbit(expected[zero]))
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_float64_keeps_its_precision(name):
+    x = np.linspace(0.1, 5, 1000)
+    np.testing.assert_allclose(apply(name, x), reference(name, x), rtol=1e-15)

@@ -1,0 +1,228 @@
+"""What the CPU compiler cannot translate is refused with the file and line of the construct."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from numba import cuda, float32
+
+from nnlite.kernels.engine.cpu import CpuKernel
+from nnlite.kernels.engine.errors import NnliteError, UnsupportedKernelError
+
+CONFIG = {"tile": 16}
+
+
+@cuda.jit
+def warp_shuffle(x):
+    v = x[cuda.threadIdx.x]
+    x[0] = cuda.shfl_down_sync(0xFFFFFFFF, v, 1)  # HERE
+
+
+@cuda.jit
+def warp_vote(x):
+    if cuda.any_sync(0xFFFFFFFF, x[0] > 0):  # HERE
+        x[0] = 1
+
+
+@cuda.jit
+def dynamic_shared(x):
+    s = cuda.shared.array(0, float32)  # HERE
+    s[0] = x[0]
+
+
+@cuda.jit
+def run_time_shape(x, n):
+    s = cuda.shared.array(n, float32)  # HERE
+    s[0] = x[0]
+
+
+@cuda.jit
+def cooperative(x):
+    g = cuda.cg.this_grid()  # HERE
+    g.sync()
+
+
+@cuda.jit
+def inner_lambda(x):
+    f = lambda v: v + 1  # noqa: E731  # HERE
+    x[0] = f(x[0])
+
+
+@cuda.jit
+def comprehension(x):
+    x[0] = len([v for v in range(3)])  # noqa: C416  # HERE
+
+
+@cuda.jit
+def catches(x):
+    try:  # HERE
+        x[0] = 1
+    except Exception:
+        x[0] = 2
+
+
+@cuda.jit
+def context_manager(x):
+    with x:  # HERE
+        x[0] = 1
+
+
+@cuda.jit
+def raises(x):
+    if x[0] > 0:
+        raise ValueError  # HERE
+
+
+@cuda.jit
+def unknown_name(x):
+    x[0] = not_defined_anywhere  # noqa: F821  # HERE
+
+
+@cuda.jit
+def global_dict(x):
+    x[0] = CONFIG["tile"]  # HERE
+
+
+@cuda.jit
+def varying_barrier(x):
+    t = cuda.threadIdx.x
+    if t < 5:
+        x[t] = 1
+        cuda.syncthreads()  # HERE
+    x[t] = 2
+
+
+@cuda.jit
+def varying_loop_barrier(x):
+    t = cuda.threadIdx.x
+    for k in range(t):
+        x[k] = 1
+        cuda.syncthreads()  # HERE
+
+
+@cuda.jit
+def varying_break_barrier(x):
+    t = cuda.threadIdx.x
+    for k in range(10):
+        if x[t] > k:
+            break
+        cuda.syncthreads()  # HERE
+
+
+@cuda.jit(device=True)
+def returns_early(x, t):
+    if t > 3:
+        return
+    x[t] = 3
+    cuda.syncthreads()  # HERE
+
+
+@cuda.jit
+def barrier_in_helper(x):
+    returns_early(x, cuda.threadIdx.x)
+
+
+@cuda.jit
+def loop_else(x):
+    for k in range(3):  # HERE
+        x[k] = 1
+    else:
+        x[0] = 2
+
+
+@cuda.jit
+def iterates_array(x):
+    for v in x:  # HERE
+        x[0] = v
+
+
+@cuda.jit
+def slices(x):
+    x[1:] = 0  # HERE
+
+
+@cuda.jit
+def method(x):
+    x[0] = x.sum()  # HERE
+
+
+@cuda.jit
+def numpy_function(x):
+    y = np.zeros(3)  # HERE
+    x[0] = y[0]
+
+
+@cuda.jit
+def prints(x):
+    print(x[0])  # HERE
+
+
+@cuda.jit(device=True)
+def endless(x):
+    return endless(x) + 1  # HERE
+
+
+@cuda.jit
+def recursion(x):
+    x[0] = endless(x[0])
+
+
+@cuda.jit
+def returns_value(x):
+    return x[0]  # HERE
+
+
+@cuda.jit
+def wrong_types(x):
+    y = x[0]
+    y.real_part = 1  # HERE
+
+
+@cuda.jit
+def untypable(x):
+    x[0] = x + 1  # HERE
+
+
+KERNELS = [
+    warp_shuffle, warp_vote, dynamic_shared, run_time_shape, cooperative, inner_lambda,
+    comprehension, catches, context_manager, raises, unknown_name, global_dict, varying_barrier,
+    varying_loop_barrier, varying_break_barrier, barrier_in_helper, loop_else, iterates_array,
+    slices, method, numpy_function, prints, recursion, returns_value, wrong_types, untypable,
+]  # fmt: skip
+ELSEWHERE = {"barrier_in_helper": returns_early, "recursion": endless}
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: k.py_func.__name__)
+def test_refused_with_file_and_line(kernel):
+    name = kernel.py_func.__name__
+    lines, first = inspect.getsourcelines(ELSEWHERE.get(name, kernel).py_func)
+    line = next(first + i for i, text in enumerate(lines) if "# HERE" in text)
+    args = (np.zeros(32), np.int64(4)) if name == "run_time_shape" else (np.zeros(32),)
+    with pytest.raises(UnsupportedKernelError) as caught:
+        CpuKernel(kernel).launch((1, 1, 1), (32, 1, 1), 0, args)
+    assert (caught.value.file, caught.value.line) == (__file__, line), str(caught.value)
+    assert caught.value.construct
+    assert isinstance(caught.value, NnliteError)
+
+
+def test_message_says_what_and_why():
+    with pytest.raises(UnsupportedKernelError, match=r"cuda\.shfl_down_sync: warp shuffles"):
+        CpuKernel(warp_shuffle).launch((1, 1, 1), (32, 1, 1), 0, (np.zeros(32),))
+    with pytest.raises(UnsupportedKernelError, match=r"`if t < 5` of line \d+ differs"):
+        CpuKernel(varying_barrier).launch((1, 1, 1), (32, 1, 1), 0, (np.zeros(32),))
+
+
+def test_lambda_and_missing_source():
+    with pytest.raises(UnsupportedKernelError, match="a lambda has no statements"):
+        CpuKernel(lambda x: None).launch((1, 1, 1), (1, 1, 1), 0, (np.zeros(1),))
+    scope: dict = {}
+    exec("def made(x):\n    x[0] = 1\n", scope)
+    with pytest.raises(UnsupportedKernelError, match="source text is not available"):
+        CpuKernel(scope["made"]).launch((1, 1, 1), (1, 1, 1), 0, (np.zeros(1),))
+
+
+def test_not_a_function():
+    with pytest.raises(TypeError, match="expected a Python function"):
+        CpuKernel(42)
