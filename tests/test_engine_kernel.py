@@ -128,6 +128,12 @@ def test_unknown_or_absent_devices(name):
         nl.zeros(1, device=name)
 
 
+def test_the_cpu_is_one_object():
+    cpu = nl.device("cpu")
+    assert nl.device(nl.Device("cpu")) is cpu
+    assert nl.empty(3, device="cpu").device is cpu
+
+
 def test_cpu_is_a_device():
     assert str(nl.devices()[0]) == "cpu"
     assert nl.device("cpu") == nl.devices()[0]

@@ -110,6 +110,8 @@ def test_wrong_dtype_is_named(wrong):
         nl.array([1.0], dtype=wrong)
     with pytest.raises(nl.errors.DtypeError):
         nl.array(["a"])
+    with pytest.raises(nl.errors.DtypeError, match="dtype"):
+        nl.empty(3, dtype=wrong)
 
 
 def test_array_copies_and_views_share(device):

@@ -139,6 +139,8 @@ def device(value: Device | str | None = None) -> Device:
     Raises:
         DeviceError: the name is not understood or no such device is present.
     """
+    if value is CPU:  # what every array on the CPU carries: the hot path
+        return CPU
     if value is None:
         return default_device()
     if isinstance(value, Device):
@@ -148,7 +150,9 @@ def device(value: Device | str | None = None) -> Device:
         if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
             raise DeviceError(f"device: {value!r} given, expected 'cpu', 'cuda' or 'cuda:<index>'")
         found = Device(kind, int(index or 0))
-    if found != CPU and found not in devices():
+    if found == CPU:
+        return CPU  # the one object, so that comparing devices is mostly comparing identities
+    if found not in devices():
         present = ", ".join(map(str, devices()))
         raise DeviceError(
             f"device: {str(found)!r} is not present; devices of this machine: {present} "

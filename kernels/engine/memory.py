@@ -214,13 +214,15 @@ def empty(shape: Any, dtype: Any = FLOAT32, device: Device | str | None = None) 
         dtype: dtype of the items.
         device: see :func:`array`.
     """
-    target = find_device(device)
-    if target.is_cpu:
+    if dtype not in DTYPES:
+        dtype = check_dtype(dtype)
+    target = device if device is CPU else find_device(device)
+    if target is CPU or target.is_cpu:
         return Array(np.empty(shape, dtype))
     from . import gpu
 
     sizes = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    return gpu.empty(sizes, check_dtype(dtype), target)
+    return gpu.empty(sizes, np.dtype(dtype), target)
 
 
 def full(shape: Any, value: Any, dtype: Any = FLOAT32, device: Any = None) -> Array:
