@@ -1,0 +1,164 @@
+"""Writes one region as a loop over the threads of a block.
+
+What the region needs is loaded from the storage of each thread, or computed again; what later
+regions need is stored::
+
+    acc += s[t]                              for tx_ in range(128):
+                                                 tid_x_ = np.int32(tx_)
+                                                 t = tid_x_
+                                   ->            acc = acc_all_[u_(tx_)]
+                                                 acc = acc + s[u_(t)]
+                                                 acc_all_[u_(tx_)] = acc
+
+When the whole region is for one thread (``if t == 0: ...``), the loop only visits that thread.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from .flow import Variables, exposed
+from .nodes import Region
+from .tree import function_name, literal, reads, walk, writes
+
+if TYPE_CHECKING:
+    from .emit import Emitter
+
+SHORT_LOOP = 64  # threads; longer loops are vectorised before LLVM would unroll them whole
+THREAD_WORDS = re.compile(r"\b(?:t_|tid_[xyz]_)\b")
+
+
+class RegionWriter:
+    """Writes one region: load what it needs, run the statements, store what others need."""
+
+    def __init__(self, emitter: Emitter, region: Region) -> None:
+        self.e, self.r, self.v = emitter, region, emitter.v
+        self.code: list[tuple[int, str]] = []
+        self.stmts = live_statements(region.stmts, emitter.split.stored)
+
+    def put(self, depth: int, text: str) -> None:
+        self.code.append((depth, text))
+
+    def write(self, depth: int) -> None:
+        if not self.stmts:
+            return
+        self.build()
+        words = {w for _, text in self.code for w in THREAD_WORDS.findall(text)}
+        numbers = [s.lineno for s in self.stmts if hasattr(s, "lineno")]
+        if numbers:
+            self.e.line(depth, f"# lines {min(numbers)}-{max(numbers)}")
+        span = self.span() if words & {"tid_x_"} else ""
+        inside = self.e.thread_loops(depth, words, span)
+        for extra, text in self.code:
+            self.e.line(inside + extra, text)
+        self.e.line(inside, "thread_end_()")
+        flat = not words & {"tid_x_", "tid_y_", "tid_z_"}
+        trips = self.e.count if flat else self.e.block["xyz".index(self.e.inner)]
+        short = trips <= SHORT_LOOP
+        self.e.line(depth, "short_region_end_()" if short else "region_end_()")
+
+    def span(self) -> str:
+        """The threads to visit, when the whole region is one ``if tid == 0``."""
+        only = self.stmts[0]
+        one_dimension = self.e.count == self.e.block[0] and not self.r.mask
+        if not one_dimension or len(self.stmts) > 1 or not isinstance(only, ast.If) or only.orelse:
+            return ""
+        thread = single_thread(only.test, self.v)
+        return "" if thread is None else f"{thread}, {min(thread + 1, self.e.count)}"
+
+    def build(self) -> None:
+        r, rewrite, stored = self.r, self.e.rewrite, self.e.split.stored
+        needed, certain = exposed(self.stmts)
+        assigned = writes(self.stmts)
+        remade = self.remade_in_order(needed)
+        for v in remade:
+            needed |= reads(self.v.remade[v])
+        loads = [
+            v
+            for v in sorted(stored)
+            if (v in needed or (v in assigned and v not in certain))
+            and v not in self.v.remade
+            and not (r.refine and v == r.mask)
+        ]
+        speculate = bool(r.mask) and all(rewrite.speculative(s) for s in self.stmts)
+        guarded = bool(r.mask) and not speculate
+        if guarded:
+            self.put(0, f"if {r.mask}_all_[u_(t_)]:")
+        depth = 1 if guarded else 0
+        for v in remade:
+            self.put(depth, f"{v} = {rewrite.text(self.v.remade[v])}")
+        for v in loads:
+            self.put(depth, f"{v} = {v}_all_[u_(t_)]")
+        used = reads(self.stmts) | {n for v in remade for n in reads(self.v.remade[v])}
+        for v in sorted(used & self.v.local.keys() - self.e.storage.by_element):
+            self.put(depth, f"{v} = {v}_all_[u_(t_)]")
+        for s in self.stmts:
+            for text in rewrite.lines(s):
+                self.put(depth, text)
+        for v in sorted(assigned & stored):
+            self.store(v, depth, speculate)
+        if guarded and r.clear:
+            self.put(0, "else:")
+            for v in r.clear:
+                self.put(1, f"{v}_all_[u_(t_)] = False")
+
+    def store(self, v: str, depth: int, speculate: bool) -> None:
+        place, mask = f"{v}_all_[u_(t_)]", f"{self.r.mask}_all_[u_(t_)]"
+        if not speculate:
+            self.put(depth, f"{place} = {v}")
+        elif v in self.r.clear or (self.r.refine and v == self.r.mask):
+            self.put(depth, f"{place} = {mask} & {v}")
+        else:
+            self.put(depth, f"{place} = {v} if {mask} else {place}")
+
+    def remade_in_order(self, needed: set[str]) -> list[str]:
+        """The integers to compute again, each after those it is computed from."""
+        out: list[str] = []
+
+        def add(v: str) -> None:
+            if v not in out:
+                for n in sorted(reads(self.v.remade[v])):
+                    if n in self.v.remade:
+                        add(n)
+                out.append(v)
+
+        for v in sorted(needed):
+            if v in self.v.remade:
+                add(v)
+        return out
+
+
+def single_thread(test: ast.expr, v: Variables) -> int | None:
+    """The number of the only thread of a one-dimensional block that can pass the test."""
+    both = isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And)
+    for part in test.values if both else [test]:  # type: ignore[attr-defined]
+        if not isinstance(part, ast.Compare) or not isinstance(part.ops[0], ast.Eq):
+            continue
+        value = literal(part.comparators[0])
+        if is_thread_index(part.left, v) and isinstance(value, int) and value >= 0:
+            return value
+    return None
+
+
+def is_thread_index(e: ast.expr, v: Variables) -> bool:
+    while isinstance(e, ast.Name) and e.id in v.remade:
+        e = v.remade[e.id]
+    return isinstance(e, ast.Name) and e.id == "tid_x_"
+
+
+def live_statements(stmts: list[ast.stmt], stored: set[str]) -> list[ast.stmt]:
+    """Without assignments whose value neither this region nor another one reads."""
+    live = set(stored)
+    kept: list[ast.stmt] = []
+    for s in reversed(stmts):
+        if isinstance(s, ast.Pass):
+            continue
+        if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name):
+            effect = any(function_name(n).startswith("atomic_") for n in walk(s.value))
+            if s.targets[0].id not in live and not effect:
+                continue
+        live |= reads(s)
+        kept.append(s)
+    return kept[::-1]
