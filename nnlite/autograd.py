@@ -181,6 +181,10 @@ class _SetMode(contextlib.ContextDecorator):
         self._enabled = enabled
         self._before: list[bool] = []
 
+    def _recreate_cm(self) -> _SetMode:
+        # A decorated function makes one for each call: calls may overlap in several threads.
+        return _SetMode(self._enabled)
+
     def __enter__(self) -> None:
         self._before.append(mode.enabled)
         mode.enabled = self._enabled

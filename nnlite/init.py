@@ -61,15 +61,21 @@ def _fill(tensor: Tensor, values: np.ndarray) -> Tensor:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
-    r"""Fill with numbers drawn from :math:`U(a, b)`."""
+    r"""Fill with numbers drawn from :math:`U(a, b)`.
+
+    Raises:
+        ArgumentError: ``a`` is above ``b``, or one of them is not finite.
+    """
+    if not -math.inf < a <= b < math.inf:
+        raise ArgumentError(f"uniform_: a, b: {a!r}, {b!r} given, expected finite numbers a <= b")
     rng = generator or random.generator()
     return _fill(tensor, rng.uniform(a, b, tensor.shape))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     r"""Fill with numbers drawn from :math:`N(\mathrm{mean}, \mathrm{std}^2)`."""
-    if std < 0:
-        raise ArgumentError(f"normal_: std: {std!r} given, expected at least 0")
+    if not 0 <= std < math.inf:
+        raise ArgumentError(f"normal_: std: {std!r} given, expected in [0, inf)")
     rng = generator or random.generator()
     return _fill(tensor, rng.normal(mean, std, tensor.shape))
 

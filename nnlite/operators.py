@@ -1,8 +1,11 @@
-"""The operators and methods of ``Tensor`` that are functions of :mod:`nnlite.functional`."""
+"""Methods of ``Tensor`` that convert it, or are functions of :mod:`nnlite.functional`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .errors import ArgumentError
 
@@ -22,8 +25,27 @@ class Operators:
 
     __slots__ = ()
 
+    def numpy(self: Any) -> np.ndarray:
+        """A copy of the items on the host."""
+        return self.array.numpy()
+
+    def item(self: Any) -> Any:
+        """The only item as a Python number; ShapeError if there is not exactly one."""
+        return self.array.item()
+
+    def __array__(self: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.array.__array__(dtype, copy)
+
     def __len__(self: Any) -> int:
         return len(self.array)
+
+    def __iter__(self: Any) -> Iterator[Tensor]:
+        if not self.array.shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return (functional.getitem(self, i) for i in range(self.array.shape[0]))
+
+    def __format__(self: Any, spec: str) -> str:
+        return format(self.array.item() if spec and not self.array.shape else str(self), spec)
 
     def __bool__(self: Any) -> bool:
         if self.array.size != 1:
@@ -83,7 +105,7 @@ class Operators:
     def transpose(self: Any, dim0: int, dim1: int) -> Tensor:
         return functional.transpose(self, dim0, dim1)
 
-    def permute(self: Any, *dims: int) -> Tensor:
+    def permute(self: Any, *dims: Any) -> Tensor:
         return functional.permute(self, *dims)
 
     def reshape(self: Any, *shape: Any) -> Tensor:

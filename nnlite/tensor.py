@@ -166,24 +166,23 @@ class Tensor(operators.Operators):
         """Overwrite the items in place with those of ``source`` (same shape and dtype).
 
         Raises:
-            AutogradError: the tensor requires a gradient and operations are being recorded.
+            AutogradError: operations are being recorded, and the tensor requires a gradient, or
+                the source does, whose gradient would be lost.
+            ShapeError, DtypeError: the source has another shape or dtype.
         """
-        if self._requires_grad and mode.enabled:
+        if mode.enabled and self._requires_grad:
             raise AutogradError(
                 "copy_: a tensor that requires a gradient cannot be changed in place; "
                 "do it under nl.no_grad()"
             )
+        if mode.enabled and isinstance(source, Tensor) and source._requires_grad:
+            raise AutogradError(
+                "copy_: source: requires a gradient, which copying does not record; "
+                "copy source.detach()"
+            )
         self.array.copy_from(source.array if isinstance(source, Tensor) else source)
         self.mark_changed()
         return self
-
-    def numpy(self) -> np.ndarray:
-        """A copy of the items on the host."""
-        return self.array.numpy()
-
-    def item(self) -> Any:
-        """The only item as a Python number."""
-        return self.array.item()
 
     def __repr__(self) -> str:
         body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")

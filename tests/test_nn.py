@@ -1,10 +1,8 @@
-"""Modules: registration, state, initialisation, fusion, errors."""
+"""Modules: registration, state, modes, copies."""
 
 from __future__ import annotations
 
 import copy
-import math
-import re
 from typing import Any
 
 import numpy as np
@@ -51,6 +49,16 @@ def test_a_shared_parameter_is_listed_once_and_saved_twice() -> None:
     assert "tied.weight" in net.state_dict()
 
 
+def test_a_shared_module_is_listed_once_and_saved_under_each_name() -> None:
+    layer = nn.Linear(3, 3)
+    net = nn.Sequential(layer, nn.ReLU(), layer)
+    assert [n for n, _ in net.named_parameters()] == ["0.weight", "0.bias"]
+    assert [n for n, _ in net.named_modules()] == ["", "0", "1"]
+    state = net.state_dict()
+    assert list(state) == ["0.weight", "0.bias", "2.weight", "2.bias"]  # as in PyTorch
+    assert net.load_state_dict(state) == ([], [])
+
+
 def test_assignment_moves_an_attribute_between_tables() -> None:
     net = Net()
     net.out = nn.Identity()
@@ -59,12 +67,48 @@ def test_assignment_moves_an_attribute_between_tables() -> None:
     assert net.hidden(batch()).shape == (5, 3)
     net.hidden.bias = nn.Parameter(np.ones(3, np.float32))
     assert "hidden.bias" in net.state_dict()
+    del net.act
     net.act = 3
     assert [n for n, _ in net.named_children()] == ["hidden", "out"]
+    net.hidden = nn.Parameter(np.ones(1, np.float32))
+    assert [n for n, _ in net.named_children()] == ["out"]
+    assert [n for n, _ in net.named_parameters()] == ["hidden"]
     del net.out
     assert not hasattr(net, "out")
     net.seen = nl.tensor([5.0])
     assert net.state_dict()["seen"].tolist() == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("hidden", 3, "Net: hidden: int given, expected a Module or None"),
+        ("weight", nl.tensor([1.0]), "Net: weight: Tensor given, expected a Parameter or None"),
+        ("seen", [0.0], "Net: seen: list given, expected a Tensor or None"),
+    ],
+)
+def test_what_is_trained_or_saved_is_not_lost_by_a_wrong_assignment(
+    name: str, value: object, match: str
+) -> None:
+    net = Net()
+    net.weight = nn.Parameter(np.ones(1, np.float32))
+    before = getattr(net, name)
+    with pytest.raises(TypeError, match=match):
+        setattr(net, name, value)
+    assert getattr(net, name) is before
+    assert {"hidden.weight", "weight", "seen"} <= set(net.state_dict())
+
+
+def test_an_assignment_that_fails_registers_nothing() -> None:
+    class Fixed(nn.Module):
+        @property
+        def weight(self) -> int:
+            return 1
+
+    net = Fixed()
+    with pytest.raises(AttributeError):
+        net.weight = nn.Parameter(np.ones(1, np.float32))
+    assert not net.state_dict()
 
 
 def test_registration_errors() -> None:
@@ -77,6 +121,13 @@ def test_registration_errors() -> None:
     net = Net()
     with pytest.raises(ArgumentError, match="without a dot"):
         net.add_module("a.b", nn.ReLU())
+    with pytest.raises(TypeError, match="w: Tensor given, expected a Parameter"):
+        net.register_parameter("w", nl.tensor([1.0]))
+    with pytest.raises(TypeError, match="b: ndarray given, expected a Tensor"):
+        net.register_buffer("b", np.zeros(1))
+    with pytest.raises(TypeError, match="m: int given, expected a Module"):
+        net.add_module("m", 3)
+    assert not hasattr(net, "w")
     with pytest.raises(ArgumentError, match="'forward' exists"):
         net.register_buffer("forward", None)
     with pytest.raises(AttributeError, match="nothing"):
@@ -189,193 +240,3 @@ def test_deepcopy_of_a_model_is_independent() -> None:
         nn.init.zeros_(other.hidden.weight)
     assert net.hidden.weight.numpy().any()
     assert not other.state_dict()["hidden.weight"].any()
-
-
-def test_linear_on_any_rank() -> None:
-    layer = nn.Linear(4, 3)
-    x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
-    expected = x @ layer.weight.numpy().T + layer.bias.numpy()
-    assert np.allclose(layer(nl.tensor(x)).numpy(), expected, rtol=1e-5, atol=1e-6)
-    assert layer(nl.tensor(x[0, 0])).shape == (3,)
-    assert layer(nl.tensor(x[:0])).shape == (0, 5, 3)
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "match"),
-    [
-        (lambda: nn.Linear(4, 3)(batch(5, 6)), ShapeError, r"linear: x: shape \(5, 6\)"),
-        (lambda: nn.Linear(4, -3), ArgumentError, "out_features: -3"),
-        (lambda: nn.Linear(4.0, 3), ArgumentError, "in_features: 4.0"),
-        (lambda: nn.Linear(4, 3)(np.ones((5, 4))), TypeError, "linear: x: ndarray"),
-        (lambda: nn.GELU("fast"), ArgumentError, "approximate: 'fast'"),
-        (lambda: nn.CrossEntropyLoss("max"), ArgumentError, "reduction: 'max'"),
-        (lambda: nn.Sequential(nn.ReLU(), 3), ArgumentError, "Sequential: 1: int"),
-        (
-            lambda: nl.functional.linear(batch(), nn.Linear(4, 3).weight, activation="swish"),
-            ArgumentError,
-            "swish",
-        ),
-        (lambda: nn.CrossEntropyLoss()(batch(), [0, 1, 2, 3, 4]), ArgumentError, "label"),
-        (lambda: nn.CrossEntropyLoss()(batch(), [0, 1]), ShapeError, "label"),
-        (lambda: nn.CrossEntropyLoss()(batch(), [0.5] * 5), DtypeError, "label"),
-        (lambda: nn.MSELoss()(batch(), batch(4)), ShapeError, "mse"),
-    ],
-)
-def test_wrong_calls(call: Any, error: type[Exception], match: str) -> None:
-    with pytest.raises(error, match=match):
-        call()
-
-
-@pytest.mark.parametrize("kind", ["uint8", "int16", "int32", "int64", "list", "array", "tensor"])
-def test_labels_of_every_kind(kind: str) -> None:
-    host = np.array([0, 3, 1, 2, 1])
-    labels: Any = {
-        "list": host.tolist(),
-        "array": nl.array(host),
-        "tensor": nl.tensor(host),
-    }.get(kind)
-    labels = host.astype(kind) if labels is None else labels
-    expected = nn.CrossEntropyLoss()(batch(), host).item()
-    assert nn.CrossEntropyLoss()(batch(), labels).item() == expected
-    right = int((batch().numpy().argmax(1) == host).sum())
-    assert nl.functional.accuracy(batch(), labels).item() == right
-
-
-@pytest.mark.parametrize("activation", [nn.ReLU, nn.Sigmoid, nn.Tanh])
-@pytest.mark.parametrize("bias", [True, False])
-def test_sequential_fuses_without_changing_results(activation: Any, bias: bool) -> None:
-    linear, act = nn.Linear(7, 5, bias=bias), activation()
-    results = []
-    for model in (nn.Sequential(linear, act), lambda x: act(linear(x))):
-        linear.zero_grad()
-        x = batch(6, 7)
-        x.requires_grad = True
-        y = model(x)
-        y.backward(nl.tensor(np.random.default_rng(2).normal(size=(6, 5)).astype(np.float32)))
-        results.append([y, x.grad, *[p.grad for p in linear.parameters()]])
-    assert results[0][0].edge()[0].name == "linear"
-    for fused, plain in zip(*results):
-        assert np.allclose(fused.numpy(), plain.numpy(), rtol=2e-6, atol=2e-6)
-
-
-def test_sequential_respects_subclasses() -> None:
-    class Doubled(nn.Linear):
-        def forward(self, x: nl.Tensor) -> nl.Tensor:
-            return super().forward(x) * 2.0
-
-    class Shifted(nn.ReLU):
-        def forward(self, x: nl.Tensor) -> nl.Tensor:
-            return super().forward(x) + 1.0
-
-    doubled, shifted = Doubled(4, 3), Shifted()
-    x = batch()
-    found = nn.Sequential(doubled, nn.ReLU(), shifted)(x).numpy()
-    expected = np.maximum(doubled(x).numpy(), 0.0) + 1.0
-    assert np.array_equal(found, expected)
-
-
-def test_sequential_as_a_list() -> None:
-    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
-    assert model.append(nn.Linear(4, 2)) is model
-    assert len(model) == 3
-    assert isinstance(model[1], nn.ReLU)
-    assert isinstance(model[-1], nn.Linear)
-    head = model[:2]
-    assert isinstance(head, nn.Sequential)
-    assert head[0] is model[0]
-    assert list(model)[0] is model[0]
-    named = nn.Sequential({"first": nn.Linear(4, 2), "act": nn.Tanh()})
-    assert list(named.state_dict()) == ["first.weight", "first.bias"]
-    assert nn.Sequential()(3) == 3
-
-
-def test_activation_modules_equal_their_functions() -> None:
-    x = batch()
-    for module, expected in [
-        (nn.ReLU(), nl.functional.relu(x)),
-        (nn.LeakyReLU(0.3), nl.functional.leaky_relu(x, 0.3)),
-        (nn.Sigmoid(), nl.functional.sigmoid(x)),
-        (nn.Tanh(), nl.functional.tanh(x)),
-        (nn.GELU(), nl.functional.gelu(x)),
-        (nn.GELU("tanh"), nl.functional.gelu(x, "tanh")),
-        (nn.SiLU(), nl.functional.silu(x)),
-        (nn.Softmax(dim=1), nl.functional.softmax(x)),
-        (nn.Flatten(0), x.reshape(20)),
-        (nn.Identity(1, two=2), x),
-    ]:
-        assert np.array_equal(module(x).numpy(), expected.numpy())
-
-
-# Statistics of initialisation: with n numbers the bounds are five standard errors wide.
-SHAPE = (300, 200)
-N = SHAPE[0] * SHAPE[1]
-
-
-@pytest.mark.parametrize(
-    ("fill", "variance", "bound"),
-    [
-        (lambda t: nn.init.uniform_(t, -2.0, 2.0), 16 / 12, 2.0),
-        (lambda t: nn.init.normal_(t, 0.0, 3.0), 9.0, None),
-        (lambda t: nn.init.xavier_uniform_(t, 2.0), 4 * 2 / 500, 2 * math.sqrt(6 / 500)),
-        (lambda t: nn.init.xavier_normal_(t), 2 / 500, None),
-        (lambda t: nn.init.kaiming_uniform_(t), 2 / 200, math.sqrt(6 / 200)),
-        (lambda t: nn.init.kaiming_uniform_(t, math.sqrt(5)), 1 / 600, math.sqrt(1 / 200)),
-        (lambda t: nn.init.kaiming_normal_(t, mode="fan_out", nonlinearity="relu"), 2 / 300, None),
-        (lambda t: nn.init.kaiming_normal_(t, nonlinearity="tanh"), (5 / 3) ** 2 / 200, None),
-    ],
-)
-def test_initial_values_have_the_right_spread(fill: Any, variance: float, bound: Any) -> None:
-    nl.manual_seed(5)
-    t = nn.Parameter(np.zeros(SHAPE, np.float32))
-    assert fill(t) is t
-    found = t.numpy().astype(np.float64)
-    assert abs(found.mean()) < 5 * math.sqrt(variance / N)
-    assert found.var() == pytest.approx(variance, rel=5 * math.sqrt(2 / N))
-    if bound is not None:
-        assert 0.99 * bound < np.abs(found).max() <= bound * (1 + 1e-6)
-
-
-def test_initial_values_of_linear() -> None:
-    nl.manual_seed(5)
-    layer = nn.Linear(200, 300)
-    limit = 1 / math.sqrt(200)
-    for p in layer.parameters():
-        assert np.abs(p.numpy()).max() <= limit * (1 + 1e-6)
-        assert p.numpy().std() == pytest.approx(limit / math.sqrt(3), rel=0.1)
-    nl.manual_seed(5)
-    assert np.array_equal(nn.Linear(200, 300).weight.numpy(), layer.weight.numpy())
-
-
-def test_initialisation_with_a_generator_of_its_own() -> None:
-    t = nl.tensor(np.zeros(9, np.float32))
-    first = nn.init.normal_(t, generator=np.random.default_rng(1)).numpy()
-    assert np.array_equal(first, nn.init.normal_(t, generator=np.random.default_rng(1)).numpy())
-
-
-def test_constants_and_gains() -> None:
-    t = nl.tensor(np.empty((2, 3), np.float32))
-    assert (nn.init.zeros_(t).numpy() == 0).all()
-    assert (nn.init.ones_(t).numpy() == 1).all()
-    assert (nn.init.constant_(t, 0.5).numpy() == 0.5).all()
-    assert nn.init.calculate_gain("leaky_relu", 0.2) == pytest.approx(math.sqrt(2 / 1.04))
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "match"),
-    [
-        (lambda t: nn.init.kaiming_uniform_(t), ShapeError, r"kaiming_uniform_: .*\(3,\)"),
-        (lambda t: nn.init.xavier_normal_(t), ShapeError, "xavier_normal_"),
-        (lambda t: nn.init.normal_(t, std=-1.0), ArgumentError, "std: -1.0"),
-        (lambda t: nn.init.calculate_gain("mish"), ArgumentError, "'mish'"),
-        (
-            lambda t: nn.init.kaiming_normal_(t.reshape(3, 1), mode="fan"),
-            ArgumentError,
-            re.escape("mode: 'fan'"),
-        ),
-    ],
-)
-def test_wrong_initialisation(call: Any, error: type[Exception], match: str) -> None:
-    t = nl.tensor(np.ones(3, np.float32))
-    with pytest.raises(error, match=match):
-        call(t)
-    assert (t.numpy() == 1).all()

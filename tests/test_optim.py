@@ -1,16 +1,15 @@
-"""Optimizers and schedules: formulas against NumPy, groups, state, errors."""
+"""Optimizers: formulas against NumPy, groups, state, errors."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nnlite as nl
-from nnlite.errors import ArgumentError, AutogradError, ShapeError
-from nnlite.optim import SGD, Adam, AdamW, lr_scheduler
+from nnlite.errors import ArgumentError, AutogradError, DtypeError, ShapeError
+from nnlite.optim import SGD, Adam, AdamW
 
 
 def parameter(*shape: int, seed: int = 0) -> nl.nn.Parameter:
@@ -111,6 +110,55 @@ def test_groups_have_options_of_their_own() -> None:
     assert optimizer.lr == 0.5
 
 
+def test_a_refused_group_leaves_no_trace() -> None:
+    p, q = parameter(3), parameter(3, seed=1)
+    optimizer = SGD([p])
+    with pytest.raises(ArgumentError, match="lr"):
+        optimizer.add_param_group({"params": [q], "lr": -1.0})
+    with pytest.raises(ArgumentError, match="item 1: given twice"):
+        optimizer.add_param_group({"params": [q, p]})
+    assert len(optimizer.param_groups) == 1
+    optimizer.add_param_group({"params": [q]})
+    assert len(optimizer.param_groups) == 2
+
+
+@pytest.mark.parametrize(
+    ("grad", "error", "match"),
+    [
+        (np.ones(4, np.float32), ShapeError, r"gradient of parameter 1: shape \(4,\) given"),
+        (np.ones(3), DtypeError, "gradient of parameter 1: dtype float64 given"),
+    ],
+)
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_a_wrong_gradient_updates_nothing(
+    kind: Any, grad: np.ndarray, error: type[Exception], match: str
+) -> None:
+    p, q = parameter(3), parameter(3, seed=1)
+    before = p.numpy()
+    p.grad, q.grad = nl.tensor(np.ones(3, np.float32)), nl.tensor(grad)
+    optimizer = kind([p, q], lr=0.1)
+    with pytest.raises(error, match=f"{kind.__name__}.step: {match}"):
+        optimizer.step()
+    assert np.array_equal(p.numpy(), before)
+    assert not optimizer.state
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_state_follows_the_dtype_of_its_parameter(kind: Any) -> None:
+    model = nl.nn.Linear(3, 2)
+    options = {"momentum": 0.9} if kind is SGD else {}
+    optimizer = kind(model.parameters(), lr=0.1, **options)
+    for dtype in ("float32", "float64"):
+        model.to(dtype=dtype)
+        optimizer.zero_grad()
+        model(nl.tensor(np.ones((2, 3)), dtype=dtype)).sum().backward()
+        optimizer.step()
+    state = optimizer.state_dict()
+    assert state["state.0.step"] == 2
+    assert {v.dtype.name for v in state.values() if isinstance(v, np.ndarray)} == {"float64"}
+    assert np.abs(state[f"state.0.{kind.slots[0]}"]).min() > 0
+
+
 def test_closure() -> None:
     p = parameter(3)
     optimizer = SGD([p], lr=0.1)
@@ -136,14 +184,12 @@ def test_closure() -> None:
         (lambda p: SGD([3]), TypeError, "item 0: int"),
         (lambda p: SGD([p], lr=-1.0), ArgumentError, "lr: -1.0"),
         (lambda p: SGD([p], momentum=-0.1), ArgumentError, "momentum"),
+        (lambda p: SGD([p], dampening="little"), ArgumentError, "dampening: 'little'"),
         (lambda p: SGD([p], nesterov=True), ArgumentError, "nesterov"),
         (lambda p: SGD([{"params": [p], "rate": 1}]), ArgumentError, "rate"),
         (lambda p: Adam([p], betas=(0.9, 1.0)), ArgumentError, "betas"),
         (lambda p: Adam([p], eps=-1e-8), ArgumentError, "eps"),
         (lambda p: AdamW([p], weight_decay=-1), ArgumentError, "AdamW: weight_decay"),
-        (lambda p: lr_scheduler.StepLR(SGD([p]), 0), ArgumentError, "step_size"),
-        (lambda p: lr_scheduler.CosineAnnealingLR(SGD([p]), 0), ArgumentError, "T_max"),
-        (lambda p: lr_scheduler.Warmup(SGD([p]), -1), ArgumentError, "steps"),
     ],
 )
 def test_wrong_arguments(make: Any, error: type[Exception], match: str) -> None:
@@ -237,60 +283,3 @@ def test_a_state_that_does_not_fit_changes_nothing(
         optimizer.load_state_dict(state)
     assert optimizer.lr == 0.25
     assert optimizer.state[0]["step"] == 1
-
-
-def rates(schedule: Any, n: int) -> list[float]:
-    found = []
-    for _ in range(n):
-        found.append(schedule.optimizer.lr)
-        schedule.step()
-    return found
-
-
-def test_step_schedule() -> None:
-    schedule = lr_scheduler.StepLR(SGD([parameter(1)], lr=1.0), step_size=2, gamma=0.5)
-    assert rates(schedule, 6) == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
-
-
-def test_cosine_schedule() -> None:
-    schedule = lr_scheduler.CosineAnnealingLR(SGD([parameter(1)], lr=1.0), T_max=4, eta_min=0.2)
-    expected = [0.2 + 0.8 * (1 + math.cos(math.pi * t / 4)) / 2 for t in range(5)] + [0.2]
-    assert rates(schedule, 6) == pytest.approx(expected, rel=1e-12)
-
-
-def test_warmup_then_cosine() -> None:
-    optimizer = SGD([parameter(1)], lr=1.0)
-    schedule = lr_scheduler.Warmup(lr_scheduler.CosineAnnealingLR(optimizer, T_max=2), steps=3)
-    found = rates(schedule, 6)
-    assert found == pytest.approx([0.25, 0.5, 0.75, 1.0, 0.5, 0.0], abs=1e-12)
-    constant = lr_scheduler.Warmup(SGD([parameter(1)], lr=1.0), steps=1)
-    assert rates(constant, 4) == [0.5, 1.0, 1.0, 1.0]
-
-
-def test_schedules_scale_every_group() -> None:
-    p, q = parameter(1), parameter(1)
-    optimizer = SGD([{"params": [p]}, {"params": [q], "lr": 0.5}], lr=1.0)
-    schedule = lr_scheduler.StepLR(optimizer, 1, 0.1)
-    schedule.step()
-    assert schedule.get_last_lr() == pytest.approx([0.1, 0.05])
-
-
-def test_schedule_resumes() -> None:
-    def make() -> Any:
-        optimizer = SGD([parameter(1)], lr=1.0)
-        return lr_scheduler.Warmup(lr_scheduler.StepLR(optimizer, 2), steps=2)
-
-    whole = rates(make(), 8)
-    first = make()
-    for _ in range(3):
-        first.step()
-    second = make()
-    second.optimizer.lr = 0.123
-    second.load_state_dict(first.state_dict())
-    assert rates(second, 5) == whole[3:]
-    with pytest.raises(ArgumentError, match="expected numbers"):
-        second.load_state_dict({"steps": "1", "base_lrs": [1.0]})
-    with pytest.raises(ArgumentError, match="keys"):
-        second.load_state_dict({"steps": 1})
-    with pytest.raises(ArgumentError, match="2 groups"):
-        second.load_state_dict({"steps": 1, "base_lrs": [1.0, 2.0]})

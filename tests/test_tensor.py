@@ -59,6 +59,25 @@ def test_properties() -> None:
         bool(t)
 
 
+def test_numpy_takes_tensors() -> None:
+    t = nl.tensor(values(2, 3))
+    found = np.asarray(t)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, values(2, 3))
+    assert np.array(t, dtype=np.float64).dtype == np.float64
+
+
+def test_iteration_goes_over_the_first_axis() -> None:
+    t = nl.tensor(values(2, 3))
+    assert [np.array_equal(row.numpy(), v) for row, v in zip(t, values(2, 3))] == [True, True]
+    with pytest.raises(TypeError, match="0-d"):
+        iter(nl.tensor(1.0))
+
+
+def test_format_of_a_scalar() -> None:
+    assert f"{nl.tensor(1.25):.1f} {nl.tensor(3)}" == "1.2 tensor(3, dtype=int64)"
+
+
 def test_repr_shows_items_and_origin() -> None:
     x = nl.tensor([1.0, 2.0], requires_grad=True)
     assert repr(x) == "tensor([1., 2.], dtype=float32, requires_grad=True)"
@@ -110,6 +129,8 @@ def test_views_share_memory_and_equal_numpy() -> None:
         (x.transpose(0, 2), a.swapaxes(0, 2)),
         (x.transpose(-1, 1), a.swapaxes(-1, 1)),
         (x.permute(1, 2, 0), a.transpose(1, 2, 0)),
+        (x.permute((1, 2, 0)), a.transpose(1, 2, 0)),
+        (x.reshape(np.int64(24)), a.reshape(24)),
         (x.T, a.T),
         (x[1], a[1]),
         (x[:, 1:, ::-2], a[:, 1:, ::-2]),
@@ -137,10 +158,11 @@ def test_a_scalar_flattens_to_one_item() -> None:
     assert nl.tensor(3.0).flatten().shape == (1,)
 
 
-@pytest.mark.parametrize("name", ["add", "sub", "mul", "div"])
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "matmul", "linear"])
 def test_mixed_dtypes_are_an_error_that_names_the_operation(name: str) -> None:
-    x, y = nl.tensor(values(3)), nl.tensor(values(3), dtype="float64")
-    with pytest.raises(DtypeError, match=f"^{name}: .*float64"):
+    x, y = nl.tensor(values(3, 3)), nl.tensor(values(3, 3), dtype="float64")
+    argument = "weight" if name == "linear" else "y"
+    with pytest.raises(DtypeError, match=f"^{name}: {argument}: .*float64"):
         getattr(nl.functional, name)(x, y)
 
 
@@ -152,8 +174,7 @@ def test_two_devices_are_an_error_that_names_the_operation(
 ) -> None:
     x, y = nl.tensor(values(*shape)), nl.tensor(values(*shape))
     y.array.device = Device("cuda", 0)  # says it lives on a GPU; nothing may be launched
-    op = "matmul" if name == "linear" else name
-    with pytest.raises(DeviceError, match=f"{op}: .*cuda:0"):
+    with pytest.raises(DeviceError, match=f"^{name}: .*cuda:0"):
         getattr(nl.functional, name)(x, y)
 
 
@@ -215,6 +236,12 @@ def test_copy_in_place() -> None:
         x.copy_(np.zeros(4, np.float32))
     with pytest.raises(DtypeError):
         x.copy_(np.zeros(3))
+    scores = nl.tensor(values(3), requires_grad=True) * 2.0
+    with pytest.raises(AutogradError, match=r"source: .*detach\(\)"):
+        x.copy_(scores)
+    assert np.array_equal(x.numpy(), values(3))
+    x.copy_(scores.detach())
+    assert np.array_equal(x.numpy(), 2 * values(3))
     x.requires_grad = True
     with pytest.raises(AutogradError, match="no_grad"):
         x.copy_(np.zeros(3, np.float32))

@@ -118,7 +118,8 @@ class Array:
             ShapeError: the number of items differs, or the array is not C-contiguous
                 (make it so with ``copy()``).
         """
-        target = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        single = len(shape) == 1 and not isinstance(shape[0], (int, np.integer))
+        target = tuple(shape[0]) if single else shape
         target = layout.resolve_shape(self.size, target)
         if not self.is_contiguous:
             raise ShapeError(

@@ -111,7 +111,8 @@ def div(x: Any, y: Any) -> Tensor:
     r"""Quotient :math:`x / y` with broadcasting; one operand may be a Python number."""
     x, y = _operands("div", x, y)
     out = elementwise.div(x.array, y.array)
-    return record("div", out, (x, y), _div_backward, (y, out), (x.shape, y.shape))
+    saved = (y, out if y.requires_grad else None)
+    return record("div", out, (x, y), _div_backward, saved, (x.shape, y.shape))
 
 
 def _div_backward(node: Node, dy: Array) -> Gradients:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ..autograd import Gradients, Node, mode
-from ..errors import ShapeError
+from ..errors import ArgumentError, DeviceError, DtypeError, NnliteError, ShapeError
 from ..kernels import activations
 from ..kernels import bias as bias_kernels
+from ..kernels.checks import require_float, require_like, require_option, require_shape
 from ..kernels.engine import Array
 from ..kernels.matmul import matmul as matmul_kernel
+from ..kernels.matmul.launcher import ACTIVATIONS
 from ..tensor import Tensor, as_tensor, record
 from .activations import gelu, silu
 from .shapes import reshape
@@ -18,6 +20,31 @@ FROM_OUTPUT = {
     "tanh": activations.tanh_backward_from_output,
 }  # the activations whose gradient follows from their value: the product is then not kept
 FROM_INPUT = {"gelu": gelu, "silu": silu}
+REFUSALS = (ArgumentError, DeviceError, DtypeError, ShapeError)
+
+
+def _named(
+    op: str,
+    error: NnliteError,
+    bias: Array | None = None,
+    activation: str | None = None,
+    **operands: Array,
+) -> NnliteError:
+    """The kernel's refusal of its arguments in terms of ``op``, the function that was called.
+
+    Only where something is wrong are the arguments checked twice.
+    """
+    (name, first), (other, second) = operands.items()
+    try:
+        require_float(op, name, first)
+        require_like(op, other, second, name, first)
+        if bias is not None:
+            require_like(op, "bias", bias, name, first)
+            require_shape(op, "bias", bias, second.shape[:1])
+        require_option(op, "activation", activation, ACTIVATIONS)
+    except REFUSALS as clearer:
+        return clearer
+    return error
 
 
 def matmul(x: Tensor, y: Tensor) -> Tensor:
@@ -25,6 +52,10 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
 
     Shape:
         ``x`` (..., k), ``y`` (k, n), result (..., n).
+
+    Raises:
+        ShapeError: the shapes are not these, or their k differ.
+        DtypeError, DeviceError: ``x`` is not of float dtype, or ``y`` is not like it.
     """
     x, y = as_tensor(x, "matmul", "x"), as_tensor(y, "matmul", "y")
     if y.ndim != 2 or x.ndim < 1 or x.shape[-1] != y.shape[0]:
@@ -33,7 +64,10 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
         )
     if x.ndim != 2:
         return reshape(matmul(_rows(x), y), *x.shape[:-1], y.shape[1])
-    out = matmul_kernel(x.array, y.array)
+    try:
+        out = matmul_kernel(x.array, y.array)
+    except REFUSALS as error:
+        raise _named("matmul", error, x=x.array, y=y.array) from None
     saved = (x if y.requires_grad else None, y if x.requires_grad else None)
     return record("matmul", out, (x, y), _matmul_backward, saved)
 
@@ -63,6 +97,7 @@ def linear(
 
     Raises:
         ShapeError: the last axis of ``x`` is not that of ``weight``, or ``bias`` does not fit.
+        DtypeError, DeviceError: ``x`` is not of float dtype, or another argument is not like it.
         ArgumentError: the activation is unknown.
     """
     x, weight = as_tensor(x, "linear", "x"), as_tensor(weight, "linear", "weight")
@@ -78,13 +113,11 @@ def linear(
     inputs = (x, weight) if bias is None else (x, weight, bias)
     if activation in FROM_INPUT and mode.enabled and any(t.requires_grad for t in inputs):
         return FROM_INPUT[activation](linear(x, weight, bias))  # its gradient needs its input
-    out = matmul_kernel(
-        x.array,
-        weight.array,
-        transpose_b=True,
-        bias=None if bias is None else bias.array,
-        activation=activation,
-    )
+    b = None if bias is None else bias.array
+    try:
+        out = matmul_kernel(x.array, weight.array, transpose_b=True, bias=b, activation=activation)
+    except REFUSALS as error:
+        raise _named("linear", error, b, activation, x=x.array, weight=weight.array) from None
     saved = (
         x if weight.requires_grad else None,
         weight if x.requires_grad else None,
@@ -110,6 +143,10 @@ def bias_add(x: Tensor, bias: Tensor) -> Tensor:
 
     Shape:
         ``x`` (..., c), ``bias`` (c,), result like ``x``.
+
+    Raises:
+        ShapeError: ``bias`` does not fit the last axis of ``x``.
+        DtypeError, DeviceError: ``x`` is not of float dtype, or ``bias`` is not like it.
     """
     x, bias = as_tensor(x, "bias_add", "x"), as_tensor(bias, "bias_add", "bias")
     if x.ndim != 2:

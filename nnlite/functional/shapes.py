@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..autograd import Gradients, Node
 from ..errors import ArgumentError, ShapeError
 from ..kernels import elementwise, reduce
@@ -34,11 +36,12 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     """
     x = as_tensor(x, "reshape", "x")
     a = x.array
+    if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
+        shape = tuple(shape[0])
     if a.is_contiguous:
-        return _viewed(_reshaped(x, a.reshape(*shape)), x)
-    target = shape if len(shape) != 1 or isinstance(shape[0], int) else tuple(shape[0])
-    resolve_shape(a.size, target)  # before anything is copied
-    return _reshaped(x, elementwise.copy(a).reshape(*target))
+        return _viewed(_reshaped(x, a.reshape(shape)), x)
+    resolve_shape(a.size, shape)  # before anything is copied
+    return _reshaped(x, elementwise.copy(a).reshape(shape))
 
 
 def _reshaped(x: Tensor, out: Array) -> Tensor:
@@ -80,10 +83,15 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(x, *shape[:start], merged, *shape[end + 1 :])
 
 
-def permute(x: Tensor, *dims: int) -> Tensor:
-    """View with the axes in the order ``dims``; without ``dims`` they are reversed."""
+def permute(x: Tensor, *dims: Any) -> Tensor:
+    """View with the axes in the order ``dims``; without ``dims`` they are reversed.
+
+    ``dims`` are integers or one tuple of them.
+    """
     x = as_tensor(x, "permute", "x")
     ndim = x.ndim
+    if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
+        dims = tuple(dims[0])
     order = tuple(reversed(range(ndim))) if not dims else tuple(dims)
     out = x.array.transpose(*order)  # checks the order
     inverse = [0] * ndim

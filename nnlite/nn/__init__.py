@@ -7,7 +7,8 @@ from .activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from .containers import Sequential
 from .layers import Flatten, Identity, Linear
 from .losses import CrossEntropyLoss, MSELoss
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 __all__ = [
     "CrossEntropyLoss",

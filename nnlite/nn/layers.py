@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 from .. import functional as F
@@ -10,7 +11,8 @@ from .. import init
 from ..errors import ArgumentError
 from ..kernels.engine import Device, empty
 from ..tensor import Tensor
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 
 class Linear(Module):
@@ -53,13 +55,14 @@ class Linear(Module):
     ) -> None:
         super().__init__()
         for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+            if not whole or value < 0:
                 raise ArgumentError(f"Linear: {name}: {value!r} given, expected an integer >= 0")
-        self.in_features = in_features
-        self.out_features = out_features
-        self.weight = Parameter(empty((out_features, in_features), dtype, device))
+        self.in_features = int(in_features)
+        self.out_features = int(out_features)
+        self.weight = Parameter(empty((self.out_features, self.in_features), dtype, device))
         if bias:
-            self.bias = Parameter(empty((out_features,), dtype, device))
+            self.bias = Parameter(empty((self.out_features,), dtype, device))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()

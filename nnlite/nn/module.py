@@ -1,4 +1,4 @@
-"""``Module``: the base class of layers and networks, and ``Parameter``, what they train."""
+"""``Module``: the base class of layers and networks."""
 
 from __future__ import annotations
 
@@ -12,24 +12,9 @@ from ..kernels.engine import Array, Device, array
 from ..kernels.engine.device import device as find_device
 from ..kernels.engine.memory import check_dtype
 from ..tensor import Tensor
+from .parameter import Parameter
 
 M = TypeVar("M", bound="Module")
-
-
-class Parameter(Tensor):
-    """A tensor that a module trains: a leaf with ``requires_grad``, found by ``parameters()``.
-
-    Args:
-        data: its first value; see :class:`~nnlite.Tensor`.
-        requires_grad: False freezes it.
-    """
-
-    __slots__ = ()
-
-    def __init__(
-        self, data: Any, requires_grad: bool = True, device: Any = None, dtype: Any = None
-    ) -> None:
-        super().__init__(data, requires_grad, device, dtype)
 
 
 class LoadResult(NamedTuple):
@@ -79,26 +64,37 @@ class Module:
             raise AttributeError(
                 f"{type(self).__name__}: call super().__init__() before assigning {name!r}"
             )
-        self._register(name, value)
+        home = self._home(name, value)
         object.__setattr__(self, name, value)
-
-    def _register(self, name: str, value: Any) -> None:
-        """Enter ``value`` in the table it belongs to and in no other."""
-        tables = (self._parameters, self._modules, self._buffers)
-        home: dict[str, Any] | None = None
-        if isinstance(value, Parameter):
-            home = self._parameters
-        elif isinstance(value, Module):
-            home = self._modules
-        elif value is None:  # `self.bias = None` keeps the name known
-            home = next((table for table in tables if name in table), None)
-        elif isinstance(value, Tensor) and name in self._buffers:
-            home = self._buffers
-        for table in tables:
+        for table in (self._parameters, self._modules, self._buffers):
             if table is not home:
                 table.pop(name, None)
         if home is not None:
             home[name] = value
+
+    def _home(self, name: str, value: Any) -> dict[str, Any] | None:
+        """The table that ``value`` belongs to as an attribute ``name``, if any.
+
+        Raises:
+            TypeError: ``name`` is a parameter, module or buffer and ``value`` is nothing such.
+        """
+        if isinstance(value, Parameter):
+            return self._parameters
+        if isinstance(value, Module):
+            return self._modules
+        for table, kind in (
+            (self._parameters, Parameter),
+            (self._modules, Module),
+            (self._buffers, Tensor),
+        ):
+            if name in table:
+                if value is None or isinstance(value, kind):
+                    return table  # None keeps the name known
+                raise TypeError(
+                    f"{type(self).__name__}: {name}: {type(value).__name__} given, expected a "
+                    f"{kind.__name__} or None (`del` the attribute first to use its name otherwise)"
+                )
+        return None
 
     def __delattr__(self, name: str) -> None:
         for table in (self._parameters, self._modules, self._buffers):
@@ -107,22 +103,26 @@ class Module:
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Give the module a parameter; None keeps the name for one."""
-        self._add(self._parameters, name, parameter)
+        self._add(self._parameters, Parameter, name, parameter)
 
     def register_buffer(self, name: str, buffer: Tensor | None) -> None:
         """Give the module a tensor that is saved and moved with it but not trained."""
-        self._add(self._buffers, name, buffer)
+        self._add(self._buffers, Tensor, name, buffer)
 
-    def add_module(self, name: str, module: Module) -> None:
+    def add_module(self, name: str, module: Module | None) -> None:
         """Give the module a submodule: ``self.name = module``, for any name."""
-        self._add(self._modules, name, module)
+        self._add(self._modules, Module, name, module)
 
-    def _add(self, table: dict[str, Any], name: str, value: Any) -> None:
-        kind = type(self).__name__
+    def _add(self, table: dict[str, Any], kind: type, name: str, value: Any) -> None:
+        owner = type(self).__name__
         if not name or "." in name:
-            raise ArgumentError(f"{kind}: name {name!r} given, expected one without a dot")
+            raise ArgumentError(f"{owner}: name {name!r} given, expected one without a dot")
         if hasattr(self, name):
-            raise ArgumentError(f"{kind}: the attribute {name!r} exists already")
+            raise ArgumentError(f"{owner}: the attribute {name!r} exists already")
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"{owner}: {name}: {type(value).__name__} given, expected a {kind.__name__} or None"
+            )
         table[name] = value
         object.__setattr__(self, name, value)
 
@@ -134,13 +134,15 @@ class Module:
         """The direct submodules."""
         return (m for _, m in self.named_children())
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and every module inside it, each once, with dotted names."""
+    def named_modules(
+        self, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all inside it with dotted names; each once, or under all its names."""
         seen: set[int] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             name, module = stack.pop()
-            if id(module) in seen:
+            if remove_duplicate and id(module) in seen:
                 continue
             seen.add(id(module))
             yield name, module
@@ -151,43 +153,44 @@ class Module:
         """This module and every module inside it, each once."""
         return (m for _, m in self.named_modules())
 
-    def _named(self, table: str) -> Iterator[tuple[Module, str, str]]:
-        """(module, name in it, dotted name) of every entry of a table that is not None."""
-        for prefix, module in self.named_modules():
+    def _named(self, table: str) -> Iterator[tuple[str, Any]]:
+        """Dotted names and entries of a table; shared ones under each of their names."""
+        for prefix, module in self.named_modules(remove_duplicate=False):
             for name, value in getattr(module, table).items():
                 if value is not None:
-                    yield module, name, f"{prefix}.{name}" if prefix else name
+                    yield f"{prefix}.{name}" if prefix else name, value
+
+    def _named_once(self, table: str) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for name, value in self._named(table):
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Every parameter with its dotted name; a shared one once, under its first name."""
-        seen: set[int] = set()
-        for module, name, full in self._named("_parameters"):
-            parameter = module._parameters[name]
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield full, parameter
+        return self._named_once("_parameters")
 
     def parameters(self) -> Iterator[Parameter]:
         """Every parameter, each once."""
         return (p for _, p in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """Every buffer with its dotted name."""
-        return ((full, module._buffers[name]) for module, name, full in self._named("_buffers"))
+        """Every buffer with its dotted name; a shared one once, under its first name."""
+        return self._named_once("_buffers")
 
     def buffers(self) -> Iterator[Tensor]:
         """Every buffer."""
         return (b for _, b in self.named_buffers())
 
     def _state(self) -> dict[str, Tensor]:
-        state: dict[str, Tensor] = {}
-        for table in ("_parameters", "_buffers"):
-            for module, name, full in self._named(table):
-                state[full] = getattr(module, table)[name]
-        return state
+        return {**dict(self._named("_parameters")), **dict(self._named("_buffers"))}
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of every parameter and buffer by dotted name, on the host."""
+        """Copies of every parameter and buffer by dotted name, on the host.
+
+        As in PyTorch, a shared parameter or module is there under each of its names.
+        """
         return {name: t.numpy() for name, t in self._state().items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:

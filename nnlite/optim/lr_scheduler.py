@@ -64,8 +64,11 @@ class LRScheduler:
                 f"{name}: keys {sorted(state_dict)} given, expected base_lrs, steps"
             )
         steps, rates = state_dict["steps"], state_dict["base_lrs"]
-        if not isinstance(steps, int) or not all(isinstance(r, (int, float)) for r in rates):
-            raise ArgumentError(f"{name}: steps {steps!r}, base_lrs {rates!r}: expected numbers")
+        counted = isinstance(steps, int) and steps >= 0 and isinstance(rates, (list, tuple))
+        if not counted or not all(isinstance(r, (int, float)) for r in rates):
+            raise ArgumentError(
+                f"{name}: steps {steps!r}, base_lrs {rates!r}: expected numbers of at least 0"
+            )
         if len(rates) != len(self.base_lrs):
             raise ArgumentError(
                 f"{name}: base_lrs of {len(rates)} groups given, expected {len(self.base_lrs)}"

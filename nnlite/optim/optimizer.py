@@ -10,6 +10,7 @@ import numpy as np
 
 from ..autograd import enable_grad
 from ..errors import ArgumentError, AutogradError, ShapeError
+from ..kernels.checks import require_like, require_shape
 from ..kernels.engine import Array, array, zeros
 from ..tensor import Tensor
 
@@ -58,17 +59,19 @@ class Optimizer:
             )
         params = [group["params"]] if isinstance(group["params"], Tensor) else group["params"]
         params = list(params)
+        ids = set(self._ids)
         for i, p in enumerate(params):
             where = f"{self._name}: params: item {i}"
             if not isinstance(p, Tensor):
                 raise TypeError(f"{where}: {type(p).__name__} given, expected a Tensor")
             if not p.is_leaf:
                 raise AutogradError(f"{where}: the result of an operation, expected a leaf tensor")
-            if id(p) in self._ids:
+            if id(p) in ids:
                 raise ArgumentError(f"{where}: given twice")
-            self._ids.add(id(p))
+            ids.add(id(p))
         full = {**self.defaults, **group, "params": params}
         self._check_options(full)
+        self._ids = ids
         self.param_groups.append(full)
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
@@ -105,34 +108,51 @@ class Optimizer:
 
         Args:
             closure: computes the loss and its gradients again; what it returns is returned.
+
+        Raises:
+            ShapeError, DtypeError, DeviceError: a gradient is not like its parameter; nothing is
+                updated then.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
         number = 0
+        updates = []
         for group in self.param_groups:
             update = self._updater(group)
             for p in group["params"]:
                 if p.grad is not None:
-                    update(number, p, p.grad.array)
-                    p.version.changes += 1
+                    a, grad = p.array, p.grad.array
+                    if grad.shape != a.shape or grad.dtype != a.dtype or grad.device != a.device:
+                        self._refuse(number, a, grad)
+                    updates.append((update, number, p, grad))
                 number += 1
+        for update, number, p, grad in updates:
+            update(number, p, grad)
+            p.version.changes += 1
         return loss
+
+    def _refuse(self, number: int, a: Array, grad: Array) -> None:
+        op, name = f"{self._name}.step", f"gradient of parameter {number}"
+        require_like(op, name, grad, "the parameter", a)
+        require_shape(op, name, grad, a.shape)
 
     def _updater(self, group: dict[str, Any]) -> Callable[[int, Tensor, Array], None]:
         """``update(number, parameter, gradient)`` with the options of ``group``."""
         raise NotImplementedError
 
     def _state_of(self, number: int, p: Tensor) -> dict[str, Any]:
-        """State of a parameter: arrays of zeros at first, on the parameter's device ever after."""
+        """State of a parameter: zeros at first, with its device and dtype ever after."""
         state = self.state.get(number)
         if state is None:
             arrays = {name: zeros(p.shape, p.dtype, p.device) for name in self.slots}
             state = self.state[number] = {**arrays, "step": 0}
-        elif state[self.slots[0]].device is not p.device:
+            return state
+        first = state[self.slots[0]]
+        if first.device is not p.device or first.dtype != p.dtype:
             for name in self.slots:
-                state[name] = state[name].to(p.device)
+                state[name] = array(state[name], p.dtype, p.device)
         return state
 
     def state_dict(self) -> dict[str, Any]:
@@ -141,13 +161,7 @@ class Optimizer:
         Keys are ``group.<group>.<option>`` (``group.0.betas.1`` for the items of a tuple) and
         ``state.<parameter>.<name>``; parameters are numbered through all groups.
         """
-        flat: dict[str, Any] = {}
-        for g, group in enumerate(self.param_groups):
-            for name, value in group.items():
-                if isinstance(value, tuple):
-                    flat.update({f"group.{g}.{name}.{i}": v for i, v in enumerate(value)})
-                elif name != "params":
-                    flat[f"group.{g}.{name}"] = value
+        flat = self._options()
         for number, state in self.state.items():
             for name, value in state.items():
                 flat[f"state.{number}.{name}"] = (
@@ -164,7 +178,7 @@ class Optimizer:
         """
         params = [p for group in self.param_groups for p in group["params"]]
         groups = [dict(group) for group in self.param_groups]
-        expected = set(self._option_keys())
+        expected = set(self._options())
         given = {key for key in state_dict if key.startswith("group.")}
         if expected != given:
             raise ArgumentError(
@@ -198,8 +212,15 @@ class Optimizer:
             group.update(new)
         self.state = state
 
-    def _option_keys(self) -> list[str]:
-        return [key for key in self.state_dict() if key.startswith("group.")]
+    def _options(self) -> dict[str, Any]:
+        flat: dict[str, Any] = {}
+        for g, group in enumerate(self.param_groups):
+            for name, value in group.items():
+                if isinstance(value, tuple):
+                    flat.update({f"group.{g}.{name}.{i}": v for i, v in enumerate(value)})
+                elif name != "params":
+                    flat[f"group.{g}.{name}"] = value
+        return flat
 
     def _state_key(self, key: str, count: int) -> tuple[int, str]:
         prefix, _, rest = key.partition(".")
@@ -214,9 +235,9 @@ class Optimizer:
     def _state_value(self, key: str, value: Any, p: Tensor) -> Any:
         what = f"{self._name}.load_state_dict: {key}"
         if key.endswith(".step"):
-            if not isinstance(value, int) or value < 0:
+            if not isinstance(value, (int, np.integer)) or value < 0:
                 raise ArgumentError(f"{what}: {value!r} given, expected an integer >= 0")
-            return value
+            return int(value)
         if not isinstance(value, (np.ndarray, Array)):
             raise ArgumentError(f"{what}: {type(value).__name__} given, expected an array")
         if value.shape != p.shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,6 +63,10 @@ class SGD(Optimizer):
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
         self._require_positive(options, "lr", "momentum", "weight_decay")
+        dampening = options["dampening"]
+        self._require(
+            isinstance(dampening, numbers.Real), "dampening", dampening, "a number (of any sign)"
+        )
         valid = not options["nesterov"] or (options["momentum"] > 0 and options["dampening"] == 0)
         self._require(valid, "nesterov", True, "a momentum above 0 and no dampening with it")
 
