@@ -13,11 +13,7 @@ from nnlite.kernels.engine.cpu.flatten import flatten
 from nnlite.kernels.engine.cpu.infer import variable_types
 from nnlite.kernels.engine.cpu.webs import split_webs
 
-compiler = pytest.importorskip(
-    "numba.cuda.compiler", reason="needs numba-cuda to compare with its types"
-)
-if not hasattr(compiler, "compile_cuda"):
-    pytest.skip("this numba.cuda has no compile_cuda", allow_module_level=True)
+pytest.importorskip("numba_cuda", reason="needs numba-cuda to compare with its types")
 
 F4 = types.Array(types.float32, 2, "C")
 I8 = types.Array(types.int64, 1, "C")
@@ -98,8 +94,10 @@ def names_without_variants(variables):
 
 @pytest.mark.parametrize("kernel", [indices, floats, loops, divisions])
 def test_types_equal_numba_cuda(kernel):
+    from numba.cuda.compiler import compile_cuda
+
     function, signature = kernel.py_func, (F4, types.int64)
-    compiled = compiler.compile_cuda(function, types.void, signature, cc=(8, 0))
+    compiled = compile_cuda(function, types.void, signature, cc=(8, 0))
     theirs = names_without_variants(compiled.type_annotation.typemap)
     unit = Unit()
     tree = flatten(canonical(function, unit), unit.devices, unit.names)
