@@ -1,8 +1,9 @@
-"""The same network in PyTorch on the CPU: forward, gradients and three updates agree.
+"""The same network in PyTorch on the CPU: forward, gradients, updates and schedules agree.
 
 Bound: a product over k terms may differ by ``4 sqrt(k) eps`` of the sum of the absolute values of
-its terms, in either library. What comes after it inherits that relative error, so every comparison
-below uses one bound, relative to the largest value of each array, made from the longest sum.
+its terms, in either library. What comes after it inherits that relative error, so the comparisons
+of a whole network use one bound, relative to the largest value of each array, made from the longest
+sum. Optimizers that get the same gradients are compared item by item.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import nnlite as nl
+from nnlite.testing import assert_close
 
 torch = pytest.importorskip("torch", reason="PyTorch is the peer of this test")
 
@@ -71,36 +73,127 @@ def test_forward_and_gradients(activation: str, reduction: str) -> None:
         close(p.grad, q.grad)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("SGD", {"lr": 0.1}),
-        ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.2, "weight_decay": 0.05}),
-        ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}),
-        # Adam divides a gradient by its size, so the error of one near zero is multiplied by
-        # lr / eps: 1 in the cases with an eps.
-        ("Adam", {"lr": 0.01}),
-        ("Adam", {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-2, "weight_decay": 0.1}),
-        ("AdamW", {"lr": 0.01}),
-        ("AdamW", {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-2, "weight_decay": 0.1}),
-    ],
-)
-def test_three_updates(name: str, options: dict[str, Any]) -> None:
+SGD_OPTIONS = [
+    {"lr": 0.1},
+    {"lr": 0.1, "weight_decay": 0.05},
+    {"lr": 0.1, "momentum": 0.9},
+    {"lr": 0.1, "momentum": 0.9, "dampening": 0.2, "weight_decay": 0.05},
+    {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05},
+]
+ADAM_OPTIONS = [
+    {"lr": 0.01},
+    {"lr": 0.01, "weight_decay": 0.1},
+    {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1},
+]
+OPTIMIZERS = [
+    *[("SGD", options) for options in SGD_OPTIONS],
+    *[(name, options) for name in ("Adam", "AdamW") for options in ADAM_OPTIONS],
+]
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+def test_five_steps_of_training(name: str, options: dict[str, Any]) -> None:
+    """Losses agree with every optimizer, parameters with SGD.
+
+    Adam divides a gradient by its size: near zero, where the gradients of two libraries differ by
+    rounding as much as they are large, the parameters part by up to lr in one step. The loss
+    hardly depends on such parameters. The updates of Adam themselves are compared below, where
+    both libraries get the same gradients.
+    """
     ours, theirs = networks("Tanh")
     optimizer = getattr(nl.optim, name)(ours.parameters(), **options)
     peer = getattr(torch.optim, name)(theirs.parameters(), **options)
-    for step in range(3):
-        x, labels = data(step)
+    x, labels = data()
+    losses = []
+    for _ in range(5):
         loss = nl.functional.cross_entropy(ours(nl.tensor(x)), labels)
         theirs_loss = torch.nn.functional.cross_entropy(
             theirs(torch.from_numpy(x)), torch.from_numpy(labels)
         )
+        close(loss, theirs_loss)
+        losses.append(loss.item())
         for opt, value in ((optimizer, loss), (peer, theirs_loss)):
             opt.zero_grad()
             value.backward()
             opt.step()
-    for p, q in zip(ours.parameters(), theirs.parameters()):
-        close(p, q)
+    assert losses == sorted(losses, reverse=True)
+    if name == "SGD":
+        for p, q in zip(ours.parameters(), theirs.parameters()):
+            close(p, q)
+
+
+STEPS = 8
+SLOTS = {"SGD": ("momentum_buffer",), "Adam": ("exp_avg", "exp_avg_sq")}
+
+
+def sum_of_terms(
+    name: str, o: dict[str, Any], p: np.ndarray, grads: list[np.ndarray]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Sums of the absolute values of the terms that make up a parameter and its state.
+
+    The formulas of the optimizers, in float64, with the absolute value of every term; only the
+    denominator of Adam needs the terms with their signs.
+    """
+    lr, adam, decoupled = o["lr"], name != "SGD", name == "AdamW"
+    decay = o.get("weight_decay", 0.01 if decoupled else 0.0)
+    mu, damp = o.get("momentum", 0.0), o.get("dampening", 0.0)
+    b1, b2 = o.get("betas", (0.9, 0.999))
+    total, first, absolute, second = np.abs(p), *np.zeros((3, *p.shape))
+    for t, g in enumerate(grads, 1):
+        shrink = lr * decay if decoupled else 0.0
+        p, total = p * (1 - shrink), total * (1 + shrink)
+        size = np.abs(g) + (0.0 if decoupled else decay) * total
+        g = g + (0.0 if decoupled else decay) * p
+        if adam:
+            first, absolute = b1 * first + (1 - b1) * g, b1 * absolute + (1 - b1) * size
+            second = b2 * second + (1 - b2) * g * g
+            rate = lr / (1 - b1**t) / (np.sqrt(second / (1 - b2**t)) + 1e-8)
+            p, total = p - rate * first, total + rate * absolute
+        else:
+            absolute = mu * absolute + (1.0 if t == 1 else 1 - damp) * size
+            ahead = size + mu * absolute if o.get("nesterov") else absolute
+            total = total + lr * (ahead if mu else size)
+    return total, dict(zip(SLOTS["Adam" if adam else "SGD"], (absolute, second)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+def test_updates_with_the_same_gradients(name: str, options: dict[str, Any], dtype: str) -> None:
+    """The bound is that of the numerics contract for a sum of one term per step and the start.
+
+    The sizes of the gradients span twelve powers of ten, so that eps (1e-8, the default) matters
+    for some and not for others. The second parameter has no gradient in two of the steps.
+    """
+    rng = np.random.default_rng(6)
+    starts = [rng.normal(size=n).astype(dtype) for n in (300, 7)]
+    sizes = [10.0 ** rng.uniform(-10, 2, s.size) for s in starts]
+    ours = [nl.nn.Parameter(s) for s in starts]
+    theirs = [torch.nn.Parameter(torch.tensor(s)) for s in starts]
+    optimizer = getattr(nl.optim, name)(ours, **options)
+    peer = getattr(torch.optim, name)(theirs, **options)
+    seen: list[list[np.ndarray]] = [[], []]
+    for step in range(STEPS):
+        for i, (p, q) in enumerate(zip(ours, theirs)):
+            p.grad = q.grad = None
+            if i == 0 or step not in (0, 3):
+                g = (rng.normal(size=p.shape) * sizes[i]).astype(dtype)
+                p.grad, q.grad = nl.tensor(g), torch.tensor(g)
+                seen[i].append(g)
+        optimizer.step()
+        peer.step()
+    for i, (p, q) in enumerate(zip(ours, theirs)):
+        grads = [g.astype(np.float64) for g in seen[i]]
+        total, state = sum_of_terms(name, options, starts[i].astype(np.float64), grads)
+        pairs = [("parameter", p.numpy(), q.detach().numpy(), total)]
+        for slot, size in state.items() if name != "SGD" or options.get("momentum") else ():
+            pairs.append(
+                (slot, optimizer.state[i][slot].numpy(), peer.state[q][slot].numpy(), size)
+            )
+        for what, found, expected, magnitude in pairs:
+            wide = expected.astype(np.float64)
+            terms = len(grads) + 1
+            assert_close(found, wide, dtype=dtype, terms=terms, magnitude=magnitude, what=what)
+        assert np.abs(p.numpy() - starts[i]).max() > 1e-3
 
 
 @pytest.mark.parametrize(
