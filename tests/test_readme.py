@@ -23,9 +23,11 @@ def test_every_block_has_a_known_language():
 
 @pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.strip().splitlines()[0])
 def test_python_block_runs(code, tmp_path):
+    (tmp_path / "example.py").write_text(code, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
-    )
+        [sys.executable, "example.py"],
+        cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(ROOT)), capture_output=True, text=True,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 
