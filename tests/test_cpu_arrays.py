@@ -68,6 +68,16 @@ def test_read_only_input():
     np.testing.assert_array_equal(out, x + x)
 
 
+def test_array_subclasses_are_told_apart_by_dtype(tmp_path):
+    outs = []
+    for dtype in (np.float32, np.float64):
+        x = np.memmap(tmp_path / dtype.__name__, dtype, "w+", shape=(21, 37))
+        x[:] = base((21, 37))
+        outs.append(np.zeros((21, 37), dtype))
+        run_add(x, x, outs[-1])
+    np.testing.assert_array_equal(outs[0], outs[1])
+
+
 def test_output_is_an_input():
     x = base((100, 200))
     expected = x + x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -83,6 +84,25 @@ def test_closures_and_global_arrays_are_frozen():
     kernel.launch((1, 1, 1), (10, 1, 1), 0, (out,))
     TABLE[0] = 3
     np.testing.assert_array_equal(out, 2 * np.tile(TABLE, 2)[::-1])
+
+
+FACTOR = 2.0
+
+
+@cuda.jit
+def scaled(x):
+    x[cuda.threadIdx.x] = FACTOR
+
+
+def test_a_later_compilation_sees_the_global_of_its_time(monkeypatch):
+    kernel, single, double = CpuKernel(scaled), np.zeros(4, np.float32), np.zeros(4)
+    kernel.launch((1, 1, 1), (4, 1, 1), 0, (single,))
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 3.0)
+    kernel.launch((1, 1, 1), (4, 1, 1), 0, (single,))
+    kernel.launch((1, 1, 1), (4, 1, 1), 0, (double,))
+    assert (single[0], double[0]) == (2, 3)
+    CpuKernel(scaled).launch((1, 1, 1), (4, 1, 1), 0, (single,))
+    assert single[0] == 3
 
 
 @cuda.jit

@@ -218,7 +218,7 @@ class Signs:
         if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
             return [f for v in test.values for f in self.known_under(v)]
         found: list[str] = []
-        if isinstance(test, ast.Compare):
+        if isinstance(test, ast.Compare) and not has_load(test):
             sides = [test.left, *test.comparators]
             for low, op, high in zip(sides, test.ops, sides[1:]):
                 if isinstance(op, (ast.Gt, ast.GtE)):

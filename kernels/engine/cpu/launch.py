@@ -50,8 +50,7 @@ class CpuKernel:
         self.fastmath = bool(fastmath)
         self._entries: dict[Any, _Entry] = {}
         self._lock = threading.RLock()
-        self._mark: Fingerprint | None = None
-        self._frozen: list[np.ndarray] = []
+        self._frozen: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._shared_bytes: int | None = None
 
     def launch(self, grid: Dim3, block: Dim3, shared_bytes: int, args: tuple[Any, ...]) -> None:
@@ -83,7 +82,7 @@ class CpuKernel:
     def static_shared_bytes(self) -> int:
         """Bytes of shared memory that the kernel declares."""
         if self._shared_bytes is None:
-            mark = self._fingerprint()
+            mark = Fingerprint(self.py_func)
             self._shared_bytes = self._count_shared(mark) if mark.uses_shared else 0
         return self._shared_bytes
 
@@ -97,21 +96,20 @@ class CpuKernel:
             cache.write(name, key, record)
         return record["shared_bytes"]
 
-    def _fingerprint(self) -> Fingerprint:
-        """Globals are frozen when the kernel is first compiled, as Numba does."""
-        with self._lock:
-            if self._mark is None:
-                self._mark = Fingerprint(self.py_func)
-                self._frozen = [a.copy(order="K") for a in self._mark.arrays]
-            return self._mark
+    def _freeze(self, array: np.ndarray) -> np.ndarray:
+        """A copy of a global array, made when a compilation first sees it, as Numba does."""
+        if id(array) not in self._frozen:
+            self._frozen[id(array)] = array, array.copy(order="K")
+        return self._frozen[id(array)][1]
 
     def _entry(self, block: Dim3, args: tuple[Any, ...]) -> _Entry:
         with self._lock:
             key = launch_key(block, args)
             entry = self._entries.get(key)
             if entry is None:
-                mark = self._fingerprint()
-                made = compiled(self.py_func, mark, self._frozen, block, args, self.fastmath)
+                mark = Fingerprint(self.py_func)
+                frozen = [self._freeze(a) for a in mark.arrays]
+                made = compiled(self.py_func, mark, frozen, block, args, self.fastmath)
                 entry = self._entries[key] = _Entry(made)
             return entry
 

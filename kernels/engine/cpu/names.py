@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
+from ..errors import DeviceError
+
 INDEX_PREFIX = {"threadIdx": "tid", "blockIdx": "bid", "blockDim": "bdim", "gridDim": "gdim"}
 
 BUILTINS = frozenset({"range", "len", "min", "max", "abs", "int", "float", "bool", "round", "pow"})
@@ -52,6 +54,11 @@ def cuda_names() -> CudaNames:
     """Look the known objects up in ``numba.cuda``."""
     from numba import cuda
 
+    if not hasattr(cuda, "threadIdx"):
+        raise DeviceError(
+            "numba.cuda is the simulator (NUMBA_ENABLE_CUDASIM is set), in which kernels cannot be "
+            "compiled; unset the variable"
+        )
     indices: dict[int, str] = {}
     functions: dict[int, str] = {}
     keep = []

@@ -22,7 +22,7 @@ _INTEGERS = frozenset(
     {int, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64}
     | {np.intc, np.uintc, np.longlong, np.ulonglong}
 )
-_KINDS = "biuf"
+_DTYPES = frozenset("?bhilqBHILQfd")
 
 
 def launch_key(block: tuple[int, int, int], args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -38,6 +38,8 @@ def launch_key(block: tuple[int, int, int], args: tuple[Any, ...]) -> tuple[Any,
             add(a.flags.num & _LAYOUT)
         elif kind in _INTEGERS:
             add(a >= 0)
+        elif isinstance(a, np.ndarray):
+            add((a.dtype, a.ndim, a.flags.num & _LAYOUT))
     return tuple(key)
 
 
@@ -61,9 +63,9 @@ def _type(name: str, i: int, a: Any) -> Any:
         return array_type(a, f"{name}: argument {i}")
     if isinstance(a, (bool, np.bool_)):
         return types.boolean
-    if isinstance(a, np.generic) and a.dtype.kind in _KINDS and a.dtype != np.float16:
-        return numpy_support.from_dtype(a.dtype)
     if isinstance(a, np.generic):
+        if a.dtype.char in _DTYPES:
+            return numpy_support.from_dtype(a.dtype)
         raise DtypeError(f"{name}: argument {i} is a {a.dtype}, expected a bool, integer or float")
     if type(a) is int:
         if -(2**63) <= a < 2**63:
@@ -78,12 +80,7 @@ def _type(name: str, i: int, a: Any) -> Any:
 
 def array_type(a: np.ndarray, what: str) -> Any:
     """The Numba type of an array, as a writable one."""
-    if (
-        a.dtype.kind not in _KINDS
-        or not a.dtype.isnative
-        or a.dtype.itemsize in (2, 16)
-        and (a.dtype.kind == "f")
-    ):
+    if a.dtype.char not in _DTYPES or not a.dtype.isnative:
         raise DtypeError(
             f"{what} has dtype {a.dtype}, expected bool, an integer type, float32 or float64"
         )
