@@ -46,6 +46,9 @@ class Function:
     used) and returns, for every argument of ``forward``, a gradient of its shape or None. Both
     are static methods; both may return engine arrays in place of tensors.
 
+    The gradients given to ``backward`` may be shared with other operations and may repeat items by
+    strides of 0: never write to them, and call ``dy.contiguous()`` for a kernel that needs it.
+
     Examples:
         >>> class Square(nl.Function):
         ...     @staticmethod
@@ -72,8 +75,14 @@ class Function:
     def apply(cls, *args: Any) -> Any:
         """Run ``forward`` and record it.
 
+        Args:
+            args: what ``forward`` takes after ``ctx``; only tensors, not keywords, get gradients.
+
         Raises:
-            AutogradError: ``forward`` returned something other than tensors.
+            AutogradError: ``forward`` returned something other than tensors. Later, from the
+                backward pass: ``backward`` returned something other than tensors or None.
+            ArgumentError, ShapeError, DtypeError: from the backward pass, ``backward`` returned
+                another number of gradients, or one of another shape or dtype than its input.
         """
         needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         ctx = Context(needs)

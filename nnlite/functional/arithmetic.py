@@ -48,7 +48,16 @@ def _sum_to(grad: Array, shape: tuple[int, ...]) -> Array:
 
 
 def add(x: Any, y: Any) -> Tensor:
-    r"""Sum :math:`x + y` with broadcasting; one operand may be a Python number."""
+    r"""Sum :math:`x + y` with broadcasting; one operand may be a Python number.
+
+    Shape:
+        ``x`` and ``y`` broadcast together by NumPy's rules, to rank 8 at most.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        DtypeError, DeviceError: an operand is not of float dtype, or the operands differ in it.
+        TypeError: an operand is neither a tensor nor a number.
+    """
     x, y = _operands("add", x, y)
     out = elementwise.add(x.array, y.array)
     return record("add", out, (x, y), _add_backward, (), (x.shape, y.shape), fresh=False)
@@ -63,7 +72,7 @@ def _add_backward(node: Node, dy: Array) -> Gradients:
 
 
 def sub(x: Any, y: Any) -> Tensor:
-    r"""Difference :math:`x - y` with broadcasting; one operand may be a Python number."""
+    r"""Difference :math:`x - y` with broadcasting; shapes and errors as :func:`add`."""
     x, y = _operands("sub", x, y)
     out = elementwise.sub(x.array, y.array)
     return record("sub", out, (x, y), _sub_backward, (), (x.shape, y.shape), fresh=False)
@@ -78,7 +87,7 @@ def _sub_backward(node: Node, dy: Array) -> Gradients:
 
 
 def mul(x: Any, y: Any) -> Tensor:
-    r"""Product :math:`x \cdot y` with broadcasting; one operand may be a Python number."""
+    r"""Product :math:`x \cdot y` with broadcasting; shapes and errors as :func:`add`."""
     if isinstance(x, Tensor) and _is_number(y) and x.dtype.kind == "f":
         return _scale(x, float(y))
     if isinstance(y, Tensor) and _is_number(x) and y.dtype.kind == "f":
@@ -108,7 +117,7 @@ def _scale_backward(node: Node, dy: Array) -> Gradients:
 
 
 def div(x: Any, y: Any) -> Tensor:
-    r"""Quotient :math:`x / y` with broadcasting; one operand may be a Python number."""
+    r"""Quotient :math:`x / y` with broadcasting; shapes and errors as :func:`add`."""
     x, y = _operands("div", x, y)
     out = elementwise.div(x.array, y.array)
     saved = (y, out if y.requires_grad else None)

@@ -40,6 +40,9 @@ def cross_entropy(logits: Tensor, labels: Any, reduction: str = "mean") -> Tenso
 
     Raises:
         ArgumentError: a label is outside [0, classes), or the reduction is unknown.
+        ShapeError: ``logits`` is not a matrix, or ``labels`` are not one for each of its rows.
+        DtypeError, DeviceError: ``logits`` is not of float dtype, ``labels`` are not integers, or
+            they are tensors of other integers than int32 and int64, or on another device.
     """
     logits = as_tensor(logits, "cross_entropy", "logits")
     found = _labels(labels, logits.device)
@@ -68,6 +71,8 @@ def mse_loss(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
     Raises:
         ShapeError: the shapes differ; nothing is broadcast.
+        DtypeError, DeviceError: ``pred`` is not of float dtype, or ``target`` is not like it.
+        ArgumentError: the reduction is unknown.
     """
     pred = as_tensor(pred, "mse_loss", "pred")
     target = as_tensor(target, "mse_loss", "target")
@@ -82,6 +87,9 @@ def _mse_backward(node: Node, dy: Array) -> Gradients:
 
 
 def accuracy(logits: Tensor, labels: Any) -> Tensor:
-    """How many rows of ``logits`` have their largest score at the label; an int64 scalar."""
+    """How many rows of ``logits`` have their largest score at the label; an int64 scalar.
+
+    Not differentiable. Shapes, labels and errors as :func:`cross_entropy`.
+    """
     logits = as_tensor(logits, "accuracy", "logits")
     return Tensor(softmax_kernels.accuracy(logits.array, _labels(labels, logits.device)))

@@ -17,6 +17,10 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         x: any shape.
         axis: an axis, a tuple of axes, or None for all of them.
         keepdims: keep the reduced axes with size 1.
+
+    Raises:
+        ArgumentError: the tensor has no such axis, or one is given twice.
+        DtypeError: ``x`` is not of float dtype.
     """
     x = as_tensor(x, "sum", "x")
     out = reduce.sum(x.array, axis=axis, keepdims=keepdims)
@@ -46,6 +50,9 @@ def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Maximum over ``axis``; NaN wins. Arguments as :func:`sum`.
 
     The gradient is shared evenly by the items that attain the maximum, as in ``torch.amax``.
+
+    Raises:
+        ArgumentError: as :func:`sum`, or there are no items to choose from.
     """
     x = as_tensor(x, "max", "x")
     out = reduce.max(x.array, axis=axis, keepdims=keepdims)

@@ -33,6 +33,9 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     """The items of ``x`` in C order with another shape; one size may be -1.
 
     A view of a contiguous tensor; otherwise a copy.
+
+    Raises:
+        ShapeError: the number of items differs.
     """
     x = as_tensor(x, "reshape", "x")
     a = x.array
@@ -117,7 +120,12 @@ def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
-    """View by integers, slices, ``...`` and None; its gradient is zero outside the view."""
+    """View by integers, slices, ``...`` and None; its gradient is zero outside the view.
+
+    Raises:
+        IndexError: an index is out of bounds, or there are too many.
+        TypeError: a key of another kind: a list, an array, a tensor, a boolean.
+    """
     x = as_tensor(x, "getitem", "x")
     out = x.array[key]
     constants = (key, x.shape)
@@ -157,7 +165,14 @@ def _pass(node: Node, dy: Array) -> Gradients:
 
 
 def to(x: Tensor, device: Device | str | None = None, dtype: Any = None) -> Tensor:
-    """``x`` on another device or with another dtype; ``x`` itself if nothing changes."""
+    """``x`` on another device or with another dtype; ``x`` itself if nothing changes.
+
+    Differentiable between float dtypes and between devices.
+
+    Raises:
+        DeviceError: the device is unknown or not present.
+        DtypeError: the dtype is none that kernels can hold.
+    """
     x = as_tensor(x, "to", "x")
     if dtype is not None and x.dtype != check_dtype(dtype):
         out = elementwise.cast(x.array, dtype)

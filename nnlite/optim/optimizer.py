@@ -50,7 +50,13 @@ class Optimizer:
         return type(self).__name__
 
     def add_param_group(self, group: dict[str, Any]) -> None:
-        """Train more parameters, with options of their own: ``{"params": ..., "lr": ...}``."""
+        """Train more parameters, with options of their own: ``{"params": ..., "lr": ...}``.
+
+        Raises:
+            TypeError, AutogradError, ShapeError: a parameter is no tensor, no leaf, not contiguous.
+            ArgumentError: one is given twice, or an option is unknown or out of range. Nothing is
+                added then.
+        """
         unknown = set(group) - set(self.defaults) - {"params"}
         if unknown or "params" not in group:
             known = ", ".join(["params", *self.defaults])
@@ -66,6 +72,11 @@ class Optimizer:
                 raise TypeError(f"{where}: {type(p).__name__} given, expected a Tensor")
             if not p.is_leaf:
                 raise AutogradError(f"{where}: the result of an operation, expected a leaf tensor")
+            if not p.array.is_contiguous:
+                raise ShapeError(
+                    f"{where}: strides {p.array.strides} of shape {p.shape} given, expected a "
+                    "contiguous tensor, as it is updated in place"
+                )
             if id(p) in ids:
                 raise ArgumentError(f"{where}: given twice")
             ids.add(id(p))
@@ -110,8 +121,8 @@ class Optimizer:
             closure: computes the loss and its gradients again; what it returns is returned.
 
         Raises:
-            ShapeError, DtypeError, DeviceError: a gradient is not like its parameter; nothing is
-                updated then.
+            ShapeError, DtypeError, DeviceError: a gradient is not like its parameter.
+            ArgumentError: an option is out of range. In either case nothing is updated.
         """
         loss = None
         if closure is not None:
@@ -120,12 +131,15 @@ class Optimizer:
         number = 0
         updates = []
         for group in self.param_groups:
+            if len(self.param_groups) > 1:  # a wrong option of the only group changes nothing yet
+                self._check_options(group)
             update = self._updater(group)
             for p in group["params"]:
                 if p.grad is not None:
                     a, grad = p.array, p.grad.array
-                    if grad.shape != a.shape or grad.dtype != a.dtype or grad.device != a.device:
-                        self._refuse(number, a, grad)
+                    same = grad.dtype is a.dtype and grad.device is a.device
+                    if not same or grad.shape != a.shape:
+                        self._require_like(number, a, grad)
                     updates.append((update, number, p, grad))
                 number += 1
         for update, number, p, grad in updates:
@@ -133,7 +147,7 @@ class Optimizer:
             p.version.changes += 1
         return loss
 
-    def _refuse(self, number: int, a: Array, grad: Array) -> None:
+    def _require_like(self, number: int, a: Array, grad: Array) -> None:
         op, name = f"{self._name}.step", f"gradient of parameter {number}"
         require_like(op, name, grad, "the parameter", a)
         require_shape(op, name, grad, a.shape)
