@@ -20,6 +20,7 @@ FAMILIES = (
     "bias",
     "matmul",
     "reduce",
+    "arithmetic",
     "softmax",
     "loss",
     "update",

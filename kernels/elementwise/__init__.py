@@ -7,25 +7,23 @@ file            what it holds
 ==============  =========================================================================
 functions.py    the device functions: the mathematics of one item
 mapping.py      the two kernels (contiguous, strided) that apply a function to arrays
-arithmetic.py   add, sub, mul, div, scale, neg, accumulate and gradients
+arithmetic.py   add, sub, mul, div, scale, neg, accumulate
 unary.py        exp, log, sqrt, pow and gradients
 convert.py      fill, copy, cast
 specs.py        NumPy references, wrong inputs, tolerances
 ==============  =========================================================================
+
+The gradients of add, sub, mul and div sum over broadcast axes: see the family ``arithmetic``.
 """
 
 from .arithmetic import (
     accumulate,
     add,
-    add_backward,
     div,
-    div_backward,
     mul,
-    mul_backward,
     neg,
     scale,
     sub,
-    sub_backward,
 )
 from .convert import cast, copy, fill
 from .specs import SPECS
@@ -44,18 +42,15 @@ __all__ = [
     "SPECS",
     "accumulate",
     "add",
-    "add_backward",
     "cast",
     "copy",
     "div",
-    "div_backward",
     "exp",
     "exp_backward",
     "fill",
     "log",
     "log_backward",
     "mul",
-    "mul_backward",
     "neg",
     "pow",
     "pow_backward",
@@ -63,5 +58,4 @@ __all__ = [
     "sqrt",
     "sqrt_backward",
     "sub",
-    "sub_backward",
 ]

@@ -49,27 +49,6 @@ def div(x: Array, y: Array) -> Array:
     return _binary("div", DIV, x, y)
 
 
-def add_backward(dy: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Gradients of :func:`add`: ``dy`` summed to the shapes of x and y."""
-    return _sum_to(dy, x.shape), _sum_to(dy, y.shape)
-
-
-def sub_backward(dy: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Gradients of :func:`sub`: ``dy`` and ``-dy``, summed to the shapes of x and y."""
-    return _sum_to(dy, x.shape), neg(_sum_to(dy, y.shape))
-
-
-def mul_backward(dy: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Gradients of :func:`mul`: ``dy * y`` and ``dy * x``, summed to the shapes of x and y."""
-    return _sum_to(mul(dy, y), x.shape), _sum_to(mul(dy, x), y.shape)
-
-
-def div_backward(dy: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Gradients of :func:`div`: ``dy / y`` and ``-dy x / y²``, summed to the shapes of x and y."""
-    dx = div(dy, y)
-    return _sum_to(dx, x.shape), _sum_to(neg(mul(dx, div(x, y))), y.shape)
-
-
 def scale(x: Array, alpha: float) -> Array:
     """``alpha * x``, with alpha rounded to the dtype of x.
 
@@ -137,11 +116,3 @@ def _binary(op: str, mapping: Map, x: Array, y: Array) -> Array:
     require_like(op, "y", y, "x", x)
     shape = broadcast_shape(op, x, y)
     return mapping(empty(shape, x.dtype, x.device), x, y)
-
-
-def _sum_to(x: Array, shape: tuple[int, ...]) -> Array:
-    if x.shape == shape:
-        return x
-    from ..reduce import sum_to  # reduce is built on this family
-
-    return sum_to(x, shape)

@@ -12,7 +12,6 @@ from ..opspec import Arg, OpSpec, Wrong
 from . import arithmetic, convert, unary
 
 X = Arg("x", "...")
-Y = Arg("y", "...")
 FLOATS = np.ones((2, 3), np.float32)
 DOUBLES = np.ones((2, 3), np.float64)
 INTEGERS = np.ones((2, 3), np.int64)
@@ -40,20 +39,6 @@ def wrong_pair(first: str, second: str, *more: Any) -> tuple[Wrong, ...]:
         Wrong((FLOATS, None, *more), DtypeError, f"{second}: NoneType given"),
         Wrong((3.0, FLOATS, *more), DtypeError, f"{first}: float given"),
         Wrong((RANK_NINE, RANK_NINE, *more), ShapeError, "expected at most 8 axes"),
-    )
-
-
-def _binary(name: str, reference: Any, y: Arg = Y) -> OpSpec:
-    mapping = getattr(arithmetic, name.upper())
-    return OpSpec(
-        name=name,
-        forward=getattr(arithmetic, name),
-        reference=reference,
-        args=(X, y),
-        vjp=getattr(arithmetic, f"{name}_backward"),
-        wrong=wrong_pair("x", "y"),
-        kernels=mapping.signatures(),
-        block=256,
     )
 
 
@@ -101,10 +86,6 @@ WRONG_COPY = (
 POSITIVE = Arg("x", "...", low=0.25)
 
 SPECS: tuple[OpSpec, ...] = (
-    _binary("add", lambda x, y: x + y),
-    _binary("sub", lambda x, y: x - y),
-    _binary("mul", lambda x, y: x * y),
-    _binary("div", lambda x, y: x / y, Arg("y", "...", low=0.25)),
     _unary("exp", np.exp, _exp_vjp, unary.EXP),
     _unary("log", np.log, unary.log_backward, unary.LOG, POSITIVE),
     _unary("sqrt", np.sqrt, unary.sqrt_backward, unary.SQRT, POSITIVE),
