@@ -48,6 +48,7 @@ class _Exits:
 
     def function(self, body: list[ast.stmt]) -> list[ast.stmt]:
         body = self.nest(body)
+        self.barriers = has_sync(body)
         if any(isinstance(n, ast.Return) for n in walk(body)):
             self.done = self.names.fresh("done")
             first = assign(self.done, const(False), body[0])
@@ -129,7 +130,9 @@ class _Exits:
         for s in stmts:
             for b in blocks(s):
                 b[:] = self.lower_loops(b)
-            if isinstance(s, (ast.For, ast.While)) and has_sync(s) and exit_kinds(s.body):
+            kinds = exit_kinds(s.body) if isinstance(s, (ast.For, ast.While)) else set()
+            leaves = "return" in kinds and self.barriers
+            if isinstance(s, (ast.For, ast.While)) and (leaves or (kinds and has_sync(s))):
                 out += lower_loop(s, self.names, self.done)
             else:
                 out.append(s)
