@@ -268,6 +268,6 @@ def test_small_random_kernel_equals_interpreter(seed, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(200, 206))
+@pytest.mark.parametrize("seed", [4, 321, *range(200, 206)])  # 4, 321: found Undefined phi nodes
 def test_random_kernel_equals_interpreter(seed, tmp_path):
     run_both(seed, tmp_path)

@@ -185,11 +185,21 @@ def untypable(x):
     x[0] = x + 1  # HERE
 
 
+def plain(v):
+    return v + 1
+
+
+@cuda.jit
+def plain_function(x):
+    x[0] = plain(x[0])  # HERE
+
+
 KERNELS = [
     warp_shuffle, warp_vote, dynamic_shared, run_time_shape, cooperative, inner_lambda,
     comprehension, catches, context_manager, raises, unknown_name, global_dict, varying_barrier,
     varying_loop_barrier, varying_break_barrier, barrier_in_helper, loop_else, iterates_array,
     slices, method, numpy_function, prints, recursion, returns_value, wrong_types, untypable,
+    plain_function,
 ]  # fmt: skip
 ELSEWHERE = {"barrier_in_helper": returns_early, "recursion": endless}
 

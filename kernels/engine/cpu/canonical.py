@@ -204,6 +204,9 @@ class Canonical(Folding):
             and (function is None or table.is_cuda_object(function))
         ):
             fail(node, text_of(node.func), table.why_unsupported(text_of(node.func)))
+        if inspect.isfunction(obj) and not table.is_cuda_object(obj):
+            why = "a plain Python function, which no GPU takes; decorate it: @cuda.jit(device=True)"
+            fail(node, text_of(node.func), why)
         if any(isinstance(a, ast.Starred) for a in node.args):
             fail(node, text_of(node), "unpacking in a call is not translated to the CPU")
         args = [self.visit(a) for a in node.args]
