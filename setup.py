@@ -16,6 +16,7 @@ KERNELS = (
     "elementwise",
     "engine",
     "engine/cpu",
+    "engine/gpu",
     "matmul",
     "reduce",
     "softmax",

@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from .engine import ArgumentError, Array, Device, DeviceError, DtypeError, ShapeError, empty
+from .engine import (
+    ArgumentError,
+    Array,
+    Device,
+    DeviceError,
+    DtypeError,
+    ShapeError,
+    empty,
+    layout,
+)
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
@@ -141,13 +150,8 @@ def memory_range(x: Array) -> tuple[int, int]:
     """First byte address of the items of ``x`` and the address after the last."""
     interface = getattr(x.data, "__cuda_array_interface__", None) or x.data.__array_interface__
     start = interface["data"][0]
-    if 0 in x.shape:
-        return start, start
-    low = high = 0
-    for size, stride in zip(x.shape, x.strides):
-        reach = (size - 1) * stride
-        low, high = low + min(reach, 0), high + max(reach, 0)
-    return start + low, start + high + x.dtype.itemsize
+    low, high = layout.extent(x.shape, x.strides, x.dtype.itemsize)
+    return start + low, start + high
 
 
 def require_apart(op: str, out: Array, **inputs: Array | None) -> None:

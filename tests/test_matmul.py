@@ -9,8 +9,15 @@ import pytest
 from numba import float32
 
 from nnlite.kernels.engine import ArgumentError, Array, DtypeError, ShapeError, array, empty, full
-from nnlite.kernels.matmul import TILE, make_matmul, matmul, matmul_reference, matmul_tiled
-from nnlite.kernels.matmul.launcher import CPU_TILES, GPU_TILES, choose_items
+from nnlite.kernels.matmul import (
+    TILE,
+    launcher,
+    make_matmul,
+    matmul,
+    matmul_reference,
+    matmul_tiled,
+)
+from nnlite.kernels.matmul.launcher import CPU_TILES, GPU_TILES, MAX_GRID_Y, choose_items, fold
 from nnlite.testing.compare import assert_close
 
 FLAGS = list(itertools.product((False, True), repeat=2))
@@ -157,3 +164,18 @@ def test_choice_of_the_tile():
     assert choose_items(64, 128, CPU_TILES, 2) == 4
     assert choose_items(64, 128, CPU_TILES, 16) == 2
     assert choose_items(64, 10, CPU_TILES, 2) == 2
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 65535, 65536, 65537, 10**6, 2**31])
+def test_a_grid_holds_any_number_of_rows(blocks):
+    y, z = fold(blocks)
+    assert max(y, z) <= MAX_GRID_Y
+    assert blocks <= y * z < blocks + z
+
+
+def test_rows_beyond_the_limit_of_grid_dimension_y(monkeypatch):
+    monkeypatch.setattr(launcher, "MAX_GRID_Y", 2)
+    launcher._plan.cache_clear()
+    a, b, bias = operands(333, 5, 7, False, False)
+    check(matmul(array(a), array(b), bias=array(bias)), a, b, bias)
+    launcher._plan.cache_clear()

@@ -96,7 +96,7 @@ class Kernel:
 class _Launch:
     """A kernel with a launch configuration; calling it runs the kernel."""
 
-    __slots__ = ("kernel", "grid", "block", "stream", "shared", "checked")
+    __slots__ = ("kernel", "grid", "block", "stream", "shared", "checked", "configured")
 
     def __init__(self, kernel: Kernel, config: Any) -> None:
         name = kernel.__name__
@@ -111,6 +111,7 @@ class _Launch:
         self.stream = config[2] if len(config) > 2 else 0
         self.shared = int(config[3]) if len(config) > 3 else 0
         self.checked: set[Device] = set()
+        self.configured: Any = None  # numba-cuda's launcher, made by the first launch on a GPU
 
     def __call__(self, *args: Any) -> None:
         values = []
@@ -136,11 +137,15 @@ class _Launch:
                 self._check(device)
             from . import gpu
 
-            gpu.launch(self.kernel, device, self.grid, self.block, self.stream, self.shared, values)
+            if self.configured is None:
+                self.configured = gpu.configure(
+                    self.kernel, device, self.grid, self.block, self.stream, self.shared
+                )
+            gpu.launch(self.configured, device, values)
 
     def _same(self, seen: Device | None, new: Device, args: tuple[Any, ...]) -> Device:
         if seen is not None and seen != new:
-            i = next(i for i, a in enumerate(args) if getattr(a, "device", CPU) == new)
+            i = next(i for i, a in enumerate(args) if _device_of(a) == new)
             raise DeviceError(
                 f"{self.kernel.__name__}: argument {i} is on {new}, expected {seen} "
                 "like the arguments before it"
@@ -167,6 +172,15 @@ class _Launch:
             )
         check_launch(device.limits, name, self.grid, self.block, static + self.shared)
         self.checked.add(device)
+
+
+def _device_of(value: Any) -> Device | None:
+    """Where a launch argument lives; None for a scalar."""
+    if isinstance(value, Array):
+        return value.device
+    if isinstance(value, np.ndarray):
+        return CPU
+    return Device("cuda") if hasattr(value, "__cuda_array_interface__") else None
 
 
 def _dim3(name: str, what: str, value: Any) -> Dim3:

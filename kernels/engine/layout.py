@@ -36,6 +36,17 @@ def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: in
     return True
 
 
+def extent(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:
+    """Lowest byte of the items and the one after the highest, counted from the first item."""
+    if 0 in shape:
+        return 0, 0
+    low = high = 0
+    for size, stride in zip(shape, strides):
+        reach = (size - 1) * stride
+        low, high = low + min(reach, 0), high + max(reach, 0)
+    return low, high + itemsize
+
+
 def index(shape: tuple[int, ...], strides: tuple[int, ...], key: Any) -> View:
     """View of basic indexing with integers, slices, ``...`` and None."""
     keys = list(key) if isinstance(key, tuple) else [key]

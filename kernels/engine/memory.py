@@ -195,6 +195,9 @@ def array(x: Any, dtype: Any = None, device: Device | str | None = None) -> Arra
         DeviceError: the device is not present.
     """
     target = find_device(device)
+    same = isinstance(x, Array) and x.device == target
+    if same and (dtype is None or check_dtype(dtype) == x.dtype):
+        return x.copy()
     typed = isinstance(x, (np.ndarray, np.generic, Array))
     host = x.numpy() if isinstance(x, Array) else np.asarray(x)
     if dtype is None:
@@ -222,8 +225,7 @@ def empty(shape: Any, dtype: Any = FLOAT32, device: Device | str | None = None) 
         return Array(np.empty(shape, dtype))
     from . import gpu
 
-    sizes = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    return gpu.empty(sizes, np.dtype(dtype), target)
+    return gpu.empty(_sizes(shape), np.dtype(dtype), target)
 
 
 def full(shape: Any, value: Any, dtype: Any = FLOAT32, device: Any = None) -> Array:
@@ -236,4 +238,10 @@ def zeros(shape: Any, dtype: Any = FLOAT32, device: Any = None) -> Array:
     target = find_device(device)
     if target.is_cpu:
         return Array(np.zeros(shape, check_dtype(dtype)))
-    return full(shape, 0, dtype, target)
+    from . import gpu
+
+    return gpu.zeros(_sizes(shape), check_dtype(dtype), target)
+
+
+def _sizes(shape: Any) -> tuple[int, ...]:
+    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)

@@ -84,7 +84,8 @@ def make_matmul(
         activation: name known to ``activations.functions.value_function``, or None.
 
     Returns:
-        A kernel of (a, b, bias, c) with bias (n,) and c (m, n), for blocks of (TILE, TILE).
+        A kernel of (a, b, bias, c) with bias (n,) and c (m, n), for blocks of (TILE, TILE) and a
+        grid of (tiles along n, y, z) with y z tiles along m: y alone ends at 65535.
     """
     S, T = items, TILE
     WIDTH = S * T
@@ -99,7 +100,7 @@ def make_matmul(
         total = cuda.local.array((S, S), real)
         tx = cuda.threadIdx.x
         ty = cuda.threadIdx.y
-        row0 = cuda.blockIdx.y * WIDTH
+        row0 = (cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y) * WIDTH
         column0 = cuda.blockIdx.x * WIDTH
         m, n = c.shape
         k = a.shape[0] if transpose_a else a.shape[1]

@@ -25,11 +25,13 @@ from .kernels import TILE, make_matmul
 ACTIVATIONS = (None, "relu", "sigmoid", "tanh", "gelu", "silu")
 FLAGS = (False, True)
 BLOCK = (TILE, TILE)
+MAX_GRID_Y = 65535  # most blocks in grid dimensions y and z
 
 # Items per thread and axis -> time of one block, relative to the others of the table. A larger tile
 # takes less time for each item, but there are fewer blocks to keep the processors busy: the
 # launcher takes the tile whose rounds of blocks take least time in all. The times on a CPU are
-# measured (64x128x784 and 128x784x64); those on a GPU follow from the reads of shared memory.
+# measured (64x128x784 and 128x784x64). Those on a GPU are NOT measured: they are reasoned from the
+# reads of shared memory, which are 2 S for S² multiply-adds, and wait for a GPU to correct them.
 GPU_TILES = {1: 1.0, 2: 2.7, 4: 9.0}
 CPU_TILES = {2: 1.0, 4: 3.2}
 
@@ -140,7 +142,7 @@ def _plan(
     transpose_a: bool,
     transpose_b: bool,
     activation: str | None,
-) -> tuple[Kernel, tuple[int, int]]:
+) -> tuple[Kernel, tuple[int, int, int]]:
     """Kernel and grid for a product of this size."""
     if device.is_cpu:
         tiles, processors = CPU_TILES, thread_count()
@@ -149,8 +151,14 @@ def _plan(
     items = choose_items(m, n, tiles, processors)
     width = items * TILE
     real = float32 if dtype == FLOAT32 else float64
-    grid = ((n + width - 1) // width, (m + width - 1) // width)
+    grid = ((n + width - 1) // width, *fold((m + width - 1) // width))
     return make_matmul(real, items, transpose_a, transpose_b, activation), grid
+
+
+def fold(blocks: int) -> tuple[int, int]:
+    """(y, z), within the limits of a grid, that hold ``blocks`` with fewer than z to spare."""
+    z = (blocks + MAX_GRID_Y - 1) // MAX_GRID_Y
+    return (blocks + z - 1) // z, z
 
 
 def choose_items(m: int, n: int, tiles: dict[int, float], processors: int) -> int:

@@ -218,7 +218,7 @@ def cross_entropy(
         # The mean of nothing is 0 / 0, as in NumPy and PyTorch.
         empty_losses = {"mean": full((), math.nan, dtype, device), "sum": zeros((), dtype, device)}
         return empty_losses.get(reduction, empty((0,), dtype, device)), (x, stats)
-    labels = labels if labels.is_contiguous else labels.copy()
+    labels = labels if labels.is_contiguous else copy(labels)
     losses = empty((n,), dtype, device)
     by_thread, by_block = loss_kernels(dtype)
     if c <= FEW_COLUMNS:
@@ -259,7 +259,7 @@ def cross_entropy_backward(
     dx = empty(x.shape, x.dtype, x.device)
     if n * c == 0:
         return dx
-    labels = labels if labels.is_contiguous else labels.copy()
+    labels = labels if labels.is_contiguous else copy(labels)
     dloss = dloss if dloss.is_contiguous else copy(dloss)
     scale = x.dtype.type(1.0 / n if reduction == "mean" else 1.0)
     gradient_kernel(x.dtype)[-(-n * c // GRADIENT_BLOCK), GRADIENT_BLOCK](

@@ -112,7 +112,7 @@ def accuracy(logits: Array, labels: Array) -> Array:
     count = zeros((1,), np.int64, logits.device)
     if n * c:
         x = logits if logits.is_contiguous else copy(logits)
-        labels = labels if labels.is_contiguous else labels.copy()
+        labels = labels if labels.is_contiguous else copy(labels)
         by_thread, by_index = accuracy_kernels(x.dtype)
         blocks = -(-n // ROWS)
         if c <= FEW_COLUMNS:
