@@ -26,6 +26,11 @@ from nnlite.testing.edges import boundary_calls
 
 if sys.platform != "linux" or importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed", allow_module_level=True)
+if gpu.count():
+    # Kernels compiled for the pretended GPU would stay behind for the real one.
+    pytest.skip(
+        "a GPU is present, on which every test that takes `device` runs", allow_module_level=True
+    )
 
 FAKE = "cuda:7"  # the GPU of the fixture ``driver``
 
@@ -138,6 +143,16 @@ def test_a_full_gpu_empties_the_pool_once(driver):
         nl.empty(1, device=FAKE)
     del held
     assert nl.empty(4 * GRANULE, np.uint8, device=FAKE).buffer.nbytes == 4 * GRANULE
+
+
+def test_numba_finds_a_context_when_it_frees_at_exit(driver, monkeypatch):
+    from nnlite.kernels.engine.gpu import pool as module
+
+    entered = []
+    monkeypatch.setattr(module.atexit, "register", entered.append)
+    nl.empty(1, device=FAKE)
+    nl.empty(1000, device=FAKE)
+    assert entered == [cuda.gpus[7].__enter__]
 
 
 def test_threads_share_the_pool(driver):
