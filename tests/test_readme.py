@@ -1,5 +1,6 @@
 """Every code block of README.md runs: Python blocks here, the two commands as a stranger would."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +65,20 @@ def test_first_command_trains_on_real_images(tmp_path):
     assert accuracy[-1] >= 94, done.stdout
 
 
+@pytest.mark.slow
+def test_benchmark_command_runs(tmp_path):
+    """The README's command, cut to one case and one round."""
+    command = next(code for code in BASH if "bench.run" in code).strip()
+    assert command.startswith(".venv/bin/python ")
+    short = [sys.executable, *command.split()[1:], "--only", "matmul 256", "--rounds", "1"]
+    out = tmp_path / "figures.json"
+    done = subprocess.run([*short, "--out", out], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(out.read_text())["results"][0]
+    assert result["case"] == "matmul 256"
+    assert {"nnlite", f"NumPy {np.__version__}"} <= set(result["sides"])
+
+
 def test_second_command_is_what_ci_runs():
     marked = re.search(r"<!-- test command -->\s*```bash\n(.*?)```", README, re.DOTALL)
     assert marked is not None
@@ -71,5 +87,5 @@ def test_second_command_is_what_ci_runs():
 
 
 def test_no_other_bash_blocks_go_untested():
-    known = ("nnlite train mnist-5k", "pytest", "python -m bench.run")
+    known = ("nnlite train mnist-5k", "-m pytest", "python -m bench.run")
     assert all(any(words in code for words in known) for code in BASH), BASH
