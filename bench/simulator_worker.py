@@ -10,8 +10,9 @@ import sys
 import time
 
 import numpy as np
-from nnlite.kernels.matmul import TILE, matmul_tiled
 from numba import cuda
+
+from nnlite.kernels.matmul import TILE, matmul_tiled
 
 
 def main() -> None:
