@@ -139,7 +139,9 @@ class Training:
         table.add_row("total", "", f"{parameter_count(self.model):,}")
         console.print(table)
         line = f"{s.optimizer}, learning rate {s.lr:g} ({s.schedule}), batches of "
-        line += f"{s.batch_size}, {s.epochs} epochs, seed {s.seed}"
+        line += (
+            f"{s.batch_size}, {s.epochs} {'epoch' if s.epochs == 1 else 'epochs'}, seed {s.seed}"
+        )
         console.print(line + (f", images shifted by up to {s.shift} pixel" if s.shift else ""))
         if len(self.history) or self.history.partial:
             console.print(f"resuming after epoch {len(self.history)}{_batch(self.history)}")

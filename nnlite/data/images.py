@@ -43,7 +43,7 @@ def _open(path: Path) -> Any:
 
 def _reason(error: Exception, path: Path) -> str:
     """Pillow's reason without the path, which the message already has."""
-    text = str(error).replace(repr(str(path)), "file")
+    text = str(error).replace(f"file {str(path)!r}", "the file").replace(repr(str(path)), "it")
     return text or type(error).__name__
 
 
