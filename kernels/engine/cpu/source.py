@@ -20,15 +20,16 @@ def source_tree(function: FunctionType) -> ast.FunctionDef:
         fail(where, "lambda", "a lambda has no statements to translate; use def")
     try:
         lines, first = inspect.getsourcelines(function)
-    except OSError:
-        fail(where, function.__name__, "its source text is not available")
-    module = ast.parse(textwrap.dedent("".join(lines)))
+        module = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, SyntaxError):
+        module = ast.Module([], [])
+    definition = module.body[0] if module.body else None
+    # Code made by exec has no text; Python 3.13 may then give that of another "<string>".
+    if not isinstance(definition, ast.FunctionDef) or definition.name != function.__code__.co_name:
+        fail(where, function.__name__, "its source text is not available; put it into a file")
     ast.increment_lineno(module, max(first, 1) - 1)
     for node in ast.walk(module):
         node.file = file  # type: ignore[attr-defined]
-    definition = module.body[0]
-    if not isinstance(definition, ast.FunctionDef):
-        fail(definition, function.__name__, "only functions written with def are translated")
     return definition
 
 
