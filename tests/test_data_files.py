@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import re
 import struct
@@ -139,6 +140,12 @@ def npz(**arrays: np.ndarray) -> dict[str, np.ndarray]:
         (npz(x=np.zeros((4, 5, 5, 2)), y=np.zeros(4)), "shape (4, 5, 5, 2) found"),
         (npz(x=np.array([["a", "b"]] * 4), y=np.zeros(4)), "expected numbers"),
         (npz(x=np.zeros((9, 2)), y=np.zeros(9)), "only one class"),
+        (npz(x=np.zeros((0, 2)), y=np.zeros(0)), "x holds no item"),
+        (npz(x=[[1, 2], [3, np.nan]], y=np.zeros(2)), "x[1, 1]: nan found, expected a finite"),
+        (npz(x=[[1.0, 2], [1e39, 0]], y=np.zeros(2)), "x[1, 0]: 1e+39 found, expected a finite"),
+        (npz(x=np.zeros((2, 2)), y=[0, np.inf]), "y[1]: inf found, expected a finite"),
+        (npz(x=np.zeros((2, 2)), y=[1j, 0]), "y has dtype complex128"),
+        (npz(x_train=np.ones((4, 2)), y_train=[0, 1] * 2, x_test=np.ones((1, 2))), "expected both"),
         (npz(x=np.zeros((4, 2)), y=np.arange(4)), "no class has 5 items"),
         (
             npz(x_train=np.ones((4, 2)), y_train=[0, 1, 0, 1], x_test=[[1.0]], y_test=[1]),
@@ -160,6 +167,9 @@ def test_npz_truncated_pickled_or_no_archive(tmp_path):
         data.load(path)
     np.savez(path, x=np.array([{"a": 1}] * 4), y=np.zeros(4))
     with pytest.raises(DataError, match=r"not a readable .npz archive"):
+        data.load(path)
+    path.write_text("hello")
+    with pytest.raises(DataError, match=r"not an .npz archive: it begins with 68 65 6c 6c"):
         data.load(path)
     with open(path, "wb") as file:
         np.save(file, np.zeros(3))
@@ -185,6 +195,8 @@ def write(path: Path, text: str) -> Path:
         ("a,b,c\n1,2,0\n3,4,1\n", "b", [[1, 0], [3, 1]], [2, 4]),
         ("1,2,cat\n3,4,dog\n", None, [[1, 2], [3, 4]], ["cat", "dog"]),
         ('w,h,class\n1,2,"cat, big"\n\n3,4,dog\n', None, [[1, 2], [3, 4]], ["cat, big", "dog"]),
+        ("1,2,20230101\n3,4,20230102\n", None, [[1, 2], [3, 4]], [20230101, 20230102]),
+        (f"1,2,{2**60}\n3,4,{2**60 + 1}\n", None, [[1, 2], [3, 4]], [str(2**60), str(2**60 + 1)]),
         ("\ufeffa,b,y\n1e3,-.5,0\n3,4,1\n", None, [[1000, -0.5], [3, 4]], [0, 1]),
     ],
 )
@@ -201,6 +213,12 @@ def test_csv(tmp_path, text, label, features, labels):
         ("1,2,0\n3,x,1\n", None, "line 2, column 2: 'x' found, expected a finite number"),
         ("a,b,c\n1,2,0\n3,,1\n", None, "line 3, column 2 (b): '' found"),
         ("1,2,0\n3,nan,1\n", None, "line 2, column 2: 'nan' found"),
+        ("1,,0\n3,4,1\n", None, "line 1, column 2: '' found"),
+        ("1,NA,0\n3,4,1\n", None, "line 1, column 2: 'NA' found"),
+        ("1,2,cat\n3,4,\n", None, "line 2, column 3: the label is missing"),
+        ("1,2,0\n3,4, \n", None, "line 2, column 3: the label is missing"),
+        ("\n1,2,0\n3,x,1\n", None, "line 3, column 2: 'x' found"),
+        ("1;2\n3;4\n", None, "one column found, expected features and a label, separated by comma"),
         ("1,2,0\n1e39,4,1\n", None, "line 2, column 1: '1e39' found"),
         ("1,2,0\n3,4\n", None, "line 2 has 2 columns, expected 3"),
         ("1,2,0\n3,4,inf\n", None, "line 2, column 3: the label is not finite"),
@@ -217,6 +235,42 @@ def test_csv_errors_name_line_and_column(tmp_path, text, label, message):
     with pytest.raises(DataError, match=re.escape(message)) as error:
         data.read_csv(path, label=label)
     assert str(path) in str(error.value)
+
+
+def test_npz_with_any_byte_changed_gives_arrays_or_one_error(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=np.zeros((20, 3)), y=np.arange(20))
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with contextlib.suppress(DataError):
+            data.open_npz(path)
+
+
+def test_csv_header_of_numbers_after_an_empty_line(tmp_path):
+    path = write(tmp_path / "t.csv", "\n\n0,1,2\n5,6,0\n7,8,1\n")
+    x, y = data.read_csv(path, header=True)
+    assert x.tolist() == [[5, 6], [7, 8]]
+    assert y.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "text", ["1,2\n3,4\n", "a,b\n1,2\n3,4\n", "a,b,kind\n1,2,cat\n3,4,\n", '"1",2\n3,4\n']
+)
+def test_csv_inputs_with_or_without_labels(tmp_path, text):
+    path = write(tmp_path / "t.csv", text)
+    label = "kind" if "kind" in text else None
+    assert data.csv_inputs(path, 2, label).tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(DataError, match=r"columns found, the model expects 7 features"):
+        data.csv_inputs(path, 7)
+
+
+def test_suffixes_in_capitals(tmp_path):
+    write(tmp_path / "T.CSV", "".join(f"{i},{i % 2}\n" for i in range(20)))
+    assert data.load(tmp_path / "T.CSV").name == "T"
+    np.savez(tmp_path / "a.npz", x=np.ones((20, 2)), y=np.arange(20) % 2)
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert data.load(tmp_path / "A.NPZ").input_shape == (2,)
 
 
 def test_csv_that_is_no_text(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnlite import data
-from nnlite.errors import DataError
+from nnlite.errors import ArgumentError, DataError
 
 
 def save_image(path: Path, value: int, mode: str = "L", size: tuple[int, int] = (4, 5)) -> None:
@@ -43,7 +43,9 @@ def test_image_folder_with_parts_colour_and_resize(tmp_path):
 
 
 def test_image_folder_errors(tmp_path):
-    with pytest.raises(DataError, match=r"no images found, expected .*<class name>/\*.png"):
+    with pytest.raises(
+        DataError, match=r"no data found, expected images .*<class name>/\*.png, or IDX"
+    ):
         data.load(tmp_path)
     for name in "ab":
         save_image(tmp_path / name / "0.png", 1)
@@ -73,3 +75,43 @@ def test_sixteen_bit_image_is_scaled_not_clipped(tmp_path):
 
     Image.fromarray(np.array([[0, 32768, 65535]], np.uint16)).save(tmp_path / "a.png")
     assert data.read_image(tmp_path / "a.png")[0, 0].tolist() == [0, 128, 255]
+
+
+def test_a_dark_sixteen_bit_image_is_scaled_like_the_bright_ones(tmp_path):
+    from PIL import Image
+
+    Image.fromarray(np.array([[0, 100, 255]], np.uint16)).save(tmp_path / "a.png")
+    assert data.read_image(tmp_path / "a.png")[0, 0].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [([0, 0.5, 1], [0, 128, 255]), ([0, 100, 255], [0, 100, 255]), ([0, 257, 65535], [0, 1, 255])],
+)
+def test_float_images(tmp_path, pixels, expected):
+    from PIL import Image
+
+    Image.fromarray(np.array([pixels], np.float32)).save(tmp_path / "a.tif")
+    assert data.read_image(tmp_path / "a.tif")[0, 0].tolist() == expected
+    Image.fromarray(np.array([[0, np.nan]], np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a.tif: broken image: a pixel is no finite number"):
+        data.read_image(tmp_path / "a.tif")
+
+
+def test_transparent_pixels_show_white(tmp_path):
+    from PIL import Image
+
+    rgba = np.array([[[0, 0, 0, 0], [0, 0, 0, 255], [255, 0, 0, 255]]], np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "rgba.png")
+    assert data.read_image(tmp_path / "rgba.png")[0, 0].tolist() == [255, 0, 76]
+    colour = data.read_image(tmp_path / "rgba.png", channels=3)
+    assert colour[:, 0].T.tolist() == [[255, 255, 255], [0, 0, 0], [255, 0, 0]]
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
+    palette.putpalette([9, 9, 9, 200, 200, 200])
+    palette.save(tmp_path / "p.png", transparency=0)
+    assert data.read_image(tmp_path / "p.png")[0, 0].tolist() == [255, 200]
+
+
+def test_read_image_refuses_other_channels(tmp_path):
+    with pytest.raises(ArgumentError, match="channels: 4 given, expected 1 or 3"):
+        data.read_image(tmp_path / "a.png", channels=4)

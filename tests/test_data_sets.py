@@ -94,6 +94,23 @@ def test_encode_labels_numbers_all_parts_alike(parts, numbers, names):
     assert found == names
 
 
+def test_labels_under_given_names_keep_their_numbers():
+    x, y = np.zeros((10, 2)), np.array([0, 2] * 5)
+    splits = data.make_splits("c", (x, y), class_names=("a", "b", "c"))
+    assert np.unique(splits.train.y).tolist() == [0, 2]
+    assert splits.num_classes == 3
+    with pytest.raises(DataError, match="c: label 2 found, expected 0 to 1"):
+        data.make_splits("c", (x, y), class_names=("a", "b"))
+
+
+def test_splits_without_items_name_the_part():
+    x, y = np.zeros((10, 2)), np.arange(10) % 2
+    with pytest.raises(DataError, match="e: no items found in the train part"):
+        data.make_splits("e", (x[:0], y[:0]), (x, y))
+    with pytest.raises(DataError, match="e: no items found in the test part"):
+        data.make_splits("e", (x, y), (x[:0], y[:0]))
+
+
 def test_with_classes_renumbers_by_name():
     x, y = np.arange(12.0).reshape(6, 2), np.array(["dog", "cat"] * 3)
     splits = data.make_splits("pets", (x, y), (x, y))
@@ -228,9 +245,21 @@ def test_loader_of_a_data_set_of_ones_own():
 
 def test_loader_batches_do_not_share_memory_with_the_data():
     x = np.arange(8, dtype=np.float32).reshape(4, 2)
-    for batch, labels in data.DataLoader((x, np.arange(4)), 2, device="cpu"):
+    loader_labels = np.arange(4)
+    for batch, labels in data.DataLoader((x, loader_labels), 2, device="cpu"):
         assert not np.shares_memory(batch.array.data, x)
+        assert not np.shares_memory(labels.array.data, loader_labels)
         assert len(labels) == 2
+
+
+def test_a_pass_that_was_broken_off_begins_anew():
+    loader = data.DataLoader(numbered(), 5, shuffle=True, device="cpu")
+    first, _ = next(iter(loader))
+    assert loader.state_dict()["batch"] == 1
+    whole = order(loader)
+    assert sorted(whole) == list(range(23))
+    assert whole[:5] == first.numpy().ravel().tolist()
+    assert loader.state_dict() == {"seed": 0, "epoch": 1, "batch": 0}
 
 
 @pytest.mark.parametrize(

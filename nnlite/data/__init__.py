@@ -9,10 +9,11 @@ from ..errors import DataError
 from .builtin import available
 from .dataset import Affine, ArrayDataset, DataSplits, make_splits, statistics, stratified_test_mask
 from .idx import read_idx, read_idx_folder
-from .images import read_image, read_image_folder
+from .images import image_files, read_image, read_image_folder
 from .load import load
 from .loader import DataLoader, Dataset
-from .tables import array_inputs, open_npz, read_csv, read_npz
+from .npz import array_inputs, open_npz, read_npz
+from .tables import csv_inputs, read_csv
 
 __all__ = [
     "Affine",
@@ -23,6 +24,8 @@ __all__ = [
     "Dataset",
     "array_inputs",
     "available",
+    "csv_inputs",
+    "image_files",
     "load",
     "make_splits",
     "open_npz",

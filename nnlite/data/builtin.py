@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import os
 from pathlib import Path
@@ -114,7 +113,6 @@ def fashion_mnist() -> DataSplits:
 BUILTIN = {"mnist-5k": mnist_5k, "digits": digits, "fashion-mnist": fashion_mnist}
 
 
-@functools.cache
 def available() -> tuple[str, ...]:
     """Names of the built-in data sets whose files are on this machine."""
     homes = [data_home(), DEBIAN_FASHION]

@@ -201,6 +201,19 @@ def encode_labels(*parts: np.ndarray) -> tuple[list[np.ndarray], tuple[str, ...]
     return encoded, tuple(str(v) for v in values)
 
 
+def _numbered(
+    name: str, class_names: Sequence[str] | None, *parts: np.ndarray
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Class numbers of all parts and the names: those given, else those of the labels found."""
+    if class_names is None:
+        return encode_labels(*parts)
+    for part in parts:
+        wrong = part[(part < 0) | (part >= len(class_names))]
+        if wrong.size:
+            raise DataError(f"{name}: label {wrong[0]} found, expected 0 to {len(class_names) - 1}")
+    return [part.astype(np.int64) for part in parts], tuple(class_names)
+
+
 def make_splits(
     name: str,
     train: tuple[np.ndarray, np.ndarray],
@@ -211,12 +224,21 @@ def make_splits(
 ) -> DataSplits:
     """Splits from arrays; without a test part every fifth item of each class becomes one.
 
+    Args:
+        name: short name of the data set, for messages and the folder of a run.
+        train, test: inputs (N, ...) and labels (N,) of any kind, see :func:`encode_labels`.
+        class_names: names of the classes; the labels are then their numbers, kept as they are.
+        transform: of the inputs, see :class:`ArrayDataset`.
+
     Raises:
-        DataError: train and test inputs differ in shape, or fewer than two classes are present.
+        DataError: no items, train and test inputs differ in shape, fewer than two classes are
+            present, or a label has no name.
     """
     (x, y) = train
+    if len(x) == 0 or (test is not None and len(test[0]) == 0):
+        raise DataError(f"{name}: no items found in the {'test' if len(x) else 'train'} part")
     if test is None:
-        parts, names = encode_labels(y)
+        parts, names = _numbered(name, class_names, y)
         mask = stratified_test_mask(parts[0])
         if not mask.any():
             raise DataError(f"{name}: no class has 5 items, too few to split off a test part")
@@ -227,10 +249,8 @@ def make_splits(
                 f"{name}: test inputs have shape {test[0].shape[1:]}, "
                 f"expected {x.shape[1:]} as in the train part"
             )
-        parts, names = encode_labels(y, test[1])
+        parts, names = _numbered(name, class_names, y, test[1])
         pieces = [(x, parts[0]), (test[0], parts[1])]
-    if class_names is not None:
-        names = tuple(class_names)
     if len(names) < 2:
         raise DataError(f"{name}: only one class found ({', '.join(names)}), expected at least two")
     a, b = (ArrayDataset(px, py, transform) for px, py in pieces)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import ArgumentError, DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
-GRAY_MODES = ("1", "L", "LA", "I", "I;16", "F")
+GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 Pair = tuple[np.ndarray, np.ndarray]
 
 
@@ -54,12 +54,16 @@ def read_image(
 
     Args:
         path: a file that Pillow can read.
-        channels: 1 for grayscale, 3 for RGB; the image is converted.
+        channels: 1 for grayscale, 3 for RGB; the image is converted. What is transparent shows
+            white, as on a page; 16-bit and float pixels are scaled, not clipped.
         size: (height, width) to resize to (bilinear with antialiasing); None keeps the size.
 
     Raises:
+        ArgumentError: channels is neither 1 nor 3.
         DataError: the file is missing or is no whole image.
     """
+    if channels not in (1, 3):
+        raise ArgumentError(f"read_image: channels: {channels!r} given, expected 1 or 3")
     path = Path(path)
     with _open(path) as image:
         try:
@@ -72,21 +76,45 @@ def read_image(
 def _converted(image: Any, channels: int, size: tuple[int, int] | None) -> np.ndarray:
     """Pixels (H, W) or (H, W, 3) of a Pillow image."""
     image_module = _pillow()
-    if image.mode in ("I", "I;16", "I;16B", "F"):  # convert("L") would clip instead of scale
+    if image.mode.startswith("I") or image.mode == "F":  # convert("L") would clip, not scale
         wide = np.asarray(image, np.float64)
-        top = 65535.0 if wide.max() > 255 else 255.0
-        image = image_module.fromarray(np.rint(wide * 255 / top).clip(0, 255).astype(np.uint8))
+        if not np.isfinite(wide).all():
+            raise ValueError("a pixel is no finite number")
+        image = image_module.fromarray(np.rint(wide * _unit(image, wide)).clip(0, 255).astype("u1"))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        page = image_module.new("RGBA", image.size, "white")
+        image = image_module.alpha_composite(page, image)
     image = image.convert("L" if channels == 1 else "RGB")
     if size is not None and image.size != (size[1], size[0]):
         image = image.resize((size[1], size[0]), image_module.Resampling.BILINEAR)
     return np.asarray(image, np.uint8)
 
 
+def _unit(image: Any, pixels: np.ndarray) -> float:
+    """Factor that scales wide pixels to 0 … 255.
+
+    Decided by the format where it says how wide they are, so that all images of a set are scaled
+    alike; else by the largest value, as 32-bit and float images come in several conventions.
+    """
+    if image.mode.startswith("I;16") or image.format == "PNG":
+        return 255 / 65535
+    top = pixels.max()
+    if image.mode == "F" and top <= 1:
+        return 255.0
+    return 1.0 if top <= 255 else 255 / 65535
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The files of a folder that an image's suffix says are images, sorted."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+
+
 def class_folders(folder: Path) -> dict[str, list[Path]]:
     """Name of each subfolder that holds images -> its image files, both sorted."""
     found = {}
     for sub in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        files = sorted(p for p in sub.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        files = image_files(sub)
         if files:
             found[sub.name] = files
     return found
@@ -124,7 +152,10 @@ def read_image_folder(
     parts = _parts(folder)
     names = tuple(parts[0])
     if not names:
-        raise DataError(f"{folder}: no images found, expected {folder}/<class name>/*.png")
+        raise DataError(
+            f"{folder}: no data found, expected images {folder}/<class name>/*.png, or IDX files "
+            f"such as {folder}/train-images-idx3-ubyte.gz"
+        )
     files = [path for part in parts for paths in part.values() for path in paths]
     if resize is None or channels is None:
         resize, channels = _common_form(files, resize, channels)
@@ -136,7 +167,9 @@ def read_image_folder(
         labelled = [(names.index(name), path) for name, paths in part.items() for path in paths]
         if not labelled:
             raise DataError(f"{folder}: the test part holds no images")
-        x = np.stack([read_image(p, channels=channels, size=resize) for _, p in labelled])
+        x = np.empty((len(labelled), channels, *resize), np.uint8)
+        for i, (_, file) in enumerate(labelled):
+            x[i] = read_image(file, channels=channels, size=resize)
         pairs.append((x, np.array([label for label, _ in labelled], np.int64)))
     return pairs[0], pairs[1] if len(pairs) > 1 else None, names
 

@@ -9,7 +9,8 @@ from .builtin import BUILTIN, data_home
 from .dataset import DataSplits, make_splits
 from .idx import find_idx, read_idx_folder
 from .images import read_image_folder
-from .tables import read_csv, read_npz
+from .npz import read_npz
+from .tables import read_csv
 
 
 def load(
@@ -53,11 +54,13 @@ def load(
         train, test, names = read_image_folder(path, resize=size, channels=channels)
         return make_splits(name, train, test, class_names=names)
     _refuse(str(path), resize=resize, channels=channels)
-    if path.suffix == ".npz":
+    kind = path.name.lower()
+    if kind.endswith(".npz"):
         _refuse(str(path), label=label)
         return make_splits(path.stem, *read_npz(path))
-    if path.name.endswith((".csv", ".csv.gz")):
-        return make_splits(path.name.split(".csv")[0], read_csv(path, label=label))
+    if kind.endswith((".csv", ".csv.gz")):
+        name = path.name[: kind.rindex(".csv")]
+        return make_splits(name, read_csv(path, label=label))
     raise DataError(f"{path}: unknown format, expected .npz, .csv, .csv.gz or a folder")
 
 

@@ -27,7 +27,8 @@ class DataLoader:
 
     The order of an epoch, and the shifts, depend on ``(seed, epoch)`` alone, so that training can
     stop anywhere and continue with the very batches it would have seen. A pass that runs to its
-    end moves on to the next epoch.
+    end moves on to the next epoch; one that is broken off is begun anew by the next, unless
+    :meth:`set_epoch` or :meth:`load_state_dict` say where to go on.
 
     Args:
         dataset: an :class:`ArrayDataset`, a pair of arrays (x, y), or any object with ``len()``
@@ -42,7 +43,7 @@ class DataLoader:
 
     Attributes:
         epoch: number of the epoch that the next pass runs.
-        batch: number of the batch that the next pass starts with.
+        batch: number of batches given out in the running pass; 0 between passes.
 
     Shape: x (batch, ...) float32; y (batch,) int64.
 
@@ -73,7 +74,7 @@ class DataLoader:
         self.batch_size, self.shuffle, self.seed = int(batch_size), shuffle, int(seed)
         self.drop_last, self.shift = drop_last, shift
         self.device = default_device() if device is None else find_device(device)
-        self.epoch = self.batch = 0
+        self.epoch = self.batch = self._start = 0
         self._windows = _shift_windows(dataset, shift) if shift else None
 
     def __len__(self) -> int:
@@ -94,7 +95,7 @@ class DataLoader:
                 f"set_epoch: epoch {epoch}, batch {batch} given, "
                 f"expected epoch >= 0 and batch from 0 to {len(self)}"
             )
-        self.epoch, self.batch = epoch, batch
+        self.epoch, self.batch, self._start = epoch, batch, batch
 
     def state_dict(self) -> dict[str, int]:
         """Seed and position; inside a pass, that of the batch after the one last given out."""
@@ -110,7 +111,8 @@ class DataLoader:
         n, size = len(self.dataset), self.batch_size
         order = rng.permutation(n) if self.shuffle else None
         moves = rng.integers(0, 2 * self.shift + 1, (2, n)) if self.shift else None
-        for batch in range(self.batch, len(self)):
+        start, self._start = self._start, 0
+        for batch in range(start, len(self)):
             part = slice(batch * size, min((batch + 1) * size, n))
             x, y = self._take(part if order is None else order[part], part, moves)
             self.batch = batch + 1
@@ -132,7 +134,8 @@ class DataLoader:
         else:
             numbers = np.arange(part.start, part.stop) if isinstance(index, slice) else index
             x = self._windows[numbers, :, moves[0, part], moves[1, part]]
-        return data.transform(x), data.y[index]
+        labels = data.y[index]  # a slice is a view: a batch must not share the data's memory
+        return data.transform(x), labels.copy() if isinstance(index, slice) else labels
 
 
 def _shift_windows(dataset: Any, shift: int) -> np.ndarray:

@@ -1,92 +1,21 @@
-"""Arrays from NumPy's npz archives and from CSV files."""
+"""Tables from CSV files."""
 
 from __future__ import annotations
 
 import csv
 import io
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
 from .idx import read_bytes
+from .npz import FLOAT32_MAX, Pair
 
 LABEL_NAMES = ("label", "labels", "class", "target", "y")
-FLOAT32_MAX = float(np.finfo(np.float32).max)
-Pair = tuple[np.ndarray, np.ndarray]
-
-
-def image_axes(x: np.ndarray, where: str) -> np.ndarray:
-    """Images as (N, C, H, W): a channel axis is added to (N, H, W) and moved from the end.
-
-    Tables (N, features) pass through.
-
-    Raises:
-        DataError: the shape is none of these, or the values are no numbers.
-    """
-    if x.dtype.kind not in "uifb":
-        raise DataError(f"{where}: values of dtype {x.dtype} found, expected numbers")
-    if x.ndim == 2:
-        return x
-    if x.ndim == 3:
-        return x[:, None]
-    if x.ndim == 4 and x.shape[1] in (1, 3):
-        return x
-    if x.ndim == 4 and x.shape[3] in (1, 3):
-        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-    raise DataError(
-        f"{where}: shape {x.shape} found, expected (N, features), (N, H, W), "
-        "(N, C, H, W) or (N, H, W, C) with 1 or 3 channels"
-    )
-
-
-def open_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an npz archive (never unpickled).
-
-    Raises:
-        DataError: missing, truncated, not an npz archive, or it holds pickled objects.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        with open(path, "rb") as file:  # opened here, so that it is closed whatever happens
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.ndarray):
-                return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
-        raise DataError(f"{path}: not a readable .npz archive: {e}") from e
-    raise DataError(f"{path}: a single .npy array found, expected an .npz archive")
-
-
-def _checked_pair(path: Path, arrays: dict[str, np.ndarray], x_key: str, y_key: str) -> Pair:
-    x, y = image_axes(arrays[x_key], f"{path}: {x_key}"), arrays[y_key]
-    if y.ndim == 2 and 1 in y.shape:
-        y = y.reshape(-1)
-    if y.shape != (len(x),):
-        raise DataError(f"{path}: {y_key} has shape {y.shape}, expected ({len(x)},) as {x_key}")
-    return x, y
-
-
-def read_npz(path: str | Path) -> tuple[Pair, Pair | None]:
-    """Train and test arrays of an npz archive with keys x_train, y_train, x_test, y_test or x, y.
-
-    Raises:
-        DataError: broken archive, missing keys, or lengths that do not match.
-    """
-    path = Path(path)
-    arrays = open_npz(path)
-    for train, test in ((("x_train", "y_train"), ("x_test", "y_test")), (("x", "y"), None)):
-        if set(train) <= set(arrays):
-            first = _checked_pair(path, arrays, *train)
-            has_test = test is not None and set(test) <= set(arrays)
-            return first, _checked_pair(path, arrays, *test) if test and has_test else None
-    raise DataError(
-        f"{path}: arrays {', '.join(sorted(arrays)) or '(none)'} found, "
-        "expected x and y, or x_train, y_train, x_test and y_test"
-    )
+FLOAT32_WHOLE = 2**24  # from here on float32 merges neighbouring whole numbers
+FLOAT64_WHOLE = 2**53
+MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")  # an empty cell, not a name
 
 
 def _number(cell: str) -> float | None:
@@ -97,12 +26,15 @@ def _number(cell: str) -> float | None:
 
 
 def _has_header(rows: list[list[str]]) -> bool:
-    """A first line without any number, or with text above a number, is a header."""
-    first = [_number(c) for c in rows[0]]
-    if all(v is None for v in first):
+    """A first line without any number, or with text above a number, is a header.
+
+    A cell that is missing is no text: such a line is data, and reported as broken.
+    """
+    first, second = rows[0], rows[1] if len(rows) > 1 else []
+    if all(_number(c) is None for c in first):
         return True
-    second = rows[1] if len(rows) > 1 else []
-    return any(v is None and _number(c) is not None for v, c in zip(first, second))
+    text = [_number(c) is None and c.strip().lower() not in MISSING for c in first]
+    return any(t and _number(c) is not None for t, c in zip(text, second))
 
 
 def _label_column(path: Path, names: list[str] | None, width: int, label: str | int | None) -> int:
@@ -120,7 +52,9 @@ def _label_column(path: Path, names: list[str] | None, width: int, label: str | 
     raise DataError(f"{path}: label column {label!r} not found, expected {known}")
 
 
-def _fault(path: Path, rows: list[list[str]], lines: list[int], skip: int, label: int) -> DataError:
+def _fault(
+    path: Path, rows: list[list[str]], lines: list[int], skip: int, label: int | None
+) -> DataError:
     """The error that names the first cell, outside the label column, without a finite number."""
     for row, line in zip(rows[skip:], lines[skip:]):
         for j, cell in enumerate(row):
@@ -131,13 +65,6 @@ def _fault(path: Path, rows: list[list[str]], lines: list[int], skip: int, label
                     f"{path}: line {line}, {column}: {cell!r} found, expected a finite number"
                 )
     return DataError(f"{path}: not a table of numbers")
-
-
-def _label_values(cells: list[str]) -> np.ndarray:
-    values = [_number(c) for c in cells]
-    if None in values:
-        return np.array([c.strip() for c in cells])
-    return np.array(values)
 
 
 def read_csv(
@@ -154,10 +81,57 @@ def read_csv(
     Shape: features (N, columns - 1) float32; labels (N,) numbers or text.
 
     Raises:
-        DataError: naming line and column of a value that is no finite number, a line with
-            another number of columns, an unknown label column, an empty file.
+        DataError: naming line and column of a feature that is no finite number or a label that
+            is missing, a line with another number of columns, an unknown label column, an empty
+            file.
     """
     path = Path(path)
+    text, head, skip = _opened(path, header)
+    width = len(head[0])
+    if width < 2:
+        raise DataError(
+            f"{path}: one column found, expected features and a label, separated by commas"
+        )
+    column = _label_column(path, head[0] if skip else None, width, label)
+    table = _all_numbers(text, skip, width)
+    if table is not None and np.abs(table[:, column]).max() < FLOAT32_WHOLE:
+        return np.delete(table, column, axis=1), table[:, column]
+    rows, lines = _whole_rows(path, text)
+    labels = _labels(path, [row[column] for row in rows[skip:]], lines[skip:], column)
+    return _features(path, rows, lines, skip, column), labels
+
+
+def csv_inputs(path: Path, features: int, label: str | int | None = None) -> np.ndarray:
+    """Inputs to predict: the features of a CSV file, with or without a label column.
+
+    Args:
+        path: the file.
+        features: number of features; with one column more, the label's is left out.
+        label: as for :func:`read_csv`.
+
+    Shape: (N, features) float32.
+
+    Raises:
+        DataError: another number of columns, and as :func:`read_csv`.
+    """
+    text, head, skip = _opened(path, None)
+    width, column = len(head[0]), None
+    if width == features + 1:
+        column = _label_column(path, head[0] if skip else None, width, label)
+    elif width != features:
+        raise DataError(
+            f"{path}: {width} columns found, the model expects {features} features "
+            "(and perhaps a label, which is ignored)"
+        )
+    table = _all_numbers(text, skip, width)
+    if table is not None:
+        return table if column is None else np.delete(table, column, axis=1)
+    rows, lines = _whole_rows(path, text)
+    return _features(path, rows, lines, skip, column)
+
+
+def _opened(path: Path, header: bool | None) -> tuple[str, list[list[str]], int]:
+    """The text of a file, the cells of its first lines, and how many of these are a header."""
     try:
         text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as e:
@@ -166,19 +140,18 @@ def read_csv(
     skip = int(header if header is not None else bool(head) and _has_header(head))
     if len(head) <= skip:
         raise DataError(f"{path}: no line of data found")
-    if len(head[0]) < 2:
-        raise DataError(f"{path}: one column found, expected features and a label")
-    column = _label_column(path, head[0] if skip else None, len(head[0]), label)
+    return text, head, skip
+
+
+def _all_numbers(text: str, skip: int, width: int) -> np.ndarray | None:
+    """The common case, a table of finite numbers: NumPy's parser, ten times the speed of csv's."""
+    lines = io.StringIO(text.lstrip("\r\n"))  # skiprows would count empty lines before a header
     try:
-        # The common case, all numbers: NumPy's parser, about ten times the speed of what follows
-        table = np.loadtxt(
-            io.StringIO(text), np.float32, comments=None, delimiter=",", skiprows=skip, ndmin=2
-        )
-        if table.size and table.shape[1] == len(head[0]) and np.isfinite(table).all():
-            return np.delete(table, column, axis=1), table[:, column]
+        table = np.loadtxt(lines, np.float32, comments=None, delimiter=",", skiprows=skip, ndmin=2)
     except ValueError:
-        pass
-    return _slow_csv(path, text, skip, column)
+        return None
+    whole = table.size > 0 and table.shape[1] == width and np.isfinite(table).all()
+    return table if whole else None
 
 
 def _rows(path: Path, text: str) -> list[tuple[list[str], int]]:
@@ -190,39 +163,45 @@ def _rows(path: Path, text: str) -> list[tuple[list[str], int]]:
         raise DataError(f"{path}: line {reader.line_num}: {e}") from e
 
 
-def _slow_csv(path: Path, text: str, skip: int, column: int) -> Pair:
-    """Text labels, quoted cells; and the exact place of whatever is wrong."""
+def _whole_rows(path: Path, text: str) -> tuple[list[list[str]], list[int]]:
+    """All rows, checked to be of one length, and their line numbers."""
     numbered = _rows(path, text)
     rows, lines = [r for r, _ in numbered], [n for _, n in numbered]
     for row, line in numbered:
         if len(row) != len(rows[0]):
             raise DataError(f"{path}: line {line} has {len(row)} columns, expected {len(rows[0])}")
-    labels = _label_values([row[column] for row in rows[skip:]])
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        line = lines[skip + int(np.argmin(np.isfinite(labels)))]
+    return rows, lines
+
+
+def _labels(path: Path, cells: list[str], lines: list[int], column: int) -> np.ndarray:
+    """Labels as numbers if all are, and told apart as such; else as text."""
+    for cell, line in zip(cells, lines):
+        if not cell.strip():
+            raise DataError(f"{path}: line {line}, column {column + 1}: the label is missing")
+    values = [_number(c) for c in cells]
+    if None in values:
+        return np.array([c.strip() for c in cells])
+    numbers = np.array(values, np.float64)
+    if not np.isfinite(numbers).all():
+        line = lines[int(np.argmin(np.isfinite(numbers)))]
         raise DataError(f"{path}: line {line}, column {column + 1}: the label is not finite")
-    features = [row[:column] + row[column + 1 :] for row in rows[skip:]]
+    if np.abs(numbers).max() >= FLOAT64_WHOLE:
+        return np.array([c.strip() for c in cells])
+    return numbers
+
+
+def _features(
+    path: Path, rows: list[list[str]], lines: list[int], skip: int, column: int | None
+) -> np.ndarray:
+    """All columns but the label's, as float32; the exact place of whatever is wrong."""
+    cells = rows[skip:]
+    if column is not None:
+        cells = [row[:column] + row[column + 1 :] for row in cells]
     try:
         with np.errstate(over="ignore"):  # what overflows is reported below
-            x = np.array(features, dtype=np.float64).astype(np.float32)
+            x = np.array(cells, dtype=np.float64).astype(np.float32)
     except ValueError:
         x = np.array([[np.nan]])
     if not np.isfinite(x).all():
         raise _fault(path, rows, lines, skip, column)
-    return x, labels
-
-
-def array_inputs(path: Path) -> np.ndarray:
-    """Inputs to predict: the array x, x_test or the only one of an npz archive.
-
-    Raises:
-        DataError: broken archive, or none of these arrays.
-    """
-    arrays: dict[str, Any] = open_npz(path)
-    for key in ("x", "x_test", "images"):
-        if key in arrays:
-            return image_axes(arrays[key], f"{path}: {key}")
-    if len(arrays) == 1:
-        key, x = next(iter(arrays.items()))
-        return image_axes(x, f"{path}: {key}")
-    raise DataError(f"{path}: arrays {', '.join(sorted(arrays))} found, expected x or x_test")
+    return x
