@@ -70,6 +70,8 @@ def write_atomically(path: Path, content: bytes) -> Path:
     Raises:
         CheckpointError: the file cannot be written; the old one is then untouched.
     """
+    if not path.name:
+        raise CheckpointError(f"{path}: cannot be written: not the name of a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,9 +87,10 @@ def write_atomically(path: Path, content: bytes) -> Path:
             finally:
                 os.close(folder)
     except OSError as e:
+        raise CheckpointError(f"{path}: cannot be written: {e.strerror or e}") from e
+    finally:  # also when Ctrl-C comes in the middle; after the rename there is nothing to remove
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: cannot be written: {e.strerror or e}") from e
     return path
 
 
@@ -167,7 +170,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[Path, dict[str, Any],
     text = stamp.get("nnlite", "")
     if stamp.get("crc32") != _checksum(text, tensors):
         raise CheckpointError(f"{path}: checksum does not match: the file is damaged")
-    return path, json.loads(text), tensors
+    try:
+        document = json.loads(text)
+    except ValueError as e:
+        raise CheckpointError(f"{path}: its description is not JSON: {e}") from e
+    return path, document, tensors
 
 
 def _match(path: Path, what: str, expected: Mapping[str, Any], found: Arrays) -> None:

@@ -192,6 +192,24 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert write_atomically(path, b"new").read_bytes() == b"new"
 
 
+def test_ctrl_c_while_writing_leaves_no_temporary_file(tmp_path, monkeypatch):
+    path = write_atomically(tmp_path / "file", b"old")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint.os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_path_without_a_name():
+    with pytest.raises(CheckpointError, match="not the name of a file"):
+        save_checkpoint("", make()[0])
+
+
 def test_the_file_is_synced_before_it_takes_its_name(tmp_path, monkeypatch):
     events = []
     for name in ("fsync", "replace"):

@@ -1,4 +1,4 @@
-"""fit, evaluate, predict, history, summary, models and curves."""
+"""fit, evaluate, predict and the history they make."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 import nnlite as nl
 from nnlite import models
 from nnlite.errors import ArgumentError
-from nnlite.summary import rows
 from nnlite.train import Callback, History, Meter
 
 
@@ -135,6 +134,18 @@ def test_history_without_validation_best_and_file(tmp_path):
     assert json.loads((tmp_path / "h.json").read_text()) == history.epochs
 
 
+def test_a_history_that_diverged_is_still_json(tmp_path):
+    history = History([{"epoch": 1, "loss": float("nan"), "val_loss": float("inf"), "lr": 0.1}])
+    history.save(tmp_path / "h.json")
+    expected = [{"epoch": 1, "loss": None, "val_loss": None, "lr": 0.1}]
+
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    text = (tmp_path / "h.json").read_text()
+    assert json.loads(text, parse_constant=refuse) == expected
+
+
 def test_evaluate_and_predict_agree_with_numpy():
     model, data = setup()[0], toy(23)
     x, y = data[:]
@@ -158,6 +169,16 @@ def test_evaluate_and_predict_restore_the_mode_and_keep_gradients_away():
         nl.predict(model, toy(20))
         assert model.training is mode
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_evaluate_leaves_a_frozen_layer_frozen():
+    model = setup()[0]
+    model.train()
+    model[1].eval()
+    nl.evaluate(model, toy(20))
+    assert model.training
+    assert not model[1].training
+    assert model[3].training
 
 
 def test_a_loss_and_a_loader_of_ones_own():
@@ -230,61 +251,13 @@ def test_meter_sums_do_not_depend_on_when_one_asks():
 def test_wrong_calls():
     with pytest.raises(ArgumentError, match="epochs -1"):
         fit(setup(), epochs=-1)
+    with pytest.raises(ArgumentError, match=r"epochs 2.5 .* whole number of epochs"):
+        fit(setup(), epochs=2.5)
+    with pytest.raises(ArgumentError, match="batch_size: 0 given, expected 1 or more"):
+        nl.predict(setup()[0], toy(), batch_size=0)
+    with pytest.raises(ArgumentError, match="evaluate: data: no item given"):
+        nl.evaluate(setup()[0], nl.data.DataLoader(toy(20), 30, drop_last=True))
     with pytest.raises(ArgumentError, match="0 batches"):
         fit(setup(), train=nl.data.DataLoader(toy(), 200, drop_last=True))
     with pytest.raises(ArgumentError, match="no item given"):
         nl.predict(setup()[0], np.zeros((0, 1, 2, 2), np.float32))
-
-
-def test_summary_names_layers_shapes_and_parameters():
-    model = models.build("mlp", (1, 28, 28), 10)
-    table = rows(model, (1, 28, 28))
-    assert [(r.name, r.layer.split("(")[0], r.output_shape, r.parameters) for r in table] == [
-        ("0", "Flatten", (784,), 0),
-        ("1", "Linear", (128,), 100_480),
-        ("2", "ReLU", (128,), 0),
-        ("3", "Linear", (10,), 1_290),
-    ]
-    text = nl.summary(model, (1, 28, 28))
-    assert "(N, 128)" in text
-    assert text.splitlines()[-1].split() == ["total", "101,770"]
-    assert "forward" not in vars(model[1])
-
-
-def test_models_by_name():
-    model = models.build("mlp", (3, 4), 5, hidden=(8, 6))
-    shapes = [p.shape for p in model.parameters()]
-    assert shapes == [(8, 12), (8,), (6, 8), (6,), (5, 6), (5,)]
-    assert [p.shape for p in models.build("mlp", (7,), 2, hidden=()).parameters()] == [(2, 7), (2,)]
-    with pytest.raises(ArgumentError, match="model 'resnet' given, expected one of mlp"):
-        models.build("resnet", (7,), 2)
-    with pytest.raises(ArgumentError, match="unexpected keyword argument 'depth'"):
-        models.build("mlp", (7,), 2, depth=3)
-    with pytest.raises(ArgumentError, match=r"hidden: \(0,\) given"):
-        models.build("mlp", (7,), 2, hidden=(0,))
-
-
-def test_register_adds_a_model(monkeypatch):
-    monkeypatch.setattr(models, "_BUILDERS", dict(models._BUILDERS))
-
-    @models.register("linear")
-    def linear(input_shape, num_classes):
-        return nl.nn.Sequential(nl.nn.Flatten(), nl.nn.Linear(4, num_classes))
-
-    assert models.names() == ("linear", "mlp")
-    assert models.build("linear", (1, 2, 2), 3)(nl.zeros((2, 1, 2, 2))).shape == (2, 3)
-
-
-def test_learning_curves_are_drawn(tmp_path):
-    from PIL import Image
-
-    from nnlite.plots import learning_curves
-
-    for name, validation in (("with", toy(20)), ("without", None)):
-        learning_curves(fit(setup(), epochs=2, validation=validation), tmp_path / f"{name}.png")
-        with Image.open(tmp_path / f"{name}.png") as image:
-            pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
-        blue = np.all(np.abs(pixels.astype(int) - (31, 119, 180)) < 8, axis=1).sum()
-        orange = np.all(np.abs(pixels.astype(int) - (255, 127, 14)) < 8, axis=1).sum()
-        assert blue > 100
-        assert (orange > 100) == (validation is not None)

@@ -25,12 +25,15 @@ def evaluate(
     """Mean loss and accuracy on a data set, in evaluation mode and without gradients.
 
     Args:
-        model: a Module; its mode is restored.
+        model: a Module; its mode, and that of each layer, is restored.
         data: a data set, a pair (x, y) or a :class:`DataLoader`.
         batch_size: items per batch, if ``data`` is no loader.
         loss: as in :func:`fit`.
 
     Returns: ``{"loss": …, "accuracy": …}``.
+
+    Raises:
+        ArgumentError: there is no item, or batch_size < 1.
     """
     loader = make_loader(model, data, batch_size)
     loss, meter = loss or F.cross_entropy, Meter()
@@ -38,7 +41,8 @@ def evaluate(
         for x, y in loader:
             output = model(x)
             meter.add(loss(output, y), correct_answers(output, y), len(x))
-    meter.collect()
+    if meter.collect().seen == 0:
+        raise ArgumentError("evaluate: data: no item given, expected at least one")
     return {"loss": meter.loss, "accuracy": meter.accuracy}
 
 
@@ -46,17 +50,19 @@ def predict(model: Any, x: Any, batch_size: int = 250) -> np.ndarray:
     """Outputs of a model (for a classifier: logits) in evaluation mode and without gradients.
 
     Args:
-        model: a Module; its mode is restored.
+        model: a Module; its mode, and that of each layer, is restored.
         x: inputs (N, ...) as the model was trained on, float32; or an ArrayDataset.
         batch_size: items per batch.
 
     Shape: (N, ...) -> (N, classes).
 
     Raises:
-        ArgumentError: x has no item.
+        ArgumentError: x has no item, or batch_size < 1.
     """
     if len(x) == 0:
         raise ArgumentError("predict: x: no item given, expected at least one")
+    if batch_size < 1:
+        raise ArgumentError(f"predict: batch_size: {batch_size!r} given, expected 1 or more")
     device = model_device(model)
     outputs = []
     with inference_mode(model):
@@ -93,11 +99,12 @@ def make_loader(model: Any, data: Any, batch_size: int, **options: Any) -> DataL
 
 @contextlib.contextmanager
 def inference_mode(model: Any) -> Iterator[None]:
-    """Evaluation mode without gradients, and back to the mode before."""
-    training = model.training
+    """Evaluation mode without gradients, and each layer back to its mode before."""
+    before = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
             yield
     finally:
-        model.train(training)
+        for module, training in before:
+            module.training = training

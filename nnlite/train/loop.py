@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 from .. import functional as F
@@ -50,32 +51,38 @@ def fit(
     Returns: the history; ``partial`` is set if a callback stopped it in the middle of an epoch.
 
     Raises:
-        ArgumentError: epochs is negative, or there is no batch.
+        ArgumentError: epochs is no whole number or negative, or there is no batch.
 
     Example:
         >>> optimizer = nl.optim.Adam(model.parameters(), lr=2e-3)
         >>> history = nl.fit(model, data.train, epochs=10, optimizer=optimizer)
     """
     loader = make_loader(model, train, batch_size, shuffle=True, seed=seed)
-    if epochs < 0 or len(loader) == 0:
+    if not isinstance(epochs, Integral) or epochs < 0 or len(loader) == 0:
         raise ArgumentError(
-            f"fit: epochs {epochs} and {len(loader)} batches given, "
-            "expected 0 or more epochs and at least one batch"
+            f"fit: epochs {epochs!r} and {len(loader)} batches given, "
+            "expected a whole number of epochs, 0 or more, and at least one batch"
         )
     history = History() if history is None else history
     state = FitState(model, optimizer, scheduler, loader, history, epochs)
     state.batches = len(loader)
+    state.epoch = (history.partial or {}).get("epoch", max(start_epoch, len(history)))
     listeners = list(callbacks)
     if progress:
         from ..progress import ProgressBar
 
         listeners.insert(0, ProgressBar())
-    model.train()
-    state.epoch = (history.partial or {}).get("epoch", max(start_epoch, len(history)))
+    _run(state, loss, validation, listeners)
+    return history
+
+
+def _run(state: FitState, loss: Loss | None, validation: Any, listeners: list[Callback]) -> None:
+    """Run the epochs that are left."""
+    state.model.train()
     for listener in listeners:
         listener.on_train_begin(state)
     try:
-        while state.epoch < epochs and not state.stop:
+        while state.epoch < state.epochs and not state.stop:
             if _train_epoch(state, loss or F.cross_entropy, listeners):
                 _finish_epoch(state, loss, validation)
                 for listener in listeners:
@@ -84,7 +91,6 @@ def fit(
     finally:
         for listener in listeners:
             listener.on_train_end(state)
-    return history
 
 
 def _train_epoch(state: FitState, loss: Loss, listeners: list[Callback]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from dataclasses import dataclass, field
@@ -52,8 +53,13 @@ class History:
         return cls(list(state["epochs"]), state["partial"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the epochs as JSON, atomically."""
-        write_atomically(Path(path), (json.dumps(self.epochs, indent=1) + "\n").encode())
+        """Write the epochs as JSON, atomically; NaN and infinity, which JSON lacks, as null."""
+        epochs = [{k: _json_number(v) for k, v in record.items()} for record in self.epochs]
+        write_atomically(Path(path), (json.dumps(epochs, indent=1) + "\n").encode())
+
+
+def _json_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Meter:
