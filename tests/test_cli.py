@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
@@ -14,9 +15,11 @@ import pytest
 from rich.console import Console
 
 import nnlite as nl
+from nnlite.cli import report
 from nnlite.cli.settings import Settings
 from nnlite.cli.signals import StopOnSignal
 from nnlite.testing.command import fail, recorded, succeed, tensor_bytes
+from nnlite.train import History
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,6 +86,62 @@ def test_every_optimizer_and_schedule_learns(tmp_path, optimizer, schedule):
     assert rates[0] < rates[1]
     assert rates[1] == pytest.approx(Settings("d", optimizer=optimizer).completed((4,)).lr)
     assert (rates[3] < rates[1]) == (schedule != "constant")
+
+
+def test_another_training_of_the_same_name_gets_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = Path("runs") / "digits-mlp"
+    output = succeed("train", "digits", "--epochs", 1, *QUICK)
+    assert f"to {first}\n" in output
+    assert "earlier training" not in output
+    before = tensor_bytes(first)
+    for number in (2, 3):
+        output = succeed("train", "digits", "--epochs", 1, "--seed", number, *QUICK)
+        assert f"{first} holds an earlier training; this one goes to {first}-{number}" in output
+        assert recorded(Path(f"{first}-{number}"))
+    assert tensor_bytes(first) == before
+    output = succeed("train", "--resume", first, "--epochs", 2)
+    assert "earlier training" not in output
+    assert len(recorded(first)) == 2
+    output = succeed("train", "digits", "--epochs", 1, "--out", first, *QUICK)
+    assert f"{first} holds an earlier training, which this one replaces" in output
+
+
+def test_a_training_that_diverges_leaves_the_earlier_checkpoint(tmp_path):
+    options = ("train", "digits", "--out", tmp_path, *QUICK)
+    succeed(*options, "--epochs", 1)
+    before = tensor_bytes(tmp_path)
+    message = fail(*options, "--epochs", 2, "--lr", 1e30)
+    assert "training diverged: the loss of epoch 1 is nan; try a smaller learning rate" in message
+    assert tensor_bytes(tmp_path) == before
+
+
+def test_stopping_a_training_that_diverged_does_not_save_it(tmp_path, monkeypatch):
+    options = ("train", "digits", "--out", tmp_path, *QUICK)
+    succeed(*options, "--epochs", 1)
+    before = tensor_bytes(tmp_path)
+
+    def stop_soon(self, state):
+        state.stop = self.stopped = state.batch == 9
+
+    monkeypatch.setattr(StopOnSignal, "on_batch_end", stop_soon)
+    assert "training diverged: the loss of epoch 1" in fail(*options, "--lr", 1e30)
+    assert tensor_bytes(tmp_path) == before
+
+
+def test_the_result_is_the_last_epoch_and_the_best_one_is_called_what_it_is(tmp_path):
+
+    class Training:
+        folder = tmp_path
+        data = nl.data.load("digits")
+        history = History([{"epoch": i + 1, "val_accuracy": a} for i, a in enumerate((0.9, 0.8))])
+
+    console = Console(width=200, record=True, file=io.StringIO())
+    (tmp_path / "best.safetensors").write_text("")
+    report.finished(Training, console, 1.0)
+    finished = console.export_text().splitlines()
+    assert finished[0].startswith("test accuracy 80.00% after 2 epochs; trained in 1.0 s")
+    assert finished[1].startswith("best.safetensors is epoch 1 (90.00%), picked by the test items")
 
 
 def test_resume_continues_a_longer_training(digits_run, tmp_path):

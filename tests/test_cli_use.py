@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +96,49 @@ def test_csv_from_training_to_evaluation(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.array([[0.9, 0.1], [0.1, 0.9]], np.float32))
     lines = succeed("predict", out, tmp_path / "x.npz").splitlines()
     assert [line.split()[1] for line in lines] == ["big", "small"]
-    assert "not images" in fail("predict", out, tmp_path / "x.png")
+    assert "not images; give a .csv" in fail("predict", out, tmp_path / "x.png")
+    (tmp_path / "new.csv").write_text("a,b\n0.9,0.1\n0.1,0.9\n")
+    (tmp_path / "labelled.csv").write_text("a,b,size\n0.9,0.1,\n0.1,0.9,big\n")
+    for name in ("new.csv", "labelled.csv"):
+        rows = succeed("predict", out, tmp_path / name).splitlines()
+        assert [row.split()[1] for row in rows] == ["big", "small"]
+    np.savez(tmp_path / "t.npz", x=x, y=np.where(x[:, 0] > x[:, 1], "big", "small"))
+    assert "t, test part" in succeed("evaluate", out, tmp_path / "t.npz")
+
+
+def test_image_folders_from_training_to_prediction(tmp_path):
+    from PIL import Image
+
+    for name, value in (("dark", 20), ("light", 220)):
+        for i, side in enumerate((8, 9, 10, 11, 12)):
+            (tmp_path / "set" / name).mkdir(parents=True, exist_ok=True)
+            pixels = np.full((side, side), value + i, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / name / f"{i}.png")
+    out = tmp_path / "run"
+    options = ("--resize", 8, "--epochs", 20, "--lr", 0.05, "--out", out)
+    succeed("train", tmp_path / "set", *options)
+    shutil.copytree(tmp_path / "set", tmp_path / "copy")
+    assert "copy, test part, 2 items" in succeed("evaluate", out, tmp_path / "copy")
+    lines = succeed("predict", out, tmp_path / "copy" / "light").splitlines()
+    assert [line.split()[0] for line in lines] == [
+        str(tmp_path / "copy" / "light" / f"{i}.png") for i in range(5)
+    ]
+    assert [line.split()[1] for line in lines] == ["light"] * 5
+    assert "no images found in this folder" in fail("predict", out, tmp_path / "copy")
+
+
+def test_brackets_in_a_path_are_no_markup(tmp_path):
+    out = tmp_path / "[red]" / "[" / "x]"
+    output = succeed("train", "digits", "--epochs", 1, "--out", out, *QUICK)
+    assert f"to {out}\n" in output
+    assert "[red]" in succeed("predict", out, _image(tmp_path / "[red].png"))
+
+
+def _image(path: Path) -> Path:
+    from PIL import Image
+
+    Image.new("L", (8, 8), 100).save(path)
+    return path
 
 
 def test_wrong_data_and_checkpoints_give_one_line(digits_run, tmp_path):
@@ -132,6 +176,9 @@ def test_wrong_data_and_checkpoints_give_one_line(digits_run, tmp_path):
         (("--optimizer", "lion"), "--optimizer 'lion' given, expected one of adam, adamw, sgd"),
         (("--schedule", "up"), "--schedule 'up' given, expected one of cosine, step, constant"),
         (("--hidden", "a"), "--hidden 'a' given, expected widths such as 128"),
+        (("--hidden", "²"), "--hidden '²' given, expected widths such as 128"),
+        (("--hidden", 10**12), "not enough memory: Unable to allocate"),
+        (("--warmup", 3, "--epochs", 2), "--warmup 3 given, expected at most the 2 of --epochs"),
         (("--model", "resnet"), "model 'resnet' given, expected one of mlp"),
         (("--device", "tpu"), "tpu"),
         (("--shift", -1), "--shift -1 given"),
@@ -146,6 +193,27 @@ def test_wrong_options(tmp_path, options, message):
 def test_out_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     assert "cannot be made" in fail("train", "digits", "--out", tmp_path / "file" / "run")
+    long = tmp_path / ("a" * 300)
+    assert "File name too long" in fail("train", "digits", "--out", long)
+    assert "File name too long" in fail("train", long)
+    assert "File name too long" in fail("evaluate", long)
+
+
+def test_out_that_cannot_be_written_to_is_refused_before_the_first_epoch(tmp_path, monkeypatch):
+    def refuse(dir):
+        raise OSError(30, "Read-only file system", str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    message = fail("train", "digits", "--out", tmp_path / "o")
+    assert f"--out {tmp_path / 'o'}: cannot be made or written to: Read-only" in message
+
+
+def test_an_error_of_the_program_itself_keeps_its_traceback(monkeypatch, tmp_path):
+    def broken(*_):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("nnlite.cli.training.Training.build", broken)
+    assert isinstance(command("train", "digits", "--out", tmp_path).exception, KeyError)
 
 
 def test_a_missing_data_argument_is_a_usage_error():

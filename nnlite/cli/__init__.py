@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Entry point of the command ``nnlite``."""
-    from .app import app
+    try:
+        from .app import app
 
-    app(prog_name="nnlite")
+        app(prog_name="nnlite")
+    except KeyboardInterrupt:  # while the modules were loading
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -24,12 +24,24 @@ class ErrorsInOneLine(typer.core.TyperGroup):
             print("interrupted", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
         except Exception as e:
-            from ..errors import NnliteError
-
-            if not isinstance(e, NnliteError):
+            text = one_line(e)
+            if text is None:
                 raise
-            print(f"error: {' '.join(str(e).split())}", file=sys.stderr)
+            print(f"error: {text}", file=sys.stderr)
             raise typer.Exit(ERROR) from None
+
+
+def one_line(error: Exception) -> str | None:
+    """What to say of an error that is no fault of the program; None for one that is."""
+    from ..errors import NnliteError
+
+    if isinstance(error, NnliteError):
+        return " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error or 'the machine has no more to give'}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return None
 
 
 app = typer.Typer(

@@ -7,15 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from .. import train
 from ..checkpoint import load_checkpoint, read_checkpoint
-from ..data import Affine, ArrayDataset, array_inputs, load, read_idx, read_image
+from ..data import (
+    Affine,
+    ArrayDataset,
+    array_inputs,
+    csv_inputs,
+    image_files,
+    load,
+    read_idx,
+    read_image,
+)
+from ..data.builtin import BUILTIN
 from ..data.dataset import UNIT
+from ..data.idx import find_idx
 from ..errors import ArgumentError, CheckpointError, DataError
 from ..kernels.engine import set_default_device
 from .settings import Settings
+from .terminal import open_console
 from .training import build_model
 
 
@@ -43,8 +54,8 @@ def evaluate_checkpoint(path: Path, source: str | None, part: str, device: str |
         raise ArgumentError(f"--part {part!r} given, expected one of {', '.join(parts)}")
     model, metadata = open_model(path, device)
     s = Settings.from_dict(metadata["settings"])
-    data = load(source or s.data, label=s.label, resize=s.resize, channels=s.channels)
     expected = tuple(metadata["model"]["input_shape"])
+    data = load(source or s.data, **load_options(source, s, expected))
     if data.input_shape != expected:
         raise DataError(
             f"{data.name}: inputs of shape {data.input_shape} found, the model expects {expected}"
@@ -55,7 +66,7 @@ def evaluate_checkpoint(path: Path, source: str | None, part: str, device: str |
     for name in parts[:2] if part == "all" else (part,):
         items = getattr(data, name)
         result = train.evaluate(model, items)
-        Console(highlight=False, soft_wrap=True).print(
+        open_console().print(
             f"{data.name}, {name} part, {len(items):,} items: "
             f"loss {result['loss']:.4f}, accuracy {result['accuracy']:.2%}"
         )
@@ -67,18 +78,49 @@ def predict_files(
     """Print the most probable classes of each input."""
     model, metadata = open_model(path, device)
     shape, names = tuple(metadata["model"]["input_shape"]), metadata["class_names"]
-    console = Console(highlight=False, soft_wrap=True)
-    for source in inputs:
-        x = read_inputs(source, shape, invert)
+    label = metadata["settings"]["label"]
+    console = open_console()
+    for source in with_folders_opened(inputs):
+        x = read_inputs(source, shape, invert, label)
         transform = Affine(UNIT.get(x.dtype, 1.0))
         if metadata["normalisation"]:
             transform = transform.standardised(**metadata["normalisation"])
         batch = ArrayDataset(x, np.zeros(len(x), np.int64), transform)
         for i, row in enumerate(probabilities(train.predict(model, batch))):
             best = np.argsort(-row, kind="stable")[:top]
-            label = str(source) if len(x) == 1 else f"{source}[{i}]"
+            place = str(source) if len(x) == 1 else f"{source}[{i}]"
             text = "  ".join(f"{names[k]} {row[k]:.2%}" for k in best)
-            console.print(f"{label}  {text}", markup=False)
+            console.print(f"{place}  {text}", soft_wrap=True)
+
+
+def load_options(source: str | None, s: Settings, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Options to load data with: those of the training, as far as another source has them.
+
+    Images in folders are brought to the form the model expects.
+    """
+    if source is None or source == s.data:
+        return {"label": s.label, "resize": s.resize, "channels": s.channels}
+    if source.lower().endswith((".csv", ".csv.gz")):
+        return {"label": s.label}
+    images = Path(source).is_dir() and not find_idx(Path(source), "train", "images")
+    if images and source not in BUILTIN and len(shape) == 3:
+        return {"resize": shape[1:], "channels": shape[0]}
+    return {}
+
+
+def with_folders_opened(inputs: list[Path]) -> list[Path]:
+    """The inputs, with the images of a folder in its place.
+
+    Raises:
+        DataError: a folder without images.
+    """
+    found = []
+    for path in inputs:
+        files = image_files(path) if path.is_dir() else [path]
+        if not files:
+            raise DataError(f"{path}: no images found in this folder")
+        found += files
+    return found
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -88,22 +130,29 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=1, keepdims=True)
 
 
-def read_inputs(path: Path, shape: tuple[int, ...], invert: bool) -> np.ndarray:
-    """Inputs (N, *shape) from an image, an npz archive or an IDX file.
+def read_inputs(
+    path: Path, shape: tuple[int, ...], invert: bool, label: str | None = None
+) -> np.ndarray:
+    """Inputs (N, *shape) from an image, an npz archive, a CSV or an IDX file.
 
     An image is converted to the channels and resized to the height and width of ``shape``.
 
     Raises:
         DataError: missing or broken file, or inputs of another shape.
     """
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         x = array_inputs(path)
+    elif path.name.lower().endswith((".csv", ".csv.gz")):
+        x = csv_inputs(path, prod(shape), label)
     elif "ubyte" in path.name or path.suffix == ".idx":
         x = read_idx(path)
         x = x[:, None] if x.ndim == 3 else x
     else:
         if len(shape) != 3:
-            raise DataError(f"{path}: the model expects inputs of shape {shape}, not images")
+            raise DataError(
+                f"{path}: the model expects inputs of shape {shape}, not images; "
+                "give a .csv or .npz file"
+            )
         x = read_image(path, channels=shape[0], size=(shape[1], shape[2]))[None]
         return 255 - x if invert else x
     if x.shape[1:] != shape and (x.ndim != 2 or x.shape[1] != prod(shape)):

@@ -6,20 +6,20 @@ import os
 import platform
 from importlib import metadata
 
-from rich.console import Console
 from rich.table import Table
 
 from .. import __version__, models
 from ..data import available
 from ..data.builtin import BUILTIN
 from ..kernels.engine import Device, Limits, default_device, devices, reference_gpu
+from .terminal import open_console
 
 PACKAGES = ("numba", "numba-cuda", "llvmlite", "numpy", "safetensors", "matplotlib", "torch")
 
 
 def show() -> None:
     """Print everything."""
-    console = Console(highlight=False)
+    console = open_console()
     console.print(versions())
     console.print(device_table())
     there = available()

@@ -56,11 +56,17 @@ Channels = Annotated[int | None, Option(help="Image folders: 1 grayscale, 3 RGB.
 Device = Annotated[
     str | None, Option(help="cpu, cuda or cuda:N (default: the first GPU, else cpu)")
 ]
-Out = Annotated[Path | None, Option(help="Folder for the results (default: runs/DATA-MODEL)")]
+Out = Annotated[
+    Path | None,
+    Option(help="Folder for the results (default: runs/DATA-MODEL, or a new one beside it)"),
+]
 Resume = Annotated[
     Path | None, Option(help="Go on with the training of this folder or checkpoint.")
 ]
-Inputs = Annotated[list[Path], Argument(help="Images; or .npz (array x) or IDX files of many.")]
+Inputs = Annotated[
+    list[Path],
+    Argument(help="Images or folders of them; or .npz (array x), .csv or IDX files of many."),
+]
 Top = Annotated[int, Option(help="Classes to show per input.", min=1)]
 Invert = Annotated[bool, Option("--invert", help="Images: swap dark and light (ink on paper).")]
 Part = Annotated[str, Option(help="Part of the data: test, train or all.")]

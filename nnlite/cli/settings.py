@@ -50,6 +50,8 @@ class Settings:
         for name, low in (("epochs", 1), ("batch_size", 1), ("warmup", 0), ("seed", 0)):
             if getattr(self, name) < low:
                 raise _wrong(name, getattr(self, name), f"{low} or more")
+        if self.warmup > self.epochs:
+            raise _wrong("warmup", self.warmup, f"at most the {self.epochs} of --epochs")
         if self.lr is not None and not 0 < self.lr < float("inf"):
             raise _wrong("lr", self.lr, "a number above 0")
         if not 0 <= self.weight_decay < float("inf"):
@@ -127,6 +129,6 @@ def parse_hidden(text: str) -> tuple[int, ...]:
         ArgumentError: not a list of whole numbers above 0.
     """
     parts = [p for p in text.replace(" ", "").split(",") if p]
-    if not all(p.isdigit() and int(p) > 0 for p in parts):
+    if not all(p.isascii() and p.isdigit() and int(p) > 0 for p in parts):
         raise ArgumentError(f"--hidden {text!r} given, expected widths such as 128 or 256,128")
     return tuple(int(p) for p in parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import shlex
+import tempfile
 import time
 import zlib
 from pathlib import Path
@@ -11,31 +11,29 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from .. import __version__ as VERSION
 from .. import models, optim, random
 from ..checkpoint import FILE_NAME, load_checkpoint, read_checkpoint, save_checkpoint
 from ..data import DataLoader, DataSplits, load, statistics
 from ..data.builtin import BUILTIN
 from ..errors import CheckpointError, NnliteError
-from ..kernels.engine import default_device, set_default_device
-from ..summary import parameter_count, rows, shape_text
+from ..kernels.engine import set_default_device
 from ..train import Callback, FitState, History, fit
+from .report import BEST_NAME, CURVES_NAME, HISTORY_NAME, describe, finished, stopped
 from .settings import Settings
 from .signals import StopOnSignal
+from .terminal import open_console
 
-BEST_NAME = "best.safetensors"
 INTERRUPTED = 130
 
 
 def run(options: dict[str, Any], device: str | None, out: Path | None, resume: Path | None) -> int:
     """Train as the options say; returns the exit code."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console()
     if device is not None:
         set_default_device(device)
     training = Training(options, out, resume)
-    training.describe(console)
+    describe(training, console)
     return training.train(console)
 
 
@@ -44,7 +42,8 @@ class Training:
 
     Args:
         options: the options given, by their names in :class:`Settings`.
-        out: folder for the results; default ``runs/<data>-<model>``.
+        out: folder for the results; default ``runs/<data>-<model>``, or the first of that name
+            with ``-2``, ``-3``, … that holds no earlier training.
         resume: folder or checkpoint of the training to go on with.
     """
 
@@ -73,13 +72,21 @@ class Training:
                 f"{resume}: trained on other data: {s.data} has changed since; "
                 "start anew without --resume"
             )
-        self.folder = out or (
-            resume.parent if resume else Path("runs") / f"{self.data.name}-{s.model}"
-        )
+        self.choose_folder(out or (resume.parent if resume else None), resume is not None)
         self.build()
         if resume is not None:
             load_checkpoint(resume, self.model, self.optimizer, self.scheduler)
             random.generator().bit_generator.state = stored["random"]
+
+    def choose_folder(self, given: Path | None, resumed: bool) -> None:
+        """The folder given, or a new one: nobody loses a training by starting another."""
+        self.spares: Path | None = None
+        first = Path("runs") / f"{self.data.name}-{self.settings.model}"
+        self.folder, number = given or first, 1
+        while given is None and (self.folder / FILE_NAME).exists():
+            number += 1
+            self.spares, self.folder = first, first.with_name(f"{first.name}-{number}")
+        self.replaces = not resumed and (self.folder / FILE_NAME).exists()
 
     def normalise(self, stored: dict[str, Any] | None) -> None:
         """Inputs as (x - mean) / std, with stored figures or those of the training part."""
@@ -121,41 +128,18 @@ class Training:
         if rising:
             self.scheduler = schedules.Warmup(self.scheduler, rising)
 
-    def describe(self, console: Console) -> None:
-        """Print what will be trained on what."""
-        s, data = self.settings, self.data
-        console.print(
-            f"nnlite {VERSION} on {default_device()}\n"
-            f"{data.name}: {len(data.train):,} training and {len(data.test):,} test items of shape "
-            f"{shape_text(data.input_shape)}, {data.num_classes} classes"
-        )
-        table = Table("layer", "output shape", title=s.model, title_justify="left")
-        table.add_column("parameters", justify="right")
-        for row in rows(self.model, data.input_shape):
-            table.add_row(
-                row.layer.partition("(")[0], shape_text(row.output_shape), f"{row.parameters:,}"
-            )
-        table.add_section()
-        table.add_row("total", "", f"{parameter_count(self.model):,}")
-        console.print(table)
-        line = f"{s.optimizer}, learning rate {s.lr:g} ({s.schedule}), batches of "
-        line += (
-            f"{s.batch_size}, {s.epochs} {'epoch' if s.epochs == 1 else 'epochs'}, seed {s.seed}"
-        )
-        console.print(line + (f", images shifted by up to {s.shift} pixel" if s.shift else ""))
-        if len(self.history) or self.history.partial:
-            console.print(f"resuming after epoch {len(self.history)}{_batch(self.history)}")
-        elif (self.folder / FILE_NAME).exists():
-            console.print(f"{self.folder} holds an earlier training, which this one replaces")
-
     def train(self, console: Console) -> int:
         """Run the epochs that are left, write the results, report; returns the exit code."""
         from ..progress import ProgressBar
 
-        try:
+        try:  # better now than after the first epoch
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as e:  # better now than after the first epoch
-            raise NnliteError(f"--out {self.folder}: cannot be made: {e.strerror}") from e
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as e:
+            raise NnliteError(
+                f"--out {self.folder}: cannot be made or written to: {e.strerror}"
+            ) from e
         started = time.perf_counter()
         stopper = StopOnSignal(console)
         with stopper:
@@ -171,31 +155,23 @@ class Training:
                 progress=False,
             )
         seconds = time.perf_counter() - started
+        if self.history.partial is not None:
+            self.require_finite(self.history.partial["loss_sum"], len(self.history) + 1)
         self.save(self.folder / FILE_NAME)
         self.write_history(curves=True)
         if stopper.stopped and len(self.history) < self.settings.epochs:
-            command = shlex.join(["nnlite", "train", "--resume", str(self.folder)])
-            console.print(
-                f"stopped after epoch {len(self.history)}{_batch(self.history)}; "
-                f"everything is saved. To go on:\n  {command}"
-            )
+            stopped(self, console)
             return INTERRUPTED
-        self.report(console, seconds)
+        finished(self, console, seconds)
         return 0
 
-    def report(self, console: Console, seconds: float) -> None:
-        """Print the result and what to do with it."""
-        last, best = self.history.epochs[-1], self.history.best()
-        assert best is not None
-        console.print(
-            f"test accuracy {last['val_accuracy']:.2%} after {last['epoch']} epochs "
-            f"(best: {best['val_accuracy']:.2%} after {best['epoch']}); "
-            f"trained in {seconds:.1f} s, compilation included"
-        )
-        console.print(
-            f"wrote {FILE_NAME}, {BEST_NAME}, history.json and curves.png to {self.folder}\n"
-            f"use it:  {shlex.join(['nnlite', 'predict', str(self.folder)])} IMAGE.png"
-        )
+    def require_finite(self, loss: float, epoch: int) -> None:
+        """Raise if a training went wrong, before its parameters replace those that are saved."""
+        if not math.isfinite(loss):
+            raise NnliteError(
+                f"training diverged: the loss of epoch {epoch} is {loss}; try a smaller learning "
+                f"rate, such as --lr {min((self.settings.lr or 0.0) / 10, 1e-3):g}"
+            )
 
     def save(self, path: Path) -> None:
         """Write everything needed to resume and to predict."""
@@ -216,12 +192,12 @@ class Training:
 
     def write_history(self, curves: bool = False) -> None:
         """``history.json`` and, if asked for, ``curves.png``."""
-        self.history.save(self.folder / "history.json")
+        self.history.save(self.folder / HISTORY_NAME)
         if curves and len(self.history):
             from ..plots import learning_curves
 
             title = f"{self.settings.model} on {self.data.name}"
-            learning_curves(self.history, self.folder / "curves.png", title)
+            learning_curves(self.history, self.folder / CURVES_NAME, title)
 
 
 class Saver(Callback):
@@ -232,12 +208,7 @@ class Saver(Callback):
 
     def on_epoch_end(self, state: FitState) -> None:
         record = state.history.epochs[-1]
-        if not math.isfinite(record["loss"]):
-            lower = (self.training.settings.lr or 0.0) / 10
-            raise NnliteError(
-                f"training diverged: the loss of epoch {record['epoch']} is {record['loss']}; "
-                f"try a smaller learning rate, such as --lr {lower:g}"
-            )
+        self.training.require_finite(record["loss"], record["epoch"])
         self.training.save(self.training.folder / FILE_NAME)
         if state.history.best() is record:
             self.training.save(self.training.folder / BEST_NAME)
@@ -250,13 +221,9 @@ def build_model(config: dict[str, Any]) -> Any:
     return models.build(config["name"], config["input_shape"], config["num_classes"], **options)
 
 
-def _batch(history: History) -> str:
-    return f", batch {history.partial['batch']}" if history.partial else ""
-
-
 def _fingerprint(data: DataSplits) -> str:
-    """Checksum of all inputs and labels, to notice that a file has changed."""
-    crc = 0
+    """Checksum of all inputs, labels and class names, to notice that a file has changed."""
+    crc = zlib.crc32("\0".join(data.class_names).encode())
     for part in (data.train, data.test):
         for array in (part.x, part.y):
             crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, crc)
