@@ -167,3 +167,26 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
     gc.collect()
     pool.cache_clear()
     module._limits.cache_clear()
+
+
+@pytest.fixture
+def command_on_the_cpu(monkeypatch):
+    """The command's tests: wide lines, on the CPU; also undoes what --device sets."""
+    import nnlite as nl
+
+    before = nl.default_device()
+    monkeypatch.setenv("COLUMNS", "200")
+    nl.set_default_device("cpu")
+    yield
+    nl.set_default_device(before)
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory) -> Path:
+    """Folder of a training of two epochs on the 8x8 digits; not to be changed."""
+    from nnlite.testing.command import QUICK, succeed
+
+    folder = tmp_path_factory.mktemp("digits") / "run"
+    output = succeed("train", "digits", "--epochs", 2, "--out", folder, "--device", "cpu", *QUICK)
+    assert "1,442 training and 355 test items of shape (N, 1, 8, 8), 10 classes" in output
+    return folder

@@ -18,32 +18,13 @@ import nnlite as nl
 from nnlite.cli import report
 from nnlite.cli.settings import Settings
 from nnlite.cli.signals import StopOnSignal
-from nnlite.testing.command import fail, recorded, succeed, tensor_bytes
+from nnlite.testing.command import QUICK, fail, recorded, succeed, tensor_bytes
 from nnlite.train import History
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def on_the_cpu(monkeypatch):
-    """Also undoes what --device sets."""
-    before = nl.default_device()
-    monkeypatch.setenv("COLUMNS", "200")
-    nl.set_default_device("cpu")
-    yield
-    nl.set_default_device(before)
-
-
-QUICK = ("--hidden", "16", "--batch-size", "64")
-
-
-@pytest.fixture(scope="module")
-def digits_run(tmp_path_factory) -> Path:
-    """A training of two epochs on the 8x8 digits."""
-    folder = tmp_path_factory.mktemp("digits") / "run"
-    output = succeed("train", "digits", "--epochs", 2, "--out", folder, "--device", "cpu", *QUICK)
-    assert "1,442 training and 355 test items of shape (N, 1, 8, 8), 10 classes" in output
-    return folder
+pytestmark = pytest.mark.usefixtures("command_on_the_cpu")
 
 
 def test_train_reaches_94_percent_on_mnist_5k_by_default(tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ class Limits:
         shared_per_block: bytes of shared memory one block may use after opting in.
         bandwidth: peak memory bandwidth in GB/s (10^9 bytes).
         float32: peak float32 rate in TFLOP/s (10^12), a fused multiply-add counted as two.
-        power: board power in watts.
+        power: board power in watts; 0 where a driver was asked, which does not tell it.
     """
 
     name: str

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+QUICK = ("--hidden", "16", "--batch-size", "64")  # options of a training that takes a moment
+
 
 def command(*args: object) -> Any:
     """Run the command; the result has ``exit_code``, ``stdout``, ``stderr`` and ``output``."""
