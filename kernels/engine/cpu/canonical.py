@@ -22,11 +22,11 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba import types
 
+from . import calls
 from . import names as table
+from .calls_collective import VALUES
 from .folding import Folding, call_np, replace
-from .rt_math import MATH
 from .source import environment, source_tree
 from .tree import (
     Names,
@@ -122,8 +122,7 @@ class Canonical(Folding):
             base = self.resolve(node.value)
             if base is MISSING or not table.is_namespace(base):
                 return MISSING
-            if table.index_prefix(base) is None:
-                return getattr(base, node.attr, MISSING)
+            return table.member(base, node.attr, MISSING)
         return MISSING
 
     def constant(self, node: ast.expr, what: str) -> Any:
@@ -180,6 +179,9 @@ class Canonical(Folding):
         obj = self.resolve(node)
         if obj is MISSING:
             fail(node, text_of(node), "the name is not defined")
+        name = table.cuda_name(obj)
+        if name in VALUES:
+            return replace(node, VALUES[name]())
         value = self.value(obj, node)
         if value is None:
             if table.is_cuda_object(obj):
@@ -192,40 +194,34 @@ class Canonical(Folding):
         obj = self.resolve(node.func)
         if obj is MISSING:
             return self.local_call(node)
-        known = table.cuda_function(obj)
-        if known in ("grid", "gridsize"):
-            return replace(node, self.grid(node, known))
-        if known in ("shared.array", "local.array"):
-            return replace(node, self.declaration(node, known))
+        name = table.cuda_name(obj)
+        if name in calls.UNEVALUATED:
+            return replace(node, calls.UNEVALUATED[name](self, node))
         function = table.python_function(obj)
-        if (
-            known is None
-            and table.is_cuda_object(obj)
-            and (function is None or table.is_cuda_object(function))
-        ):
+        if name is not None and name not in calls.HANDLERS:
+            fail(node, text_of(node.func), table.why_unsupported(name))
+        if name is None and table.is_cuda_object(function or obj) and not table.inlined(function):
             fail(node, text_of(node.func), table.why_unsupported(text_of(node.func)))
-        if inspect.isfunction(obj) and not table.is_cuda_object(obj):
+        if inspect.isfunction(obj) and name is None and not table.is_cuda_object(obj):
             why = "a plain Python function, which no GPU takes; decorate it: @cuda.jit(device=True)"
             fail(node, text_of(node.func), why)
         if any(isinstance(a, ast.Starred) for a in node.args):
             fail(node, text_of(node), "unpacking in a call is not translated to the CPU")
         args = [self.visit(a) for a in node.args]
-        keywords = {k.arg: self.visit(k.value) for k in node.keywords}
-        if function is not None and not table.is_cuda_object(function):
+        keywords = {str(k.arg): self.visit(k.value) for k in node.keywords}
+        if name is not None:
+            return replace(node, calls.HANDLERS[name](self, node, args, keywords))
+        if function is not None:
             return replace(node, self.device_call(node, function, args, keywords))
         if keywords:
             fail(node, text_of(node), "keyword arguments are not translated for this function")
-        if known == "syncthreads":
-            return replace(node, call("sync_"))
-        if known == "atomic.add":
-            if len(args) != 3:
-                fail(node, text_of(node), "atomic.add takes an array, an index and a value")
-            return replace(node, call("atomic_add_", *args))
-        return replace(node, self.library_call(node, obj, args))
+        return replace(node, calls.library_call(node, obj, args))
 
     def local_call(self, node: ast.Call) -> ast.expr:
-        """``x.dtype.type(v)`` is the only method call on a local value."""
+        """``x.dtype.type(v)`` and ``grid.sync()`` are the only method calls on a local value."""
         f = node.func
+        if isinstance(f, ast.Attribute) and f.attr == "sync" and not node.args:
+            return replace(node, call("grid_sync_"))
         ours = isinstance(f, ast.Attribute) and f.attr == "type" and len(node.args) == 1
         inner = f.value if isinstance(f, ast.Attribute) else None
         if not ours or not isinstance(inner, ast.Attribute) or inner.attr != "dtype":
@@ -234,48 +230,6 @@ class Canonical(Folding):
         f.value = self.visit(inner)  # type: ignore[attr-defined]
         node.args = [self.visit(node.args[0])]
         return node
-
-    def library_call(self, node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
-        scalar = table.scalar_type_name(obj)
-        if scalar:
-            return call_np({"boolean": "bool_"}.get(scalar, scalar), *args)
-        name = getattr(obj, "__name__", "")
-        if getattr(builtins, name, None) is obj and name in table.BUILTINS:
-            if name in ("min", "max") and len(args) == 2:
-                return call(name + "_", *args)
-            return call(name, *args)
-        if name in MATH and getattr(math, name) is obj:
-            return call(name + "_", *args)
-        if not table.is_library(obj):
-            fail(node, text_of(node.func), "this function is not translated to the CPU")
-        module = "math" if getattr(math, name, None) is obj else "np"
-        return ast.Call(ast.Attribute(load(module), name, ast.Load()), args, [])
-
-    def grid(self, node: ast.Call, which: str) -> ast.expr:
-        form = "bid_{0}_ * bdim_{0}_ + tid_{0}_" if which == "grid" else "bdim_{0}_ * gdim_{0}_"
-        n = self.constant(node.args[0], "the number of dimensions") if node.args else None
-        if n not in (1, 2, 3):
-            fail(node, text_of(node), "the number of dimensions must be 1, 2 or 3")
-        parts = [form.format(d) for d in "xyz"[:n]]
-        return parse(parts[0] if n == 1 else f"({', '.join(parts)})")
-
-    def declaration(self, node: ast.Call, which: str) -> ast.expr:
-        given = dict(zip(("shape", "dtype"), node.args)) | {k.arg: k.value for k in node.keywords}
-        if "shape" not in given or "dtype" not in given:
-            fail(node, text_of(node), "an array needs a shape and a dtype")
-        shape = self.constant(given["shape"], "the shape of an array")
-        shape = (shape,) if isinstance(shape, (int, np.integer)) else shape
-        if not isinstance(shape, tuple) or not all(isinstance(n, (int, np.integer)) for n in shape):
-            fail(node, text_of(node), "the shape must be an int or a tuple of ints")
-        if which == "shared.array" and 0 in shape:
-            fail(node, text_of(node), "dynamic shared memory is not translated to the CPU yet")
-        if any(n <= 0 for n in shape):
-            fail(node, text_of(node), "every dimension must be positive")
-        dtype = table.scalar_type_name(self.constant(given["dtype"], "the dtype of an array"))
-        if dtype is None or not isinstance(getattr(types, dtype, None), types.Type):
-            fail(node, text_of(node), "the dtype must be a real number type or bool")
-        kind = "shared_" if which == "shared.array" else "local_"
-        return call(kind, ast.Tuple([const(int(n)) for n in shape], ast.Load()), const(dtype))
 
     def device_call(
         self, node: ast.Call, function: FunctionType, args: list[ast.expr], keywords: dict

@@ -67,6 +67,9 @@ class Fingerprint:
                 self.arrays.append(obj)
             order = obj.flags.c_contiguous, obj.flags.f_contiguous
             self._add("array", known, obj.dtype.str, obj.ndim, order)
+        elif isinstance(obj, table.CudaPath):
+            self.uses_shared = self.uses_shared or obj == "shared.array"
+            self._add("cuda", str(obj))
         elif isinstance(obj, (bool, int, float, complex, str, np.generic)) or obj is None:
             self._add(type(obj).__name__, obj)
         elif isinstance(obj, tuple):
@@ -81,7 +84,7 @@ class Fingerprint:
             self._callable(obj)
 
     def _callable(self, obj: Any) -> None:
-        self.uses_shared = self.uses_shared or table.cuda_function(obj) == "shared.array"
+        self.uses_shared = self.uses_shared or table.cuda_name(obj) == "shared.array"
         function = table.python_function(obj)
         module = getattr(function or obj, "__module__", None) or type(obj).__module__
         if function is not None and module.split(".")[0] not in _LIBRARIES:
@@ -98,8 +101,9 @@ def references(function: FunctionType) -> Iterator[tuple[str, Any]]:
         name = instruction.argval
         if pending and instruction.opname in _ATTRIBUTE_LOADS:
             path, obj = pending
-            if table.is_namespace(obj) and hasattr(obj, name):
-                pending = f"{path}.{name}", getattr(obj, name)
+            inner = table.member(obj, name, None) if table.is_namespace(obj) else None
+            if inner is not None:
+                pending = f"{path}.{name}", inner
                 continue
         if pending:
             yield pending

@@ -25,6 +25,7 @@ from numba.core.untyped_passes import (
 )
 
 from . import runtime
+from .rt_storage import stack_array
 from .tree import BLOCK_VALUES, THREAD_INDICES, clone, fail, function_name, is_sync, load
 
 INDEX_PARAMETERS = [*THREAD_INDICES, *BLOCK_VALUES]
@@ -78,7 +79,7 @@ class _Serial(ast.NodeTransformer):
             return n
         shape, dtype = declared(n)
         name = f"new_{len(self.namespace)}_"
-        self.namespace[name] = runtime.stack_array(shape, dtype)
+        self.namespace[name] = stack_array(shape, dtype)
         return ast.Call(load(name), [], [])
 
 

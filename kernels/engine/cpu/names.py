@@ -1,8 +1,9 @@
 """What each name of ``numba.cuda`` means to the CPU compiler.
 
-Objects are compared by identity, looked up in ``numba.cuda`` when a kernel is compiled, so that
-``cuda.threadIdx``, ``from numba.cuda import threadIdx as t`` and a ``numba.cuda`` replaced by the
-numba-cuda package all work.
+A name becomes the dotted path below ``numba.cuda`` (``"shfl_sync"``, ``"atomic.add"``), however the
+user wrote it: ``cuda.atomic.add``, ``from numba.cuda import atomic as at``, or a ``numba.cuda``
+replaced by the numba-cuda package.  Numba's simulator defines most names only while it runs a
+kernel; below the module ``numba.cuda`` they are therefore resolved by path, not by object.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ import functools
 import inspect
 import math
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import types
-
-from ..errors import DeviceError
 
 INDEX_PREFIX = {"threadIdx": "tid", "blockIdx": "bid", "blockDim": "bdim", "gridDim": "gdim"}
 
@@ -24,74 +23,90 @@ BUILTINS = frozenset({"range", "len", "min", "max", "abs", "int", "float", "bool
 
 ARRAY_ATTRIBUTES = frozenset({"shape", "size", "ndim", "strides", "itemsize", "nbytes", "dtype"})
 
+_NAMES = """
+    threadIdx blockIdx blockDim gridDim laneid warpsize grid gridsize
+    syncthreads syncthreads_count syncthreads_and syncthreads_or syncwarp
+    shfl_sync shfl_up_sync shfl_down_sync shfl_xor_sync
+    all_sync any_sync eq_sync ballot_sync match_any_sync match_all_sync activemask lanemask_lt
+    shared local const atomic cg fp16 libdevice
+    popc clz ffs brev fma cbrt selp nanosleep threadfence threadfence_block threadfence_system
+    ldca ldcg ldcs ldcv ldlu stcg stcs stwb stwt
+"""
+TOP = frozenset(_NAMES.split())
+
 _REASONS = {
-    "shfl": "warp shuffles are not translated to the CPU yet",
-    "ballot": "warp votes are not translated to the CPU yet",
-    "any_sync": "warp votes are not translated to the CPU yet",
-    "all_sync": "warp votes are not translated to the CPU yet",
-    "match": "warp votes are not translated to the CPU yet",
-    "activemask": "warp votes are not translated to the CPU yet",
-    "lanemask": "warp votes are not translated to the CPU yet",
-    "laneid": "warp operations are not translated to the CPU yet",
-    "warpsize": "warp operations are not translated to the CPU yet",
-    "syncwarp": "warp operations are not translated to the CPU yet",
-    "syncthreads_": "barriers that count or vote are not translated to the CPU yet",
-    "cg": "cooperative groups are not translated to the CPU yet",
-    "libdevice": "libdevice functions have no CPU counterpart; use the math module",
+    "ld": "loads with a cache hint have no CPU counterpart; index the array instead",
+    "st": "stores with a cache hint have no CPU counterpart; index the array instead",
+    "libdevice": "this libdevice function has no CPU counterpart; use the math module",
 }
 
 
-class CudaNames(NamedTuple):
-    """The objects of ``numba.cuda`` that the compiler knows, by what they become."""
+_SUBMODULES = frozenset({"numba.cuda.libdevice", "numba.cuda.cg"})
+_INLINED = frozenset({"numba.cuda.random"})
 
-    indices: dict[int, str]
-    functions: dict[int, str]
-    objects: tuple[Any, ...]
+
+class CudaPath(str):
+    """A dotted name below ``numba.cuda``."""
+
+    __slots__ = ()
 
 
 @functools.cache
-def cuda_names() -> CudaNames:
-    """Look the known objects up in ``numba.cuda``."""
+def _by_object() -> dict[int, CudaPath]:
+    """The path of every object of ``numba.cuda`` that has one, and of what lies one level below."""
     from numba import cuda
 
-    if not hasattr(cuda, "threadIdx"):
-        raise DeviceError(
-            "numba.cuda is the simulator (NUMBA_ENABLE_CUDASIM is set), in which kernels cannot be "
-            "compiled; unset the variable"
-        )
-    indices: dict[int, str] = {}
-    functions: dict[int, str] = {}
-    keep = []
-    for name, prefix in INDEX_PREFIX.items():
-        keep.append(getattr(cuda, name))
-        indices[id(keep[-1])] = prefix
-    known = {
-        "grid": cuda.grid,
-        "gridsize": cuda.gridsize,
-        "syncthreads": cuda.syncthreads,
-        "shared.array": cuda.shared.array,
-        "local.array": cuda.local.array,
-        "atomic.add": cuda.atomic.add,
-    }
-    for name, obj in known.items():
-        keep.append(obj)
-        functions[id(obj)] = name
-    return CudaNames(indices, functions, tuple(keep))
+    found: dict[int, CudaPath] = {}
+    for top in sorted(TOP):
+        obj = getattr(cuda, top, None)
+        if obj is None:
+            continue
+        found[id(obj)] = CudaPath(top)
+        if inspect.isclass(obj) or isinstance(obj, ModuleType):
+            for name in dir(obj):
+                inner = getattr(obj, name, None)
+                if not name.startswith("_") and is_cuda_object(inner) and callable(inner):
+                    found.setdefault(id(inner), CudaPath(f"{top}.{name}"))
+                    _keep.append(inner)
+        _keep.append(obj)
+    return found
+
+
+_keep: list[Any] = []  # an id is only valid while its object lives
+
+
+def cuda_name(obj: object) -> str | None:
+    """``"shared.array"`` for ``cuda.shared.array``, and so on; None for anything else."""
+    return obj if isinstance(obj, CudaPath) else _by_object().get(id(obj))
+
+
+def member(base: object, name: str, missing: Any) -> Any:
+    """``base.name`` as a path or an object; ``missing`` when there is none."""
+    if isinstance(base, ModuleType) and base.__name__ == "numba.cuda" and name in TOP:
+        return CudaPath(name)
+    path = cuda_name(base)
+    if path is None and isinstance(base, ModuleType) and base.__name__ in _SUBMODULES:
+        path = base.__name__.rpartition(".")[2]
+    if path is not None:
+        return missing if path in INDEX_PREFIX else CudaPath(f"{path}.{name}")
+    return getattr(base, name, missing)
 
 
 def index_prefix(obj: object) -> str | None:
     """``"tid"`` for ``cuda.threadIdx``, and so on."""
-    return cuda_names().indices.get(id(obj))
-
-
-def cuda_function(obj: object) -> str | None:
-    """``"shared.array"`` for ``cuda.shared.array``, and so on."""
-    return cuda_names().functions.get(id(obj))
+    return INDEX_PREFIX.get(cuda_name(obj) or "")
 
 
 def is_cuda_object(obj: object) -> bool:
+    if isinstance(obj, CudaPath):
+        return True
     module = str(getattr(obj, "__module__", None) or type(obj).__module__)
     return module.startswith("numba.cuda") or "numba_cuda" in module
+
+
+def inlined(function: object) -> bool:
+    """True for a function of numba.cuda that is written as an ordinary device function."""
+    return getattr(function, "__module__", "") in _INLINED
 
 
 def why_unsupported(text: str) -> str:

@@ -81,3 +81,6 @@ def plain_add(tyctx, array, index, value):
         return old
 
     return signature, codegen
+
+
+FUNCTIONS: dict[str, Any] = {"atomic_add_": atomic_add, "plain_add_": plain_add}

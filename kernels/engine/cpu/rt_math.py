@@ -228,3 +228,10 @@ def _extreme(name: str, builtin: Any, order: str) -> Any:
 
 maximum = _extreme("max", max, ">")
 minimum = _extreme("min", min, "<")
+
+
+FUNCTIONS: dict[str, Any] = {
+    "max_": maximum,
+    "min_": minimum,
+    **{f"{name}_": function for name, function in MATH.items()},
+}

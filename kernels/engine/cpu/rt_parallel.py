@@ -121,3 +121,10 @@ def region_end(tyctx):
 def short_region_end(tyctx):
     """First statement after a thread loop of few threads."""
     return types.none(), _region_end(short=True)
+
+
+FUNCTIONS: dict[str, Any] = {
+    "thread_end_": thread_end,
+    "region_end_": region_end,
+    "short_region_end_": short_region_end,
+}

@@ -106,3 +106,11 @@ def count_true(tyctx, mask):
         return bld.load(total)
 
     return types.intp(mask), codegen
+
+
+FUNCTIONS: dict[str, Any] = {
+    "stack_array": stack_array,
+    "scratch_array": scratch_array,
+    "u_": unsigned,
+    "count_true_": count_true,
+}

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from .rt_atomics import atomic_add, plain_add
-from .rt_math import MATH, maximum, minimum
-from .rt_parallel import region_end, short_region_end, thread_end
-from .rt_storage import count_true, scratch_array, stack_array, unsigned
+from . import rt_atomics, rt_math, rt_parallel, rt_storage
 
-__all__ = ["namespace", "scratch_array", "stack_array"]
+FAMILIES = (rt_atomics, rt_math, rt_parallel, rt_storage)
+"""The files that give generated code its functions, each in a table ``FUNCTIONS``."""
 
 
 def namespace() -> dict[str, Any]:
@@ -31,17 +29,7 @@ def namespace() -> dict[str, Any]:
         "np": np,
         "njit": njit,
         "types": types,
-        "stack_array": stack_array,
-        "scratch_array": scratch_array,
-        "u_": unsigned,
-        "count_true_": count_true,
-        "max_": maximum,
-        "min_": minimum,
-        "atomic_add_": atomic_add,
-        "plain_add_": plain_add,
-        "thread_end_": thread_end,
-        "region_end_": region_end,
-        "short_region_end_": short_region_end,
     }
-    names.update({f"{name}_": function for name, function in MATH.items()})
+    for family in FAMILIES:
+        names.update(family.FUNCTIONS)
     return names

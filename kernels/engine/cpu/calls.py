@@ -1,0 +1,105 @@
+"""What a call in a kernel becomes: one handler per function of ``numba.cuda``.
+
+A handler receives the canonicalised arguments and returns the expression that stands for the call
+in the canonical tree::
+
+    cuda.grid(1)                    ->       bid_x_ * bdim_x_ + tid_x_
+    cuda.shfl_down_sync(m, v, 16)   ->       shfl_down_(m, v, 16)
+
+Families of functions keep their handlers in files of their own; this one merges them.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import types
+
+from . import names as table
+from .calls_collective import COLLECTIVE_HANDLERS
+from .folding import call_np
+from .rt_math import MATH
+from .tree import call, const, fail, load, parse, text_of
+
+if TYPE_CHECKING:
+    from .canonical import Canonical
+
+Handler = Callable[["Canonical", ast.Call, list[ast.expr], dict[str, ast.expr]], ast.expr]
+
+
+def grid(canonical: Canonical, node: ast.Call) -> ast.expr:
+    """``cuda.grid(n)`` and ``cuda.gridsize(n)``."""
+    first = canonical.resolve(node.func)
+    position = table.cuda_name(first) == "grid"
+    form = "bid_{0}_ * bdim_{0}_ + tid_{0}_" if position else "bdim_{0}_ * gdim_{0}_"
+    n = canonical.constant(node.args[0], "the number of dimensions") if node.args else None
+    if n not in (1, 2, 3):
+        fail(node, text_of(node), "the number of dimensions must be 1, 2 or 3")
+    parts = [form.format(d) for d in "xyz"[:n]]
+    return parse(parts[0] if n == 1 else f"({', '.join(parts)})")
+
+
+def declaration(canonical: Canonical, node: ast.Call) -> ast.expr:
+    """``cuda.shared.array(shape, dtype)`` and ``cuda.local.array(shape, dtype)``."""
+    shared = table.cuda_name(canonical.resolve(node.func)) == "shared.array"
+    given = dict(zip(("shape", "dtype"), node.args)) | {k.arg: k.value for k in node.keywords}
+    if "shape" not in given or "dtype" not in given:
+        fail(node, text_of(node), "an array needs a shape and a dtype")
+    shape = canonical.constant(given["shape"], "the shape of an array")
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else shape
+    if not isinstance(shape, tuple) or not all(isinstance(n, (int, np.integer)) for n in shape):
+        fail(node, text_of(node), "the shape must be an int or a tuple of ints")
+    if shared and 0 in shape:
+        fail(node, text_of(node), "dynamic shared memory is not translated to the CPU yet")
+    if any(n <= 0 for n in shape):
+        fail(node, text_of(node), "every dimension must be positive")
+    dtype = table.scalar_type_name(canonical.constant(given["dtype"], "the dtype of an array"))
+    if dtype is None or not isinstance(getattr(types, dtype, None), types.Type):
+        fail(node, text_of(node), "the dtype must be a real number type or bool")
+    sizes = ast.Tuple([const(int(n)) for n in shape], ast.Load())
+    return call("shared_" if shared else "local_", sizes, const(dtype))
+
+
+def atomic_add(
+    canonical: Canonical, node: ast.Call, args: list[ast.expr], keywords: dict[str, ast.expr]
+) -> ast.expr:
+    """``cuda.atomic.add(array, index, value)``."""
+    if keywords or len(args) != 3:
+        fail(node, text_of(node), "atomic.add takes an array, an index and a value")
+    return call("atomic_add_", *args)
+
+
+def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
+    """A call of a builtin, a scalar type, or a function of ``math`` or NumPy."""
+    scalar = table.scalar_type_name(obj)
+    if scalar:
+        return call_np({"boolean": "bool_"}.get(scalar, scalar), *args)
+    name = getattr(obj, "__name__", "")
+    if getattr(builtins, name, None) is obj and name in table.BUILTINS:
+        if name in ("min", "max") and len(args) == 2:
+            return call(name + "_", *args)
+        return call(name, *args)
+    if name in MATH and getattr(math, name) is obj:
+        return call(name + "_", *args)
+    if not table.is_library(obj):
+        fail(node, text_of(node.func), "this function is not translated to the CPU")
+    module = "math" if getattr(math, name, None) is obj else "np"
+    return ast.Call(ast.Attribute(load(module), name, ast.Load()), args, [])
+
+
+UNEVALUATED: dict[str | None, Callable[[Canonical, ast.Call], ast.expr]] = {
+    "grid": grid,
+    "gridsize": grid,
+    "shared.array": declaration,
+    "local.array": declaration,
+}
+
+HANDLERS: dict[str, Handler] = {
+    "atomic.add": atomic_add,
+    **COLLECTIVE_HANDLERS,
+}
