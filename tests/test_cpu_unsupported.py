@@ -27,12 +27,6 @@ def warp_vote(x):
 
 
 @cuda.jit
-def dynamic_shared(x):
-    s = cuda.shared.array(0, float32)  # HERE
-    s[0] = x[0]
-
-
-@cuda.jit
 def run_time_shape(x, n):
     s = cuda.shared.array(n, float32)  # HERE
     s[0] = x[0]
@@ -195,7 +189,7 @@ def plain_function(x):
 
 
 KERNELS = [
-    warp_shuffle, warp_vote, dynamic_shared, run_time_shape, cooperative, inner_lambda,
+    warp_shuffle, warp_vote, run_time_shape, cooperative, inner_lambda,
     comprehension, catches, context_manager, raises, unknown_name, global_dict, varying_barrier,
     varying_loop_barrier, varying_break_barrier, barrier_in_helper, loop_else, iterates_array,
     slices, method, numpy_function, prints, recursion, returns_value, wrong_types, untypable,

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import types
 
 from . import names as table
 from .calls_collective import COLLECTIVE_HANDLERS
+from .dtypes import type_text
 from .folding import call_np
 from .rt_math import MATH
 from .tree import call, const, fail, load, parse, text_of
@@ -54,13 +54,12 @@ def declaration(canonical: Canonical, node: ast.Call) -> ast.expr:
     shape = (shape,) if isinstance(shape, (int, np.integer)) else shape
     if not isinstance(shape, tuple) or not all(isinstance(n, (int, np.integer)) for n in shape):
         fail(node, text_of(node), "the shape must be an int or a tuple of ints")
-    if shared and 0 in shape:
-        fail(node, text_of(node), "dynamic shared memory is not translated to the CPU yet")
-    if any(n <= 0 for n in shape):
+    dynamic = shared and shape == (0,)
+    if any(n <= 0 for n in shape) and not dynamic:
         fail(node, text_of(node), "every dimension must be positive")
-    dtype = table.scalar_type_name(canonical.constant(given["dtype"], "the dtype of an array"))
-    if dtype is None or not isinstance(getattr(types, dtype, None), types.Type):
-        fail(node, text_of(node), "the dtype must be a real number type or bool")
+    dtype = type_text(canonical.constant(given["dtype"], "the dtype of an array"))
+    if dtype is None:
+        fail(node, text_of(node), "the dtype must be a number type, bool or a structured dtype")
     sizes = ast.Tuple([const(int(n)) for n in shape], ast.Load())
     return call("shared_" if shared else "local_", sizes, const(dtype))
 

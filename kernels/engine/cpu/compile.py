@@ -12,7 +12,7 @@ import numpy as np
 from . import cache, signature
 from .fingerprint import Fingerprint
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Compiled:
         source: the generated Python source.
         arrays: hidden arguments, the kernel's global arrays.
         scratch_bytes: size of the scratch buffer each OS thread needs, 0 for none.
+        dynamic: the scratch buffer ends with the launch's dynamic shared memory.
         from_cache: True when nothing had to be compiled.
     """
 
@@ -31,6 +32,7 @@ class Compiled:
     source: str
     arrays: tuple[np.ndarray, ...]
     scratch_bytes: int
+    dynamic: bool
     from_cache: bool
 
 
@@ -55,6 +57,7 @@ def compiled(
                 record["source"],
                 tuple(frozen[i] for i in record["arrays"]),
                 record["scratch_bytes"],
+                record["dynamic"],
                 True,
             )
         except Exception:
@@ -85,7 +88,7 @@ def _compile(
     exec(compile(program.source, file, "exec"), namespace)
     dispatcher = namespace[program.name]
     hidden = tuple(hidden_type(a) for a in program.arrays)
-    scratch = (SCRATCH_TYPE,) if program.scratch_bytes else ()
+    scratch = (SCRATCH_TYPE,) if program.scratch_bytes or program.dynamic else ()
     types = (*kinds, *hidden, *scratch, LAUNCH_TYPE)
     dispatcher.compile(types)
     result = dispatcher.overloads[types]
@@ -97,10 +100,12 @@ def _compile(
             "source": program.source,
             "arrays": order,
             "scratch_bytes": program.scratch_bytes,
+            "dynamic": program.dynamic,
             "code": code,
         }
         cache.write(function.__name__, key, record)
-    return Compiled(result.entry_point, program.source, arrays, program.scratch_bytes, False)
+    size, dynamic = program.scratch_bytes, program.dynamic
+    return Compiled(result.entry_point, program.source, arrays, size, dynamic, False)
 
 
 def _position(arrays: list[np.ndarray], wanted: np.ndarray) -> int | None:

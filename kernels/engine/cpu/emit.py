@@ -50,7 +50,7 @@ class Emitter:
 
     def function(self, name: str, decorator: str) -> str:
         """The source text of the whole function."""
-        scratch = ["scratch_"] if self.storage.scratch_bytes else []
+        scratch = ["scratch_"] if self.storage.scratch_bytes or self.storage.dynamic else []
         self.lines += [*self.storage.makers, ""]
         self.line(0, decorator)
         self.line(0, f"def {name}({', '.join([*self.parameters, *scratch, 'launch_'])}):")

@@ -25,6 +25,7 @@ from numba.core.untyped_passes import (
 )
 
 from . import runtime
+from .dtypes import type_named
 from .rt_storage import stack_array
 from .tree import BLOCK_VALUES, THREAD_INDICES, clone, fail, function_name, is_sync, load
 
@@ -86,7 +87,7 @@ class _Serial(ast.NodeTransformer):
 def declared(n: ast.expr) -> tuple[tuple[int, ...], Any]:
     """(shape, Numba type) of a ``shared_((4, 4), 'float32')`` call."""
     assert isinstance(n, ast.Call)
-    return ast.literal_eval(n.args[0]), getattr(types, ast.literal_eval(n.args[1]))
+    return ast.literal_eval(n.args[0]), type_named(ast.literal_eval(n.args[1]))
 
 
 def variable_types(

@@ -58,7 +58,7 @@ class CpuKernel:
 
         Args:
             grid, block: sizes in x, y and z.
-            shared_bytes: dynamic shared memory, which translated kernels do not use yet.
+            shared_bytes: size of the dynamic shared memory, ``cuda.shared.array(0, dtype)``.
             args: arrays and scalars, as the kernel takes them.
 
         Raises:
@@ -67,7 +67,7 @@ class CpuKernel:
         entry = self._entries.get(launch_key(block, args))
         if entry is None:
             entry = self._entry(block, args)
-        entry.run(grid, args)
+        entry.run(grid, shared_bytes, args)
 
     def source(self, block: Dim3, args: tuple[Any, ...]) -> str:
         """The generated Python source for this block shape and these arguments."""
@@ -124,7 +124,7 @@ class _Entry:
         self.block_seconds = 0.0
         self._costs: dict[Dim3, _Cost] = {}
 
-    def run(self, grid: Dim3, args: tuple[Any, ...]) -> None:
+    def run(self, grid: Dim3, shared_bytes: int, args: tuple[Any, ...]) -> None:
         made = self.compiled
         if made.arrays:
             args = (*args, *made.arrays)
@@ -132,23 +132,23 @@ class _Entry:
         if cost is None:
             cost = self._costs[grid] = _Cost(grid, self.block_seconds, shared_pool().threads)
         helpers = cost.choose()
+        scratch = made.scratch_bytes + shared_bytes if made.dynamic else made.scratch_bytes
         start = time.perf_counter()
         if helpers:
             launch = cost.pooled_launch.copy()
-            shared_pool().run(lambda: self.work(args, launch), helpers)
-        elif made.scratch_bytes:
-            self.work(args, cost.serial_launch.copy())
+            shared_pool().run(lambda: self.work(args, scratch, launch), helpers)
+        elif scratch or made.dynamic:
+            self.work(args, scratch, cost.serial_launch.copy())
         else:
             self.call(*args, cost.serial_launch.copy())
         spent = time.perf_counter() - start
         cost.record(helpers, spent)
         self.block_seconds = spent * (helpers + 1) / cost.blocks
 
-    def work(self, args: tuple[Any, ...], launch: np.ndarray) -> None:
+    def work(self, args: tuple[Any, ...], scratch: int, launch: np.ndarray) -> None:
         """What every thread of a launch runs: take blocks until there are none."""
-        size = self.compiled.scratch_bytes
-        if size:
-            self.call(*args, np.empty(size, np.uint8), launch)
+        if scratch or self.compiled.dynamic:
+            self.call(*args, np.empty(scratch, np.uint8), launch)
         else:
             self.call(*args, launch)
 

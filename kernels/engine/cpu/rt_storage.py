@@ -15,20 +15,22 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from .dtypes import type_named
+
 ALIGNMENT = 64
 
 
-def _fill(ctx: Any, bld: Any, array_type: types.Array, shape: tuple[int, ...], data: Any) -> Any:
-    """A C-ordered array struct over ``data``."""
+def _fill(ctx: Any, bld: Any, array_type: types.Array, shape: tuple[Any, ...], data: Any) -> Any:
+    """A C-ordered array struct over ``data``; the first extent may be a run-time value."""
     element = ctx.get_data_type(array_type.dtype)
     size = ctx.get_abi_sizeof(element)
     strides: list[int] = []
     for extent in reversed(shape):
         strides.insert(0, size)
-        size *= extent
+        size = size * extent if isinstance(extent, int) else size
 
-    def number(value: int) -> Any:
-        return ctx.get_constant(types.intp, value)
+    def number(value: Any) -> Any:
+        return ctx.get_constant(types.intp, value) if isinstance(value, int) else value
 
     array = ctx.make_array(array_type)(ctx, bld)
     ctx.populate_array(
@@ -78,6 +80,27 @@ def scratch_array(offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
     return view
 
 
+@functools.cache
+def dynamic_array(offset: int, dtype: Any) -> Any:
+    """A function that returns the scratch buffer from ``offset`` on as an array of ``dtype``."""
+    array_type = types.Array(dtype, 1, "C")
+
+    @intrinsic
+    def view(tyctx, scratch):
+        def codegen(ctx, bld, sig, args):
+            buffer = ctx.make_array(sig.args[0])(ctx, bld, args[0])
+            p = bld.gep(buffer.data, [ctx.get_constant(types.intp, offset)])
+            size = ctx.get_abi_sizeof(ctx.get_data_type(dtype))
+            left = bld.sub(buffer.nitems, ctx.get_constant(types.intp, offset))
+            length = bld.udiv(left, ctx.get_constant(types.intp, size))
+            data = bld.bitcast(p, ctx.get_data_type(dtype).as_pointer())
+            return _fill(ctx, bld, array_type, (length,), data)
+
+        return array_type(scratch), codegen
+
+    return view
+
+
 @intrinsic
 def unsigned(tyctx, index):
     """Reinterpret an index that is known to be >= 0; Numba then drops negative indexing."""
@@ -111,6 +134,8 @@ def count_true(tyctx, mask):
 FUNCTIONS: dict[str, Any] = {
     "stack_array": stack_array,
     "scratch_array": scratch_array,
+    "dynamic_array": dynamic_array,
+    "dtype_": type_named,
     "u_": unsigned,
     "count_true_": count_true,
 }

@@ -13,9 +13,9 @@ import ast
 import math
 from typing import Any
 
-import numpy as np
 from numba.core import types
 
+from .dtypes import itemsize, source_of
 from .regions import Splitter
 from .tree import fail, index_list, walk
 
@@ -32,8 +32,10 @@ class Storage:
         self.makers: list[str] = []
         self.lines: list[str] = []
         self.by_element: set[str] = set()
+        self.dynamic = False
         for name, (shape, dtype) in self.v.shared.items():
-            self.add(name, shape, dtype)
+            if 0 not in shape:
+                self.add(name, shape, dtype)
         for name, (shape, dtype) in self.v.local.items():
             if self.only_elements(name, len(shape)):
                 self.by_element.add(name)
@@ -42,25 +44,30 @@ class Storage:
                 self.add(f"{name}_all_", (threads, *shape), dtype)
         for name in sorted(split.stored):
             self.add(f"{name}_all_", (threads,), self.dtype_of(name))
+        for name, (shape, dtype) in self.v.shared.items():
+            if 0 in shape:
+                self.add_dynamic(name, dtype)
 
     def add(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
-        size = (
-            math.prod(shape) * np.dtype("bool" if dtype == types.boolean else str(dtype)).itemsize
-        )
+        size = math.prod(shape) * itemsize(dtype)
         size += -size % ALIGNMENT
-        kind = "boolean" if dtype == types.boolean else str(dtype)
+        kind = source_of(dtype)
         if self.stack_bytes + size <= STACK_BYTES:
             self.stack_bytes += size
-            make, given = f"stack_array({shape!r}, types.{kind})", ""
+            self.make(name, f"stack_array({shape!r}, {kind})", "")
         else:
-            make, given = (
-                f"scratch_array({self.scratch_bytes}, {shape!r}, types.{kind})",
-                "scratch_",
-            )
+            self.make(name, f"scratch_array({self.scratch_bytes}, {shape!r}, {kind})", "scratch_")
             self.scratch_bytes += size
-        maker = f"new{len(self.makers)}_"
-        self.makers.append(f"{maker} = {make}")
-        self.lines.append(f"{name} = {maker}({given})")
+
+    def add_dynamic(self, name: str, dtype: Any) -> None:
+        """A view of the dynamic shared memory, which lies behind all other scratch memory."""
+        self.dynamic = True
+        self.make(name, f"dynamic_array({self.scratch_bytes}, {source_of(dtype)})", "scratch_")
+
+    def make(self, name: str, maker: str, given: str) -> None:
+        new = f"new{len(self.makers)}_"
+        self.makers.append(f"{new} = {maker}")
+        self.lines.append(f"{name} = {new}({given})")
 
     def dtype_of(self, name: str) -> Any:
         t = self.v.types.get(name, types.int64)

@@ -12,6 +12,7 @@ import numpy as np
 from numba.core import types
 
 from .canonical import Unit, canonical
+from .dtypes import itemsize
 from .emit import Emitter
 from .flatten import flatten
 from .flow import Variables
@@ -28,12 +29,16 @@ SCRATCH_TYPE = types.Array(types.uint8, 1, "C")
 
 @dataclass(frozen=True)
 class Program:
-    """A translated kernel: readable source, and what a launch must pass besides the arguments."""
+    """A translated kernel: readable source, and what a launch must pass besides the arguments.
+
+    ``dynamic``: the dynamic shared memory of the launch follows the scratch bytes.
+    """
 
     name: str
     source: str
     arrays: list[np.ndarray]
     scratch_bytes: int
+    dynamic: bool
 
 
 def translate(
@@ -74,7 +79,8 @@ def translate(
     name = f"{kernel.name}_{suffix}"
     source = emitter.function(name, decorator)
     header = f"# {function.__module__}.{function.__qualname__} for blocks of {block}\n"
-    return Program(name, header + source, list(unit.arrays.values()), emitter.storage.scratch_bytes)
+    arrays, storage = list(unit.arrays.values()), emitter.storage
+    return Program(name, header + source, arrays, storage.scratch_bytes, storage.dynamic)
 
 
 def shared_bytes(function: FunctionType) -> int:
@@ -85,5 +91,5 @@ def shared_bytes(function: FunctionType) -> int:
     for n in walk(kernel.body):
         if isinstance(n, ast.Assign) and function_name(n.value) == "shared_":
             shape, dtype = declared(n.value)
-            total += math.prod(shape) * max(1, dtype.bitwidth // 8)
+            total += math.prod(shape) * itemsize(dtype)
     return total
