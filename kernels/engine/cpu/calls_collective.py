@@ -92,10 +92,9 @@ def _match_any(a: Args) -> ast.expr:
 
 
 def _match_all(a: Args) -> ast.expr:
-    """(mask, True) when all active lanes of the mask have the value, else (0, False)."""
+    """(active lanes of the mask, True) when all of them have the value, else (0, False)."""
     same = _within(call("warp_match_", a[1]), a[0])
-    active = _within(call("warp_bits_", const(True)), a[0])
-    return call("match_all_", _compare(same, ast.Eq(), active), call_np("uint32", clone(a[0])))
+    return call("match_all_", same, _within(call("warp_bits_", const(True)), a[0]))
 
 
 def _count(a: Args) -> ast.expr:

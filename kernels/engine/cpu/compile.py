@@ -8,8 +8,10 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
+from numba.core.types import int64
 
 from . import cache, signature
+from .failures import Failure
 from .fingerprint import Fingerprint
 
 FORMAT = 2
@@ -24,6 +26,8 @@ class Compiled:
         source: the generated Python source.
         arrays: hidden arguments, the kernel's global arrays.
         scratch_bytes: size of the scratch buffer each OS thread needs, 0 for none.
+        failures: the places that may report an error.
+        cooperative: one call is a generator for one block, which yields at each grid barrier.
         dynamic: the scratch buffer ends with the launch's dynamic shared memory.
         from_cache: True when nothing had to be compiled.
     """
@@ -32,6 +36,8 @@ class Compiled:
     source: str
     arrays: tuple[np.ndarray, ...]
     scratch_bytes: int
+    failures: tuple[Failure, ...]
+    cooperative: bool
     dynamic: bool
     from_cache: bool
 
@@ -57,6 +63,8 @@ def compiled(
                 record["source"],
                 tuple(frozen[i] for i in record["arrays"]),
                 record["scratch_bytes"],
+                record["failures"],
+                record["cooperative"],
                 record["dynamic"],
                 True,
             )
@@ -89,7 +97,8 @@ def _compile(
     dispatcher = namespace[program.name]
     hidden = tuple(hidden_type(a) for a in program.arrays)
     scratch = (SCRATCH_TYPE,) if program.scratch_bytes or program.dynamic else ()
-    types = (*kinds, *hidden, *scratch, LAUNCH_TYPE)
+    number = (int64,) if program.cooperative else ()
+    types = (*kinds, *hidden, *scratch, LAUNCH_TYPE, *number)
     dispatcher.compile(types)
     result = dispatcher.overloads[types]
     order = [_position(mark.arrays, a) for a in program.arrays]
@@ -100,12 +109,22 @@ def _compile(
             "source": program.source,
             "arrays": order,
             "scratch_bytes": program.scratch_bytes,
+            "failures": program.failures,
+            "cooperative": program.cooperative,
             "dynamic": program.dynamic,
             "code": code,
         }
         cache.write(function.__name__, key, record)
-    size, dynamic = program.scratch_bytes, program.dynamic
-    return Compiled(result.entry_point, program.source, arrays, size, dynamic, False)
+    return Compiled(
+        result.entry_point,
+        program.source,
+        arrays,
+        program.scratch_bytes,
+        program.failures,
+        program.cooperative,
+        program.dynamic,
+        False,
+    )
 
 
 def _position(arrays: list[np.ndarray], wanted: np.ndarray) -> int | None:

@@ -21,12 +21,28 @@ from __future__ import annotations
 import ast
 
 from .expressions import Rewriter
+from .failures import Failure
 from .intervals import Signs
-from .nodes import Branch, Exit, Loop, Masked, MaskedLoop, Node, Region, Uniform
+from .nodes import (
+    Branch,
+    Check,
+    Collective,
+    Count,
+    Exit,
+    GridBarrier,
+    Loop,
+    Masked,
+    MaskedLoop,
+    Node,
+    Region,
+    Uniform,
+    walk_nodes,
+)
 from .order import innermost
 from .region_writer import RegionWriter
 from .regions import Splitter
 from .storage import Storage
+from .tree import literal
 
 INDENT = "    "
 
@@ -41,8 +57,11 @@ class Emitter:
         self.parameters, self.signs = parameters, signs
         self.count = block[0] * block[1] * block[2]
         self.inner = innermost(self.v, block)
-        self.storage = Storage(split, self.count)
-        self.rewrite = Rewriter(self.v, signs, self.storage.by_element)
+        self.cooperative = any(isinstance(n, GridBarrier) for n in walk_nodes(split.tree))
+        self.storage = Storage(split, self.count, stack=not self.cooperative)
+        self.makers: dict[str, str] = {}
+        self.failures: list[Failure] = []
+        self.rewrite = Rewriter(self.v, signs, self.storage.by_element, self.count, self.makers)
         self.lines: list[str] = []
 
     def line(self, depth: int, text: str) -> None:
@@ -50,26 +69,37 @@ class Emitter:
 
     def function(self, name: str, decorator: str) -> str:
         """The source text of the whole function."""
+        self.nodes(self.split.tree, 1 if self.cooperative else 3)
+        body, self.lines = self.lines, []
         scratch = ["scratch_"] if self.storage.scratch_bytes or self.storage.dynamic else []
-        self.lines += [*self.storage.makers, ""]
-        self.line(0, decorator)
-        self.line(0, f"def {name}({', '.join([*self.parameters, *scratch, 'launch_'])}):")
+        number = ["b_"] if self.cooperative else []
+        self.lines += [*self.storage.makers]
+        self.lines += [f"{maker} = {made}" for maker, made in self.makers.items()]
+        self.lines += ["", decorator]
+        self.line(0, f"def {name}({', '.join([*self.parameters, *scratch, 'launch_', *number])}):")
         for k, (d, n) in enumerate(zip("xyz", self.block)):
             self.line(1, f"bdim_{d}_ = np.int32({n})")
             self.line(1, f"gdim_{d}_ = np.int32(launch_[{k + 2}])")
         for text in self.storage.lines:
             self.line(1, text)
-        self.line(1, "blocks_ = launch_[2] * launch_[3] * launch_[4]")
-        self.line(1, "while True:")
-        self.line(2, "first_ = atomic_add_(launch_, 0, launch_[1])")
-        self.line(2, "if first_ >= blocks_:")
-        self.line(3, "break")
-        self.line(2, "for b_ in range(first_, min(first_ + launch_[1], blocks_)):")
-        self.line(3, "bid_x_ = np.int32(b_ % launch_[2])")
-        self.line(3, "bid_y_ = np.int32(b_ // launch_[2] % launch_[3])")
-        self.line(3, "bid_z_ = np.int32(b_ // (launch_[2] * launch_[3]))")
-        self.nodes(self.split.tree, 3)
-        return "\n".join(self.lines) + "\n"
+        depth = 1
+        if not self.cooperative:
+            self.line(1, "blocks_ = launch_[2] * launch_[3] * launch_[4]")
+            self.line(1, "while True:")
+            self.line(2, "first_ = atomic_add_(launch_, 0, launch_[1])")
+            self.line(2, "if first_ >= blocks_:")
+            self.line(3, "break")
+            self.line(2, "for b_ in range(first_, min(first_ + launch_[1], blocks_)):")
+            depth = 3
+        self.line(depth, "bid_x_ = np.int32(b_ % launch_[2])")
+        self.line(depth, "bid_y_ = np.int32(b_ // launch_[2] % launch_[3])")
+        self.line(depth, "bid_z_ = np.int32(b_ // (launch_[2] * launch_[3]))")
+        return "\n".join([*self.lines, *body]) + "\n"
+
+    def failure(self, s: ast.stmt, text: str) -> int:
+        """The number of a new place that may fail."""
+        self.failures.append(Failure(getattr(s, "file", ""), s.lineno, text))
+        return len(self.failures)
 
     # -- block level -----------------------------------------------------------------------------
     def nodes(self, nodes: list[Node], depth: int) -> None:
@@ -126,6 +156,45 @@ class Emitter:
         self.line(depth + 1, f"if count_true_({n.mask}_all_) == 0:")
         self.line(depth + 2, "break")
         self.nodes(n.body, depth + 1)
+
+    def on_Collective(self, n: Collective, depth: int) -> None:
+        if n.target not in self.split.stored:
+            return
+        stored = [f"{n.source}_all_", f"{n.target}_all_"]
+        if n.by is None:
+            masked = n.mask is not None
+            maker = n.kind + ("masked_" if masked else "")
+            self.makers[maker] = f"{n.kind[:-1]}({self.count}, {masked})"
+            stored += [f"{n.mask}_all_"] if masked else []
+        else:
+            by, kind = literal(n.by), n.kind[len("shfl_") : -1]
+            known = isinstance(by, int)
+            maker = f"{n.kind}{by & 31}_" if known else n.kind  # type: ignore[operator]
+            given = f", {by}" if known else ""
+            self.makers[maker] = f"warp_shuffle({kind!r}, {self.count}{given})"
+            stored += [] if known else [self.rewrite.text(n.by)]
+        self.line(depth, f"{maker}({', '.join(stored)})")
+
+    def on_Count(self, n: Count, depth: int) -> None:
+        counted = f"count_true_({n.source}_all_)"
+        if n.mask:
+            counted = f"count_both_({n.source}_all_, {n.mask}_all_)"
+        self.line(depth, f"{n.target} = np.int32({counted})")
+
+    def on_Check(self, n: Check, depth: int) -> None:
+        for mask, outer in n.masks:
+            present = f"count_true_({mask}_all_)"
+            expected = f"count_true_({outer}_all_)" if outer else str(self.count)
+            number = self.failure(
+                n.stmt,
+                "not every thread reaches this barrier: {detail} of the threads of block {block} "
+                "that have not finished do",
+            )
+            self.line(depth, f"if {present} != {expected}:")
+            self.line(depth + 1, f"effect_raise_(launch_, {number}, b_, {present})")
+
+    def on_GridBarrier(self, n: GridBarrier, depth: int) -> None:
+        self.line(depth, "yield 0")
 
     # -- thread loops ----------------------------------------------------------------------------
     def dimensions(self) -> list[str]:

@@ -20,21 +20,34 @@ from numba.core import types
 from .flow import Variables
 from .intervals import Signs, stable
 from .rt_math import MATH
-from .tree import call, clone, function_name, has_load, index_list, load
+from .tree import SHUFFLES, call, clone, function_name, has_load, index_list, load
 
 SAFE_CALLS = frozenset(
     {"int", "float", "bool", "min", "max", "min_", "max_", "abs", "math.sqrt"}
     | {f"{name}_" for name in MATH}
     | {f"np.{kind}" for kind in ("float32", "float64", "bool_")}
     | {f"np.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+    | SHUFFLES
+    | {"exchange_"}
 )
 
 
 class Rewriter(ast.NodeTransformer):
-    """Rewrites copies of statements; ``by_element`` are local arrays stored thread by thread."""
+    """Rewrites copies of statements.
 
-    def __init__(self, variables: Variables, signs: Signs, by_element: set[str]) -> None:
+    ``by_element`` are local arrays stored thread by thread; ``makers`` receives the functions that
+    the text calls and that must be made for this block size."""
+
+    def __init__(
+        self,
+        variables: Variables,
+        signs: Signs,
+        by_element: set[str],
+        threads: int,
+        makers: dict[str, str],
+    ) -> None:
         self.v, self.signs, self.by_element = variables, signs, by_element
+        self.threads, self.makers = threads, makers
         self.thread = call("u_", load("t_"))
 
     def lines(self, s: ast.AST) -> list[str]:
@@ -81,17 +94,28 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, n: ast.Call) -> ast.expr:
         name = function_name(n)
-        if name != "atomic_add_":
+        if name in SHUFFLES:
+            return self.shuffle(n, name)
+        if not name.startswith("atomic_"):
             self.generic_visit(n)
             return n
-        array, index, value = n.args
+        array, index, *values = n.args
         indices = list(index.elts) if isinstance(index, ast.Tuple) else [index]
         indices = [self.index(i) for i in indices]
         own = isinstance(array, ast.Name) and (
             array.id in self.v.shared or array.id in self.v.local
         )
         index = indices[0] if len(indices) == 1 else ast.Tuple(indices, ast.Load())
-        return call("plain_add_" if own else name, array, index, self.visit(value))
+        function = name.replace("atomic_", "plain_") if own else name
+        return call(function, self.visit(array), index, *map(self.visit, values))
+
+    def shuffle(self, n: ast.Call, name: str) -> ast.expr:
+        """A shuffle whose distance differs between threads reads the element of another thread."""
+        assert isinstance(n.args[0], ast.Name)
+        reader = name.replace("shfl_", "lane_")
+        self.makers[reader] = f"lane_reader({name[5:-1]!r}, {self.threads})"
+        thread = call(reader, load("t_"), self.visit(n.args[1]))
+        return ast.Subscript(load(f"{n.args[0].id}_all_"), thread, ast.Load())
 
     def visit_BoolOp(self, e: ast.BoolOp) -> ast.expr:
         eager = all(self.boolean(v) and (i == 0 or self.safe(v)) for i, v in enumerate(e.values))

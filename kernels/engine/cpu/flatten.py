@@ -19,10 +19,14 @@ from __future__ import annotations
 import ast
 
 from .exits import exit_kinds, remove_returns
+from .folding import call_np
 from .tree import (
+    COLLECTIVES,
     DECLARATIONS,
+    EFFECTS,
     Names,
     assign,
+    call,
     clone,
     const,
     fail,
@@ -43,6 +47,8 @@ from .tree import (
 from .tuples import split_tuples
 
 MAX_STATEMENTS = 20_000
+HOISTED = COLLECTIVES | {*DECLARATIONS, "match_all_"}
+"""Calls that become statements of their own."""
 
 
 def flatten(
@@ -80,7 +86,7 @@ class Flattener:
     def must_hoist(self, e: ast.AST) -> bool:
         return any(
             isinstance(n, ast.Call)
-            and (function_name(n) in self.devices or function_name(n) in DECLARATIONS)
+            and (function_name(n) in self.devices or function_name(n) in HOISTED)
             for n in ast.walk(e)
         )
 
@@ -101,6 +107,10 @@ class Flattener:
                 result = self.names.fresh("array")
                 out.append(assign(result, e, e))
                 return self.load(result, e)
+            if name in COLLECTIVES:
+                return self.collective(e, name, out)
+            if name == "match_all_":
+                return self.match_all(e, out)
             return e
         fields = [f for f, v in ast.iter_fields(e) if isinstance(v, ast.expr)]
         parts = self.hoist_all([getattr(e, f) for f in fields], out)
@@ -148,6 +158,24 @@ class Flattener:
         node = load(name)
         locate(node, like)
         return node
+
+    def collective(self, e: ast.Call, name: str, out: list[ast.stmt]) -> ast.expr:
+        """``given = exchange_(value)``, then ``got = shfl_down_(given, 16)``."""
+        given, result = self.names.fresh("given"), self.names.fresh("got")
+        out.append(assign(given, call("exchange_", e.args[0]), e))
+        out.append(assign(result, call(name, load(given), *e.args[1:]), e))
+        return self.load(result, e)
+
+    def match_all(self, e: ast.Call, out: list[ast.stmt]) -> ast.expr:
+        """The tuple (mask or 0, predicate) of ``cuda.match_all_sync``."""
+        same, active = self.names.fresh("same"), self.names.fresh("active")
+        out.append(assign(same, e.args[0], e))
+        out.append(assign(active, e.args[1], e))
+        equal = ast.Compare(load(same), [ast.Eq()], [load(active)])
+        mask = ast.IfExp(equal, call_np("int32", load(same)), call_np("int32", const(0)))
+        pair = ast.Tuple([mask, clone(equal)], ast.Load())
+        locate(pair, e)
+        return pair
 
     def inline(self, e: ast.Call, name: str, out: list[ast.stmt]) -> ast.expr:
         """Put the body of a device function before the statement that calls it."""
@@ -243,7 +271,7 @@ class Flattener:
         value = self.hoist(s.value, out)
         if isinstance(value, ast.Name) and len(out) > before:
             return
-        if function_name(value) != "atomic_add_":
+        if not function_name(value).startswith(EFFECTS):
             fail(s, text_of(value), "the value of this expression is never used")
         s.value = value
         out.append(s)

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import LaunchError
 from . import cache
 from .compile import Compiled, compiled
+from .failures import check, launch_array
 from .fingerprint import Fingerprint
 from .names import python_function
 from .pool import shared_pool
@@ -110,16 +112,17 @@ class CpuKernel:
                 mark = Fingerprint(self.py_func)
                 frozen = [self._freeze(a) for a in mark.arrays]
                 made = compiled(self.py_func, mark, frozen, block, args, self.fastmath)
-                entry = self._entries[key] = _Entry(made)
+                entry = self._entries[key] = _Entry(self.py_func.__name__, made)
             return entry
 
 
 class _Entry:
     """A compiled kernel and what its launches have cost."""
 
-    __slots__ = ("_costs", "block_seconds", "call", "compiled")
+    __slots__ = ("_costs", "block_seconds", "call", "compiled", "name")
 
-    def __init__(self, made: Compiled) -> None:
+    def __init__(self, name: str, made: Compiled) -> None:
+        self.name = name
         self.compiled, self.call = made, made.entry
         self.block_seconds = 0.0
         self._costs: dict[Dim3, _Cost] = {}
@@ -128,6 +131,9 @@ class _Entry:
         made = self.compiled
         if made.arrays:
             args = (*args, *made.arrays)
+        if made.cooperative:
+            self.run_together(grid, shared_bytes, args)
+            return
         cost = self._costs.get(grid)
         if cost is None:
             cost = self._costs[grid] = _Cost(grid, self.block_seconds, shared_pool().threads)
@@ -137,11 +143,12 @@ class _Entry:
         if helpers:
             launch = cost.pooled_launch.copy()
             shared_pool().run(lambda: self.work(args, scratch, launch), helpers)
-        elif scratch or made.dynamic:
-            self.work(args, scratch, cost.serial_launch.copy())
         else:
-            self.call(*args, cost.serial_launch.copy())
+            launch = cost.serial_launch.copy()
+            self.work(args, scratch, launch)
         spent = time.perf_counter() - start
+        if made.failures:
+            check(self.name, made.failures, launch)
         cost.record(helpers, spent)
         self.block_seconds = spent * (helpers + 1) / cost.blocks
 
@@ -152,11 +159,29 @@ class _Entry:
         else:
             self.call(*args, launch)
 
+    def run_together(self, grid: Dim3, shared_bytes: int, args: tuple[Any, ...]) -> None:
+        """All blocks in turn, each up to its next grid barrier, until they have finished."""
+        made = self.compiled
+        launch = launch_array(0, 1, grid)
+        scratch = made.scratch_bytes + shared_bytes if made.dynamic else made.scratch_bytes
+        own = scratch or made.dynamic
+        buffers = [(np.empty(scratch, np.uint8),) if own else () for _ in np.ndindex(grid)]
+        live = [self.call(*args, *buffer, launch, i) for i, buffer in enumerate(buffers)]
+        while live:
+            waiting = [block for block in live if next(block, None) is not None]
+            check(self.name, made.failures, launch)
+            if waiting and len(waiting) < len(live):
+                raise LaunchError(
+                    f"{self.name}: a grid barrier is reached by {len(waiting)} of "
+                    f"{len(live)} blocks; the others have finished"
+                )
+            live = waiting
+
 
 class _Cost:
     """Learns for one grid whether a launch is faster on one thread or on several.
 
-    Launch arrays hold [next block, blocks taken at once, grid x, y, z]; kernels count in a copy.
+    Kernels count in a copy of the launch arrays (see ``failures.launch_array``).
     """
 
     __slots__ = (
@@ -174,8 +199,8 @@ class _Cost:
         self.blocks = grid[0] * grid[1] * grid[2]
         self.helpers = min(threads, self.blocks) - 1
         chunk = self.blocks // ((self.helpers + 1) * CHUNKS_PER_THREAD)
-        self.serial_launch = np.array([0, self.blocks, *grid], np.int64)
-        self.pooled_launch = np.array([0, max(1, min(MAX_CHUNK, chunk)), *grid], np.int64)
+        self.serial_launch = launch_array(0, self.blocks, grid)
+        self.pooled_launch = launch_array(0, max(1, min(MAX_CHUNK, chunk)), grid)
         self.expected = block_seconds * self.blocks
         self.serial = self.pooled = 0.0
         self.launches = 0

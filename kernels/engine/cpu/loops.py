@@ -23,6 +23,7 @@ from .exits import counting_loop, exit_kinds, lower_loop
 from .intervals import Folder, definitions, positive
 from .loop_forms import Forms, constant_trips, cost, mark
 from .tree import (
+    EFFECTS,
     Names,
     blocks,
     function_name,
@@ -51,9 +52,11 @@ def schedule(
 ) -> list[ast.stmt]:
     """Run the pass; new variables get their types in ``variable_types``.
 
-    Very large kernels are left alone, because moved loops multiply the code to compile.
+    Very large kernels are left alone, because moved loops multiply the code to compile.  So are
+    those in which a thread may wait for a lock: a loop moved out of the critical section would
+    have all threads of the block take the lock before the first one gives it back.
     """
-    if sum(1 for _ in walk(body)) > MAX_NODES:
+    if sum(1 for _ in walk(body)) > MAX_NODES or takes_locks(body):
         return body
     return _Scheduler(body, variable_types, names, block).statements(body, scalar=False)
 
@@ -199,7 +202,7 @@ class _Scheduler:
         for n in walk([*s.body, head]):
             if isinstance(n, (ast.For, ast.While)):
                 return False
-            if isinstance(n, ast.Call) and function_name(n).startswith(("atomic_", "plain_")):
+            if is_effect(n):
                 return False
         return True
 
@@ -255,6 +258,20 @@ class _Scheduler:
             self.uniform.varying.add(new.target.id)  # type: ignore[attr-defined]
         self.defs[i] = [d for d in self.defs[i] if d is not last]
         return new
+
+
+def takes_locks(body: list[ast.stmt]) -> bool:
+    """A loop that may go on until an atomic gives the value that it waits for."""
+    for loop in walk(body):
+        if isinstance(loop, ast.While) or (isinstance(loop, ast.For) and leaves(loop)):
+            unused = {id(n.value) for n in ast.walk(loop) if isinstance(n, ast.Expr)}
+            if any(is_effect(n) and id(n) not in unused for n in ast.walk(loop)):
+                return True
+    return False
+
+
+def is_effect(n: ast.AST) -> bool:
+    return function_name(n).startswith(EFFECTS)
 
 
 def leaves(s: ast.For | ast.While) -> bool:

@@ -76,7 +76,55 @@ class MaskedLoop:
     body: list[Node]
 
 
-Node = Region | Uniform | Exit | Branch | Loop | Masked | MaskedLoop
+@dataclass
+class Collective:
+    """Each thread's ``target`` from the ``source`` of the other threads of its warp.
+
+    ``kind`` is the primitive (``shfl_down_``), ``by`` the distance or lane of a shuffle, ``mask``
+    the threads that take part."""
+
+    kind: str
+    source: str
+    target: str
+    by: ast.expr | None
+    mask: str | None
+
+
+@dataclass
+class Count:
+    """``target`` is the number of threads of ``mask`` whose ``source`` is true; a barrier."""
+
+    target: str
+    source: str
+    mask: str | None
+
+
+@dataclass
+class Check:
+    """A barrier under varying tests: each ``(mask, outer)`` must hold for the same threads."""
+
+    stmt: ast.stmt
+    masks: tuple[tuple[str, str | None], ...]
+
+
+@dataclass
+class GridBarrier:
+    """All blocks of the grid wait for each other."""
+
+
+Node = (
+    Region
+    | Uniform
+    | Exit
+    | Branch
+    | Loop
+    | Masked
+    | MaskedLoop
+    | Collective
+    | Count
+    | Check
+    | GridBarrier
+)
 
 
 def walk_nodes(nodes: list[Node]) -> Iterator[Node]:

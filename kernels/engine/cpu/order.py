@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 
 from .flow import Variables
-from .tree import index_list, literal
+from .tree import COLLECTIVES, function_name, index_list, literal, walk
 
 Linear = dict[str, "int | str"] | None
 UNKNOWN = "unknown"
@@ -24,8 +24,8 @@ LOOP_WEIGHT = 8
 def innermost(variables: Variables, block: tuple[int, int, int]) -> str:
     """``"x"``, ``"y"`` or ``"z"``."""
     dims = [d for d, n in zip("xyz", block) if n > 1]
-    if len(dims) < 2:
-        return dims[0] if dims else "x"
+    if len(dims) < 2 or any(function_name(n) in COLLECTIVES for n in walk(variables.body)):
+        return dims[0] if dims else "x"  # warps are counted along x first
     votes = dict.fromkeys(dims, 0)
 
     def visit(node: ast.AST, weight: int) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from .flow import Variables, exposed
 from .nodes import Region
-from .tree import function_name, literal, reads, walk, writes
+from .tree import has_effect, literal, reads, writes
 
 if TYPE_CHECKING:
     from .emit import Emitter
@@ -155,10 +155,9 @@ def live_statements(stmts: list[ast.stmt], stored: set[str]) -> list[ast.stmt]:
     for s in reversed(stmts):
         if isinstance(s, ast.Pass):
             continue
-        if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name):
-            effect = any(function_name(n).startswith("atomic_") for n in walk(s.value))
-            if s.targets[0].id not in live and not effect:
-                continue
+        target = s.targets[0] if isinstance(s, ast.Assign) else None
+        if isinstance(target, ast.Name) and target.id not in live and not has_effect(s):
+            continue
         live |= reads(s)
         kept.append(s)
     return kept[::-1]

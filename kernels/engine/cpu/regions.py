@@ -9,9 +9,10 @@ block.  Around the regions stands the control flow of the whole block, which run
         sync_()
         s //= 2                                  s //= 2                      Uniform
 
-A test that varies around a barrier becomes a mask (one bool per thread), and the regions below run
-for the threads whose mask is set.  Such a barrier is only legal when the other threads have
-finished (an early return); otherwise it is refused.
+A test that varies around a barrier or a warp operation becomes a mask (one bool per thread), and
+the regions below run for the threads whose mask is set.  A barrier is only legal there when the
+other threads have finished (an early return), or when the test happens to be the same for all
+threads; where the compiler cannot know the latter, the kernel checks it when it runs.
 """
 
 from __future__ import annotations
@@ -23,14 +24,30 @@ from numba.core import types
 from .exits import counting_loop
 from .flow import Variables, exposed
 from .intervals import stable
-from .nodes import Branch, Exit, Loop, Masked, MaskedLoop, Node, Region, Uniform, walk_nodes
+from .nodes import (
+    Branch,
+    Check,
+    Collective,
+    Count,
+    Exit,
+    GridBarrier,
+    Loop,
+    Masked,
+    MaskedLoop,
+    Node,
+    Region,
+    Uniform,
+    walk_nodes,
+)
 from .tree import (
+    SHUFFLES,
     Names,
     assign,
     blocks,
     clone,
     const,
     fail,
+    function_name,
     has_load,
     is_sync,
     load,
@@ -43,6 +60,8 @@ from .tree import (
 )
 
 MAX_COPIED_NODES = 1500
+Levels = tuple[tuple[str, "str | None"], ...]
+"""(mask, mask around it) of each test above that may keep unfinished threads away."""
 
 
 class Splitter:
@@ -54,7 +73,7 @@ class Splitter:
         while True:
             self.masks: set[str] = set()
             self.used_outside: set[str] = set()
-            self.tree = self.build(clone(self.v.body), None, None)
+            self.tree = self.build(clone(self.v.body), None, ())
             needed = set(self.used_outside)
             for n in walk_nodes(self.tree):
                 if isinstance(n, Region):
@@ -81,10 +100,8 @@ class Splitter:
         return any(self.splits(x) for b in blocks(s) for x in b)
 
     # -- building --------------------------------------------------------------------------------
-    def build(
-        self, stmts: list[ast.stmt], mask: str | None, divergent: ast.AST | None
-    ) -> list[Node]:
-        """``divergent`` is the construct that keeps unfinished threads away, if there is one."""
+    def build(self, stmts: list[ast.stmt], mask: str | None, levels: Levels) -> list[Node]:
+        """The nodes of ``stmts``, which run for the threads of ``mask``."""
         out: list[Node] = []
         current: list[ast.stmt] = []
 
@@ -98,8 +115,7 @@ class Splitter:
                 current.append(s)
             elif is_sync(s):
                 flush()
-                if divergent is not None:
-                    self.refuse_barrier(s, divergent)
+                out.extend(self.synchronise(s, mask, levels, current))
             elif isinstance(s, (ast.Break, ast.Continue)):
                 flush()
                 out.append(Exit(s))
@@ -113,40 +129,55 @@ class Splitter:
                 if self.v.uniform.varies(s.test):
                     current.extend(self.set_masks(s))
                     flush(self.fresh_masks)
-                    out.extend(self.masked(s, mask, divergent))
+                    out.extend(self.masked(s, mask, levels))
                 else:
                     flush()
                     self.used_outside |= reads(s.test)
-                    body = self.build(s.body, mask, divergent)
-                    out.append(Branch(s.test, body, self.build(s.orelse, mask, divergent)))
+                    body = self.build(s.body, mask, levels)
+                    out.append(Branch(s.test, body, self.build(s.orelse, mask, levels)))
             elif isinstance(s, ast.While):
                 flush()
-                out.append(self.while_loop(s, mask, divergent))
+                out.append(self.while_loop(s, mask, levels))
             elif isinstance(s, ast.For):
                 if self.v.uniform.varies(s.iter):
                     init, loop = self.as_while(s)
                     current.extend(init)
                     flush()
-                    out.append(self.masked_loop(loop, mask, divergent or s))
+                    out.append(self.masked_loop(loop, mask, levels, check=True))
                 else:
                     flush()
                     self.used_outside |= reads(s.iter)
                     mark_exits(s.body)
-                    out.append(Loop(s, self.build(s.body, mask, divergent)))
+                    out.append(Loop(s, self.build(s.body, mask, levels)))
             else:
                 fail(s, text_of(s), "this statement cannot stand around a barrier")
         flush()
         return out
 
-    def refuse_barrier(self, s: ast.stmt, divergent: ast.AST) -> None:
-        head = divergent.iter if isinstance(divergent, ast.For) else divergent.test  # type: ignore[attr-defined]
-        kind = {ast.If: "if", ast.While: "while", ast.For: "for"}[type(divergent)]
-        fail(
-            s,
-            "cuda.syncthreads()",
-            f"not every thread reaches this barrier: the `{kind} {text_of(head)}` of line "
-            f"{divergent.lineno} differs between threads",  # type: ignore[attr-defined]
-        )
+    def synchronise(
+        self, s: ast.stmt, mask: str | None, levels: Levels, current: list[ast.stmt]
+    ) -> list[Node]:
+        """A barrier or collective; a shuffle by a varying distance begins the next region."""
+        check: list[Node] = [Check(s, levels)] if levels else []
+        if isinstance(s, ast.Expr):
+            name = function_name(s.value)
+            if name == "sync_warp_":
+                return []
+            return [*check, GridBarrier()] if name == "grid_sync_" else check
+        assert isinstance(s, ast.Assign)
+        assert isinstance(s.value, ast.Call)
+        name, target = function_name(s.value), s.targets[0].id  # type: ignore[attr-defined]
+        source, *by = s.value.args
+        assert isinstance(source, ast.Name)
+        self.used_outside |= {source.id}
+        if name == "block_count_":
+            return [*check, Count(target, source.id, mask)]
+        if name in SHUFFLES:
+            if self.v.uniform.varies(by[0]) or has_load(by[0]):
+                current.append(s)
+                return []
+            self.used_outside |= reads(by[0])
+        return [Collective(name, source.id, target, by[0] if by else None, mask)]
 
     # -- varying tests ---------------------------------------------------------------------------
     def new_mask(self) -> str:
@@ -164,19 +195,19 @@ class Splitter:
             out.append(assign(self.fresh_masks[1], negate(load(first)), s))
         return out
 
-    def masked(self, s: ast.If, mask: str | None, divergent: ast.AST | None) -> list[Node]:
+    def masked(self, s: ast.If, mask: str | None, levels: Levels) -> list[Node]:
         fresh = self.fresh_masks
         alone = getattr(s, "alone", "")
-        inside = divergent if alone == "body" else divergent or s
+        inside = levels if alone == "body" else (*levels, (fresh[0], mask))
         full: list[Node] = []
         if mask is None and not s.orelse and self.worth_a_copy(s):
             self.copies *= 2
-            full = self.build(clone(s.body), None, inside)
+            full = self.build(clone(s.body), None, levels)
             self.copies //= 2
         test = s.test if stable(s.test, s.body) else None
         out: list[Node] = [Masked(fresh[0], self.build(s.body, fresh[0], inside), full, test)]
         if s.orelse:
-            inside = divergent if alone == "orelse" else divergent or s
+            inside = levels if alone == "orelse" else (*levels, (fresh[1], mask))
             out.append(Masked(fresh[1], self.build(s.orelse, fresh[1], inside), []))
         return out
 
@@ -185,19 +216,21 @@ class Splitter:
         size = sum(1 for _ in walk(s.body))
         return not self.v.scalar_only(s) and size * self.copies <= MAX_COPIED_NODES
 
-    def while_loop(self, s: ast.While, mask: str | None, divergent: ast.AST | None) -> Node:
+    def while_loop(self, s: ast.While, mask: str | None, levels: Levels) -> Node:
         if self.v.uniform.varies(s.test):
-            base = getattr(s, "base_test", None)
-            legal = base is not None and not self.v.uniform.varies(base)
-            return self.masked_loop(s, mask, divergent if legal else divergent or s)
+            return self.masked_loop(s, mask, levels, check=not hasattr(s, "base_test"))
         self.used_outside |= reads(s.test)
         mark_exits(s.body)
-        return Loop(s, self.build(s.body, mask, divergent))
+        return Loop(s, self.build(s.body, mask, levels))
 
-    def masked_loop(self, s: ast.While, outer: str | None, divergent: ast.AST | None) -> MaskedLoop:
+    def masked_loop(
+        self, s: ast.While, outer: str | None, levels: Levels, check: bool
+    ) -> MaskedLoop:
+        """Threads that return inside the loop leave it early, which no barrier may blame."""
         mask = self.new_mask()
         test = Region([assign(mask, truth(s.test), s)], mask, refine=True)
-        return MaskedLoop(mask, outer, test, self.build(s.body, mask, divergent))
+        inside = (*levels, (mask, outer)) if check else levels
+        return MaskedLoop(mask, outer, test, self.build(s.body, mask, inside))
 
     def as_while(self, s: ast.For) -> tuple[list[ast.stmt], ast.While]:
         """A varying range around a barrier or a moved loop."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from . import rt_atomics, rt_math, rt_parallel, rt_storage
+from . import rt_atomics, rt_math, rt_parallel, rt_storage, rt_votes, rt_warp
 
-FAMILIES = (rt_atomics, rt_math, rt_parallel, rt_storage)
+FAMILIES = (rt_atomics, rt_math, rt_parallel, rt_storage, rt_votes, rt_warp)
 """The files that give generated code its functions, each in a table ``FUNCTIONS``."""
 
 

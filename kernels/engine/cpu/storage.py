@@ -26,8 +26,10 @@ ALIGNMENT = 64
 class Storage:
     """The plan for one kernel: ``makers`` stand before the function, ``lines`` in it."""
 
-    def __init__(self, split: Splitter, threads: int) -> None:
+    def __init__(self, split: Splitter, threads: int, stack: bool = True) -> None:
+        """``stack`` is False for a block that is interrupted: what it leaves there is lost."""
         self.v = split.v
+        self.stack_limit = STACK_BYTES if stack else 0
         self.stack_bytes = self.scratch_bytes = 0
         self.makers: list[str] = []
         self.lines: list[str] = []
@@ -52,7 +54,7 @@ class Storage:
         size = math.prod(shape) * itemsize(dtype)
         size += -size % ALIGNMENT
         kind = source_of(dtype)
-        if self.stack_bytes + size <= STACK_BYTES:
+        if self.stack_bytes + size <= self.stack_limit:
             self.stack_bytes += size
             self.make(name, f"stack_array({shape!r}, {kind})", "")
         else:

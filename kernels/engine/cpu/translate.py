@@ -14,6 +14,7 @@ from numba.core import types
 from .canonical import Unit, canonical
 from .dtypes import itemsize
 from .emit import Emitter
+from .failures import Failure
 from .flatten import flatten
 from .flow import Variables
 from .infer import declared, variable_types
@@ -38,6 +39,8 @@ class Program:
     source: str
     arrays: list[np.ndarray]
     scratch_bytes: int
+    failures: tuple[Failure, ...]
+    cooperative: bool
     dynamic: bool
 
 
@@ -79,8 +82,15 @@ def translate(
     name = f"{kernel.name}_{suffix}"
     source = emitter.function(name, decorator)
     header = f"# {function.__module__}.{function.__qualname__} for blocks of {block}\n"
-    arrays, storage = list(unit.arrays.values()), emitter.storage
-    return Program(name, header + source, arrays, storage.scratch_bytes, storage.dynamic)
+    return Program(
+        name,
+        header + source,
+        list(unit.arrays.values()),
+        emitter.storage.scratch_bytes,
+        tuple(emitter.failures),
+        emitter.cooperative,
+        emitter.storage.dynamic,
+    )
 
 
 def shared_bytes(function: FunctionType) -> int:

@@ -17,7 +17,10 @@ from ..errors import UnsupportedKernelError
 
 THREAD_INDICES = ("tid_x_", "tid_y_", "tid_z_")
 BLOCK_VALUES = tuple(f"{kind}_{d}_" for kind in ("bid", "bdim", "gdim") for d in "xyz")
-SYNC = "sync_"
+BARRIERS = frozenset({"sync_", "sync_warp_", "grid_sync_"})
+SHUFFLES = frozenset({"shfl_idx_", "shfl_up_", "shfl_down_", "shfl_xor_"})
+COLLECTIVES = SHUFFLES | {"warp_bits_", "warp_match_", "block_count_"}
+EFFECTS = ("atomic_", "plain_", "effect_")
 DECLARATIONS = ("shared_", "local_")
 
 
@@ -142,7 +145,15 @@ def function_name(node: ast.AST) -> str:
 
 
 def is_sync(s: ast.AST) -> bool:
-    return isinstance(s, ast.Expr) and function_name(s.value) == SYNC
+    """True for a statement at which threads wait for each other: a barrier or a collective."""
+    if isinstance(s, ast.Expr):
+        return function_name(s.value) in BARRIERS
+    return isinstance(s, ast.Assign) and function_name(s.value) in COLLECTIVES
+
+
+def has_effect(e: ast.AST) -> bool:
+    """True when the expression calls a function that does more than give a value."""
+    return any(function_name(n).startswith(EFFECTS) for n in ast.walk(e))
 
 
 def has_sync(nodes: ast.AST | Iterable[ast.AST]) -> bool:

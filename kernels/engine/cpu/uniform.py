@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import ast
 
-from .tree import THREAD_INDICES, function_name, writes
+from .tree import COLLECTIVES, EFFECTS, THREAD_INDICES, function_name, writes
 
+VARYING_CALLS = (COLLECTIVES - {"block_count_"}) | {"exchange_"}
 Chain = tuple[int, ...]
 
 
@@ -45,7 +46,7 @@ class Uniformity:
         """True when threads may compute different values for the expression."""
         for n in ast.walk(e):
             if isinstance(n, ast.Name):
-                if n.id in self.varying or n.id.startswith("atomic_"):
+                if n.id in self.varying or n.id in VARYING_CALLS or n.id.startswith(EFFECTS):
                     return True
                 if n.id in self.local_arrays and isinstance(n.ctx, ast.Load):
                     return True
@@ -80,7 +81,7 @@ class Uniformity:
         self.assigned.setdefault(target.id, []).append(chain)
         if function_name(s.value) == "local_":
             self.local_arrays.add(target.id)
-        elif self.varies(s.value):
+        elif self.varies(s.value) and function_name(s.value) != "block_count_":
             self.varying.add(target.id)
 
     def loop(self, s: ast.For | ast.While, chain: Chain) -> None:
