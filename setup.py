@@ -10,7 +10,7 @@ VERSION = "0.1.0"
 
 # Listed, never found: find_packages() would also ship a top-level package "kernels", the name of
 # another project, and follow the symlink nnlite/kernels. A test compares the list with the folders.
-LAYER = ("cli", "data", "functional", "nn", "optim", "testing", "train")
+LAYER = ("cli", "cudasim", "data", "functional", "nn", "optim", "testing", "train")
 KERNELS = (
     "activations",
     "elementwise",

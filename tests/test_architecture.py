@@ -103,6 +103,8 @@ def test_only_the_gpu_files_touch_the_gpu_stack():
 
 def test_the_layer_writes_no_kernels():
     for path in sources(LAYER):
+        if path.parent.name == "cudasim":  # stands in for numba.cuda, so it must know it
+            continue
         package = ("nnlite", *path.relative_to(LAYER).parts[:-1])
         for line, name in imports(path, package):
             writes = name.startswith(("numba.cuda", "numba.njit"))
