@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import names as table
+from .calls_atomics import ATOMIC_HANDLERS
 from .calls_collective import COLLECTIVE_HANDLERS
 from .dtypes import type_text
 from .folding import call_np
@@ -64,15 +65,6 @@ def declaration(canonical: Canonical, node: ast.Call) -> ast.expr:
     return call("shared_" if shared else "local_", sizes, const(dtype))
 
 
-def atomic_add(
-    canonical: Canonical, node: ast.Call, args: list[ast.expr], keywords: dict[str, ast.expr]
-) -> ast.expr:
-    """``cuda.atomic.add(array, index, value)``."""
-    if keywords or len(args) != 3:
-        fail(node, text_of(node), "atomic.add takes an array, an index and a value")
-    return call("atomic_add_", *args)
-
-
 def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
     """A call of a builtin, a scalar type, or a function of ``math`` or NumPy."""
     scalar = table.scalar_type_name(obj)
@@ -99,6 +91,6 @@ UNEVALUATED: dict[str | None, Callable[[Canonical, ast.Call], ast.expr]] = {
 }
 
 HANDLERS: dict[str, Handler] = {
-    "atomic.add": atomic_add,
+    **ATOMIC_HANDLERS,
     **COLLECTIVE_HANDLERS,
 }

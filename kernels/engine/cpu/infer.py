@@ -132,6 +132,9 @@ def refuse(kernel: ast.FunctionDef, error: errors.NumbaError) -> None:
     where.lineno = line or kernel.lineno
     lines = [part.strip() for part in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()]
     said = [part for part in lines if part and not part.startswith(("Failed in", "File "))]
+    own = [part.partition("NumbaTypeError: ")[2] for part in said if "NumbaTypeError: " in part]
+    if own:  # said by one of our intrinsics
+        fail(where, kernel.name, own[0])
     fail(where, kernel.name, "Numba cannot type this: " + " ".join(said[:4])[:300])
 
 
