@@ -7,11 +7,11 @@ The function runs blocks until none is left.  Each region is a loop over the thr
         acc_all_ ...                          # storage: one element per thread
         for ty_ in range(16):                 # lines 31-33
             for tx_ in range(16):
-                t_ = ty_ * 16 + tx_
+                t_ = u_(ty_ * 16 + tx_)
                 tid_x_ = np.int32(tx_)
-                acc = acc_all_[u_(t_)]
+                acc = acc_all_[t_]
                 ...
-                acc_all_[u_(t_)] = acc
+                acc_all_[t_] = acc
                 thread_end_()
         region_end_()
 """
@@ -149,7 +149,7 @@ class Emitter:
 
     def on_MaskedLoop(self, n: MaskedLoop, depth: int) -> None:
         start = f"{n.outer}_all_[t_]" if n.outer else "True"
-        self.line(depth, f"for t_ in range({self.count}):")
+        self.line(depth, f"for t_ in range(u_({self.count})):")
         self.line(depth + 1, f"{n.mask}_all_[t_] = {start}")
         self.line(depth, "while True:")
         self.on_Region(n.test, depth + 1)
@@ -209,7 +209,7 @@ class Emitter:
         """
         sizes = dict(zip("xyz", self.block))
         if not words & {"tid_x_", "tid_y_", "tid_z_"}:
-            self.line(depth, f"for t_ in range({self.count}):")
+            self.line(depth, f"for t_ in range(u_({self.count})):")
             return depth + 1
         number = ""
         for d in self.dimensions():
@@ -217,7 +217,7 @@ class Emitter:
             number = f"({number}) * {sizes[d]} + t{d}_" if number else f"t{d}_"
             depth += 1
         if "t_" in words:
-            self.line(depth, f"t_ = {number}")
+            self.line(depth, f"t_ = u_({number})")
         for d in "xyz":
             if f"tid_{d}_" in words:
                 index = f"t{d}_" if d in self.dimensions() else "0"

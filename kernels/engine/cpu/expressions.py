@@ -3,7 +3,7 @@
 Before::                                 After::
 
     a[row, k] (both known >= 0)              a[u_(row), u_(k)]
-    acc[i, j] (a local array)                acc_all_[i, j, u_(t_)]
+    acc[i, j] (a local array)                acc_all_[i, j, t_]
     i < n and j < m                          (i < n) & (j < m)
     atomic_add_(shared, k, 1)                plain_add_(shared, k, 1)
 
@@ -48,7 +48,7 @@ class Rewriter(ast.NodeTransformer):
     ) -> None:
         self.v, self.signs, self.by_element = variables, signs, by_element
         self.threads, self.makers = threads, makers
-        self.thread = call("u_", load("t_"))
+        self.thread = load("t_")
 
     def lines(self, s: ast.AST) -> list[str]:
         """The statement or expression as lines of source text."""
@@ -96,6 +96,8 @@ class Rewriter(ast.NodeTransformer):
         name = function_name(n)
         if name in SHUFFLES:
             return self.shuffle(n, name)
+        if name == "exchange_":
+            return self.visit(n.args[0])
         if not name.startswith("atomic_"):
             self.generic_visit(n)
             return n

@@ -14,18 +14,14 @@ import re
 from typing import Any
 
 from numba.core import compiler, errors, types
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
 from numba.core.registry import cpu_target
 from numba.core.typed_passes import NopythonTypeInference
-from numba.core.untyped_passes import (
-    DeadBranchPrune,
-    LiteralPropagationSubPipelinePass,
-    ReconstructSSA,
-)
 
 from . import runtime
 from .dtypes import type_named
+from .pipeline import UNTYPED, manager
 from .rt_storage import stack_array
 from .tree import BLOCK_VALUES, THREAD_INDICES, clone, fail, function_name, is_sync, load
 
@@ -53,16 +49,7 @@ class _TakeTypes(FunctionPass):
 
 class _TypesOnly(CompilerBase):
     def define_pipelines(self) -> list[PassManager]:
-        manager = PassManager("types only")
-        passes = DefaultPassBuilder.define_untyped_pipeline(self.state).passes
-        # Pruning after SSA may leave `x = Undefined` of a phi node, which inference then refuses.
-        ssa = next((i for i, (p, _) in enumerate(passes) if p is ReconstructSSA), len(passes))
-        pruning = (DeadBranchPrune, LiteralPropagationSubPipelinePass)
-        manager.passes.extend(p for i, p in enumerate(passes) if i < ssa or p[0] not in pruning)
-        manager.add_pass(NopythonTypeInference, "type inference")
-        manager.add_pass(_TakeTypes, "take the types")
-        manager.finalize()
-        return [manager]
+        return [manager("types only", *UNTYPED, NopythonTypeInference, _TakeTypes)]
 
 
 class _Serial(ast.NodeTransformer):

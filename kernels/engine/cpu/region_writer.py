@@ -85,15 +85,15 @@ class RegionWriter:
         speculate = bool(r.mask) and all(rewrite.speculative(s) for s in self.stmts)
         guarded = bool(r.mask) and not speculate
         if guarded:
-            self.put(0, f"if {r.mask}_all_[u_(t_)]:")
+            self.put(0, f"if {r.mask}_all_[t_]:")
         depth = 1 if guarded else 0
         for v in remade:
             self.put(depth, f"{v} = {rewrite.text(self.v.remade[v])}")
         for v in loads:
-            self.put(depth, f"{v} = {v}_all_[u_(t_)]")
+            self.put(depth, f"{v} = {v}_all_[t_]")
         used = reads(self.stmts) | {n for v in remade for n in reads(self.v.remade[v])}
         for v in sorted(used & self.v.local.keys() - self.e.storage.by_element):
-            self.put(depth, f"{v} = {v}_all_[u_(t_)]")
+            self.put(depth, f"{v} = {v}_all_[t_]")
         for s in self.stmts:
             for text in rewrite.lines(s):
                 self.put(depth, text)
@@ -102,10 +102,10 @@ class RegionWriter:
         if guarded and r.clear:
             self.put(0, "else:")
             for v in r.clear:
-                self.put(1, f"{v}_all_[u_(t_)] = False")
+                self.put(1, f"{v}_all_[t_] = False")
 
     def store(self, v: str, depth: int, speculate: bool) -> None:
-        place, mask = f"{v}_all_[u_(t_)]", f"{self.r.mask}_all_[u_(t_)]"
+        place, mask = f"{v}_all_[t_]", f"{self.r.mask}_all_[t_]"
         if not speculate:
             self.put(depth, f"{place} = {v}")
         elif v in self.r.clear or (self.r.refine and v == self.r.mask):

@@ -13,9 +13,22 @@ import numpy as np
 from numba import njit, types
 
 from . import rt_atomics, rt_math, rt_parallel, rt_storage, rt_votes, rt_warp
+from .pipeline import KernelPipeline
 
 FAMILIES = (rt_atomics, rt_math, rt_parallel, rt_storage, rt_votes, rt_warp)
 """The files that give generated code its functions, each in a table ``FUNCTIONS``."""
+
+
+def native(fastmath: Any) -> Any:
+    """Numba's decorator with the options of every kernel."""
+    return njit(
+        nogil=True,
+        error_model="numpy",
+        fastmath=fastmath,
+        boundscheck=False,
+        pipeline_class=KernelPipeline,
+        _nrt=False,
+    )
 
 
 def namespace() -> dict[str, Any]:
@@ -27,7 +40,7 @@ def namespace() -> dict[str, Any]:
         "__name__": __name__,
         "math": math,
         "np": np,
-        "njit": njit,
+        "native": native,
         "types": types,
     }
     for family in FAMILIES:

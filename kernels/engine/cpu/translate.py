@@ -75,10 +75,7 @@ def translate(
     signs = Signs(variables.defs, types_of, set(parameters), positive)
     emitter = Emitter(splitter, signs, block, [*parameters, *unit.arrays])
     options = True if fastmath else {"contract"}
-    decorator = (
-        f'@njit(nogil=True, error_model="numpy", fastmath={options!r}, '
-        "boundscheck=False, _nrt=False)"
-    )
+    decorator = f"@native(fastmath={options!r})"
     name = f"{kernel.name}_{suffix}"
     source = emitter.function(name, decorator)
     header = f"# {function.__module__}.{function.__qualname__} for blocks of {block}\n"
