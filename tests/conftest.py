@@ -33,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
             f"the tests would import nnlite from {found.parent}, not from {ROOT}: run them from "
             f"{ROOT} with `python -m pytest`, or install it there (pip install -e .)"
         )
+    # For the kernels in bench/collection; last, so that an installed nnlite stays the one found.
+    sys.path.append(str(ROOT))
     from hypothesis import HealthCheck, settings
 
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]

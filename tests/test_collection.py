@@ -1,0 +1,93 @@
+"""Every kernel of the collection, compiled for the CPU, against NumPy at odd and at real sizes."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from functools import cache
+
+import numpy as np
+import pytest
+
+from bench.collection import ENTRIES
+from bench.collection.entry import EXACT, Tolerance, compare
+from nnlite.kernels.engine.cpu import CpuKernel
+
+MOST_LINES = 60
+# Temporary: kernels with a construct that the compiler is about to learn.
+PENDING = """
+polynomial half_axpy sort_radix_block matmul_dynamic convolve_1d julia newton_roots move_particles
+sort_records_by_cell pi_xoroshiro random_walk option_paths caesar hexadecimal parse_numbers
+compact_ballot partition_block fft_radix2 dft warp_groups warp_uniform warp_rank two_views row_views
+"""
+
+
+@cache
+def compiled(index: int) -> CpuKernel:
+    return CpuKernel(ENTRIES[index].kernel)
+
+
+def cases():
+    for index, entry in enumerate(ENTRIES):
+        if entry.name in PENDING:
+            continue
+        for size in (*entry.test, entry.real):
+            shown = "x".join(map(str, size)) if isinstance(size, tuple) else size
+            yield pytest.param(index, size, id=f"{entry.name}-{shown}")
+
+
+@pytest.mark.parametrize(("index", "size"), list(cases()))
+def test_agrees_with_numpy(index, size):
+    entry = ENTRIES[index]
+    launches = entry.launches(size)
+    expected = entry.expected(launches)
+    for launch in launches:
+        compiled(index).launch(*launch.dims, launch.shared, launch.args)
+    entry.check(launches, expected)
+
+
+def test_holds_many_kernels_of_every_kind():
+    names = [entry.name for entry in ENTRIES]
+    assert len(set(names)) == len(names) >= 60
+    assert all(entry.tiny is not None and entry.test and entry.real for entry in ENTRIES)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_kernels_are_ordinary(entry):
+    """Short, with one line that says what it does, launched with whole warps or a few threads."""
+    function = entry.kernel.py_func
+    source = inspect.getsource(function)
+    assert source.count("\n") <= MOST_LINES
+    assert function.__doc__
+    assert "\n" not in function.__doc__
+    assert "nnlite" not in ast.unparse(ast.parse(inspect.cleandoc(source)))
+    assert entry.tolerance.why
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_references_notice_a_wrong_result(entry):
+    """Outputs that no kernel has written differ from the reference, so no test passes idly."""
+    launches = entry.launches(entry.test[-1])
+    expected = entry.expected(launches)
+    with pytest.raises(AssertionError):
+        entry.check(launches, expected)
+
+
+def test_comparison_fails_where_it_should():
+    one = np.ones(4, np.float32)
+    near = Tolerance(relative=1e-6)
+    compare(one, one.astype(float), near, "equal")
+    for wrong in (one + np.float32(1e-4), one * np.nan, one * np.inf, -one):
+        with pytest.raises(AssertionError, match="4 of 4 elements differ"):
+            compare(wrong, one.astype(float), near, "wrong")
+    with pytest.raises(AssertionError, match="shape"):
+        compare(one[:3], one.astype(float), near, "short")
+    few = Tolerance(outliers=0.25)
+    compare(np.array([1, 2, 3, 5]), np.array([1, 2, 3, 4]), few, "one outlier")
+    with pytest.raises(AssertionError, match="2 of 4"):
+        compare(np.array([1, 2, 4, 5]), np.array([1, 2, 3, 4]), few, "two outliers")
+    pairs = np.zeros(2, [("a", "i4"), ("b", "f4")])
+    other = pairs.copy()
+    other["b"][1] = 1
+    with pytest.raises(AssertionError, match=r"records\.b: 1 of 2"):
+        compare(other, pairs, EXACT, "records")
