@@ -23,6 +23,7 @@ import ast
 from .expressions import Rewriter
 from .failures import Failure
 from .intervals import Signs
+from .magnitudes import Magnitudes
 from .nodes import (
     Branch,
     Check,
@@ -51,7 +52,12 @@ class Emitter:
     """Writes one kernel; ``text`` is the function, ``storage`` its arrays."""
 
     def __init__(
-        self, split: Splitter, signs: Signs, block: tuple[int, int, int], parameters: list[str]
+        self,
+        split: Splitter,
+        signs: Signs,
+        magnitudes: Magnitudes,
+        block: tuple[int, int, int],
+        parameters: list[str],
     ) -> None:
         self.split, self.v, self.block = split, split.v, block
         self.parameters, self.signs = parameters, signs
@@ -61,7 +67,9 @@ class Emitter:
         self.storage = Storage(split, self.count, stack=not self.cooperative)
         self.makers: dict[str, str] = {}
         self.failures: list[Failure] = []
-        self.rewrite = Rewriter(self.v, signs, self.storage.by_element, self.count, self.makers)
+        self.rewrite = Rewriter(
+            self.v, signs, magnitudes, self.storage.by_element, self.count, self.makers
+        )
         self.lines: list[str] = []
 
     def line(self, depth: int, text: str) -> None:

@@ -6,6 +6,7 @@ Before::                                 After::
     acc[i, j] (a local array)                acc_all_[i, j, t_]
     i < n and j < m                          (i < n) & (j < m)
     atomic_add_(shared, k, 1)                plain_add_(shared, k, 1)
+    i // w (both known to be small)          floordiv_(i, w)
 
 ``&`` instead of ``and`` leaves straight-line code, which vectorises; it is only used where the
 right-hand side may always be computed.
@@ -19,12 +20,15 @@ from numba.core import types
 
 from .flow import Variables
 from .intervals import Signs, stable
+from .magnitudes import Magnitudes
+from .rt_bits import SCALARS
 from .rt_math import MATH
 from .tree import SHUFFLES, call, clone, function_name, has_load, index_list, load
 
 SAFE_CALLS = frozenset(
     {"int", "float", "bool", "min", "max", "min_", "max_", "abs", "math.sqrt"}
-    | {f"{name}_" for name in MATH}
+    | {f"{name}_" for name in (*MATH, "ceil", "floor", "trunc")}
+    | SCALARS.keys()
     | {f"np.{kind}" for kind in ("float32", "float64", "bool_")}
     | {f"np.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
     | SHUFFLES
@@ -42,12 +46,13 @@ class Rewriter(ast.NodeTransformer):
         self,
         variables: Variables,
         signs: Signs,
+        magnitudes: Magnitudes,
         by_element: set[str],
         threads: int,
         makers: dict[str, str],
     ) -> None:
         self.v, self.signs, self.by_element = variables, signs, by_element
-        self.threads, self.makers = threads, makers
+        self.magnitudes, self.threads, self.makers = magnitudes, threads, makers
         self.thread = load("t_")
 
     def lines(self, s: ast.AST) -> list[str]:
@@ -110,6 +115,13 @@ class Rewriter(ast.NodeTransformer):
         index = indices[0] if len(indices) == 1 else ast.Tuple(indices, ast.Load())
         function = name.replace("atomic_", "plain_") if own else name
         return call(function, self.visit(array), index, *map(self.visit, values))
+
+    def visit_BinOp(self, e: ast.BinOp) -> ast.expr:
+        exact = self.magnitudes.divides_exactly(e)
+        self.generic_visit(e)
+        if not exact:
+            return e
+        return call("floordiv_" if isinstance(e.op, ast.FloorDiv) else "mod_", e.left, e.right)
 
     def shuffle(self, n: ast.Call, name: str) -> ast.expr:
         """A shuffle whose distance differs between threads reads the element of another thread."""

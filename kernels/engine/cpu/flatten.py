@@ -232,6 +232,10 @@ class Flattener:
                     spilled.append(self.names.fresh("item"))
                     out.append(assign(spilled[-1], part, s))
                 parts = [load(name) for name in spilled]
+        elif isinstance(value, ast.Attribute) and value.attr in ("shape", "strides"):
+            parts = [
+                ast.Subscript(clone(value), const(i), ast.Load()) for i in range(len(target.elts))
+            ]
         else:
             name = self.names.fresh("tuple")
             out.append(assign(name, value, s))

@@ -30,6 +30,9 @@ from .tree import (
 )
 from .uniform import Uniformity
 
+NONNEGATIVE_CALLS = frozenset(
+    {"len", "np.uint8", "np.uint16", "np.uint32", "np.uint64", "popc_", "clz_", "ffs_"}
+)
 Definitions = dict[str, list[ast.Assign | ast.For]]
 
 
@@ -200,6 +203,8 @@ class Signs:
             return a or b
         if isinstance(e.op, ast.Mod):
             return b
+        if isinstance(e.op, ast.Sub):
+            return a and b and at_most(e.right, e.left, self)
         both = (ast.Add, ast.Mult, ast.FloorDiv, ast.RShift, ast.LShift, ast.BitOr, ast.BitXor)
         return isinstance(e.op, both) and a and b
 
@@ -211,7 +216,7 @@ class Signs:
             return any(self.nonnegative(a) for a in e.args)
         if name in ("int", "np.int32", "np.int64"):
             return len(e.args) == 1 and self.nonnegative(e.args[0])
-        return name in ("len", "np.uint8", "np.uint16", "np.uint32", "np.uint64")
+        return name in NONNEGATIVE_CALLS
 
     def known_under(self, test: ast.expr) -> list[str]:
         """Expressions that are >= 0 wherever ``test`` holds: ``a >= b`` gives ``a - b``."""
@@ -229,6 +234,26 @@ class Signs:
                     found.append(ast.unparse(high))
                 found.append(ast.unparse(ast.BinOp(high, ast.Sub(), low)))
         return found
+
+
+def at_most(small: ast.expr, large: ast.expr, signs: Signs) -> bool:
+    """True when ``small <= large`` is plain, both being >= 0: ``t & m <= t``, ``t <= 2 * t``."""
+    if ast.unparse(small) == ast.unparse(large):
+        return True
+    if isinstance(small, ast.BinOp):
+        parts = [small.left]
+        if isinstance(small.op, ast.BitAnd):
+            parts.append(small.right)
+        shrinks = isinstance(small.op, (ast.FloorDiv, ast.Mod, ast.RShift))
+        if isinstance(small.op, ast.BitAnd) or (shrinks and signs.nonnegative(small.right)):
+            return any(signs.nonnegative(p) and at_most(p, large, signs) for p in parts)
+    if isinstance(large, ast.BinOp) and isinstance(large.op, (ast.Add, ast.Mult)):
+        for one, other in ((large.left, large.right), (large.right, large.left)):
+            factor = literal(other)
+            grows = isinstance(large.op, ast.Add) or (isinstance(factor, int) and factor >= 1)
+            if grows and signs.nonnegative(other) and at_most(small, one, signs):
+                return True
+    return False
 
 
 def stable(test: ast.expr, body: list[ast.stmt]) -> bool:

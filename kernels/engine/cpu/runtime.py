@@ -12,10 +12,30 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from . import rt_atomics, rt_math, rt_parallel, rt_storage, rt_votes, rt_warp
+from . import (
+    rt_atomics,
+    rt_bits,
+    rt_cmath,
+    rt_division,
+    rt_math,
+    rt_parallel,
+    rt_storage,
+    rt_votes,
+    rt_warp,
+)
 from .pipeline import KernelPipeline
 
-FAMILIES = (rt_atomics, rt_math, rt_parallel, rt_storage, rt_votes, rt_warp)
+FAMILIES = (
+    rt_atomics,
+    rt_division,
+    rt_bits,
+    rt_cmath,
+    rt_math,
+    rt_parallel,
+    rt_storage,
+    rt_votes,
+    rt_warp,
+)
 """The files that give generated code its functions, each in a table ``FUNCTIONS``."""
 
 

@@ -2,8 +2,8 @@
 
 ``launch_key`` runs at every launch and is kept cheap; two launches with one key run one compiled
 function.  ``argument_types`` runs when a key is new.  Layout counts (C, Fortran or any strides), as
-does the sign of integers: an index from arguments >= 0 needs no test for negative indexing.
-Read-only arrays are taken for writable ones, as CUDA does.
+does whether integers are ordinary sizes (0 to 2**47): an index from such arguments needs no test
+for negative indexing.  Read-only arrays are taken for writable ones, as CUDA does.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ _INTEGERS = frozenset(
 _DTYPES = frozenset("?bhilqBHILQfd")
 
 
+TOO_LARGE = 2**47
+"""No array has so many elements."""
+
+
 def launch_key(block: tuple[int, int, int], args: tuple[Any, ...]) -> tuple[Any, ...]:
     """A hashable summary of the block shape and the arguments."""
     key: list[Any] = [block]
@@ -37,7 +41,7 @@ def launch_key(block: tuple[int, int, int], args: tuple[Any, ...]) -> tuple[Any,
             add(a.ndim)
             add(a.flags.num & _LAYOUT)
         elif kind in _INTEGERS:
-            add(a >= 0)
+            add(0 <= a < TOO_LARGE)
         elif isinstance(a, np.ndarray):
             add((a.dtype, a.ndim, a.flags.num & _LAYOUT))
     return tuple(key)
@@ -54,8 +58,8 @@ def argument_types(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def nonnegative(args: tuple[Any, ...]) -> tuple[bool, ...]:
-    """For each argument: is it an integer >= 0?"""
-    return tuple(type(a) in _INTEGERS and bool(a >= 0) for a in args)
+    """For each argument: is it an integer that may be a size or an index?"""
+    return tuple(type(a) in _INTEGERS and bool(0 <= a < TOO_LARGE) for a in args)
 
 
 def _type(name: str, i: int, a: Any) -> Any:

@@ -20,6 +20,7 @@ from .flow import Variables
 from .infer import declared, variable_types
 from .intervals import Signs
 from .loops import schedule
+from .magnitudes import Magnitudes
 from .regions import Splitter
 from .tree import function_name, walk
 from .webs import split_webs
@@ -73,7 +74,8 @@ def translate(
     splitter = Splitter(variables, unit.names)
     positive = {p for p, known in zip(parameters, nonnegative) if known}
     signs = Signs(variables.defs, types_of, set(parameters), positive)
-    emitter = Emitter(splitter, signs, block, [*parameters, *unit.arrays])
+    magnitudes = Magnitudes(variables.defs, types_of, positive)
+    emitter = Emitter(splitter, signs, magnitudes, block, [*parameters, *unit.arrays])
     options = True if fastmath else {"contract"}
     decorator = f"@native(fastmath={options!r})"
     name = f"{kernel.name}_{suffix}"
