@@ -200,7 +200,7 @@ class Canonical(Folding):
         function = table.python_function(obj)
         if name is not None and name not in calls.HANDLERS:
             fail(node, text_of(node.func), table.why_unsupported(name))
-        if name is None and table.is_cuda_object(function or obj) and not table.inlined(function):
+        if name is None and table.is_cuda_object(function or obj) and not table.is_jitted(obj):
             fail(node, text_of(node.func), table.why_unsupported(text_of(node.func)))
         if inspect.isfunction(obj) and name is None and not table.is_cuda_object(obj):
             why = "a plain Python function, which no GPU takes; decorate it: @cuda.jit(device=True)"

@@ -87,7 +87,8 @@ class Fingerprint:
         self.uses_shared = self.uses_shared or table.cuda_name(obj) == "shared.array"
         function = table.python_function(obj)
         module = getattr(function or obj, "__module__", None) or type(obj).__module__
-        if function is not None and module.split(".")[0] not in _LIBRARIES:
+        own = table.is_jitted(obj) or module.split(".")[0] not in _LIBRARIES
+        if function is not None and own:
             self._function(function)
         else:
             self._add("object", module, getattr(obj, "__qualname__", type(obj).__qualname__))

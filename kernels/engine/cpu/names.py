@@ -42,7 +42,6 @@ _REASONS = {
 
 
 _SUBMODULES = frozenset({"numba.cuda.libdevice", "numba.cuda.cg"})
-_INLINED = frozenset({"numba.cuda.random"})
 
 
 class CudaPath(str):
@@ -104,9 +103,9 @@ def is_cuda_object(obj: object) -> bool:
     return module.startswith("numba.cuda") or "numba_cuda" in module
 
 
-def inlined(function: object) -> bool:
-    """True for a function of numba.cuda that is written as an ordinary device function."""
-    return getattr(function, "__module__", "") in _INLINED
+def is_jitted(obj: object) -> bool:
+    """True for a function that ``jit`` wraps, wherever it is defined: its source is inlined."""
+    return not inspect.isfunction(obj) and python_function(obj) is not None
 
 
 def why_unsupported(text: str) -> str:
