@@ -46,6 +46,11 @@ def jit(
         signatures = [func_or_sig]
     function = None if signatures is not None else func_or_sig
 
+    def declared(fn: Callable[..., Any]) -> Declared | None:
+        if signatures is None or device:
+            return None
+        return Declared(fn.__name__, _types(signatures), only=signatures is not func_or_sig)
+
     def wrap(fn: Callable[..., Any]) -> CompiledKernel:
         if link:
             code = fn.__code__
@@ -58,19 +63,17 @@ def jit(
             debug=bool(config.CUDA_DEBUGINFO_DEFAULT if debug is None else debug),
             extensions=extensions,
             launch_bounds=launch_bounds,
-            declared=None
-            if signatures is None
-            else Declared(fn.__name__, _types(signatures, device)),
+            declared=declared(fn),
         )
 
     return wrap if function is None else wrap(function)
 
 
-def _types(signatures: list[Any], device: bool) -> list[tuple[Any, ...]]:
+def _types(signatures: list[Any]) -> list[tuple[Any, ...]]:
     found = []
     for signature in signatures:
         arguments, result = sigutils.normalize_signature(signature)
-        if result not in (None, types.void) and not device:
+        if result not in (None, types.void):
             raise TypeError("CUDA kernel must have void return type.")
         found.append(arguments)
     return found

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from numba import typeof
-from numba.core import types
+from numba.core import errors, types
 from numba.core.registry import cpu_target
+from numba.np import numpy_support
 
 
 class Declared:
@@ -17,14 +18,16 @@ class Declared:
     Args:
         name: of the kernel, for errors.
         signatures: the argument types of each signature.
+        only: ``cuda.jit`` was given one signature and no list. A GPU launch then looks at no
+            types: memory is read as the declared type, whatever it holds.
 
     Example:
-        >>> Declared("k", [(types.float32[:], types.float32)]).cast((x, 2))
+        >>> Declared("k", [(types.float32[:], types.float32)], only=True).cast((x, 2))
         (x, np.float32(2.0))
     """
 
-    def __init__(self, name: str, signatures: list[tuple[Any, ...]]) -> None:
-        self.name, self.signatures = name, signatures
+    def __init__(self, name: str, signatures: list[tuple[Any, ...]], only: bool) -> None:
+        self.name, self.signatures, self.only = name, signatures, only
 
     def cast(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments with scalars converted to the types of the best signature.
@@ -32,6 +35,8 @@ class Declared:
         Raises:
             TypeError: no signature takes these arguments, as on a GPU.
         """
+        if self.only and len(values) == len(self.signatures[0]):
+            values = tuple(_reread(t, v) for t, v in zip(self.signatures[0], values))
         ranked = [(rank, s) for s in self.signatures if (rank := _rank(s, values)) is not None]
         if not ranked:
             given = ", ".join(str(_type(v)) for v in values)
@@ -65,6 +70,17 @@ def _rank(signature: tuple[Any, ...], values: tuple[Any, ...]) -> tuple[int, int
                 return None
             counts[found.name] += 1
     return counts["unsafe"], counts["safe"], counts["promote"]
+
+
+def _reread(wanted: Any, value: Any) -> Any:
+    """An array of another dtype of the same size, its memory taken for the declared dtype."""
+    if not isinstance(wanted, types.Array) or not isinstance(value, np.ndarray):
+        return value
+    try:
+        dtype = numpy_support.as_dtype(wanted.dtype)
+    except errors.NumbaError:
+        return value
+    return value.view(dtype) if dtype.itemsize == value.dtype.itemsize else value
 
 
 def _fits(wanted: Any, value: Any) -> bool:
