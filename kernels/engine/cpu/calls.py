@@ -22,8 +22,10 @@ import numpy as np
 from . import names as table
 from .calls_atomics import ATOMIC_HANDLERS
 from .calls_collective import COLLECTIVE_HANDLERS
+from .calls_scalar import SCALAR_HANDLERS
 from .dtypes import type_text
 from .folding import call_np
+from .rt_cmath import CUDA_MATH
 from .rt_math import MATH
 from .tree import call, const, fail, load, parse, text_of
 
@@ -71,11 +73,13 @@ def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
     if scalar:
         return call_np({"boolean": "bool_"}.get(scalar, scalar), *args)
     name = getattr(obj, "__name__", "")
+    if obj is ord and len(args) == 1 and isinstance(args[0], ast.Constant):
+        return const(ord(args[0].value))
     if getattr(builtins, name, None) is obj and name in table.BUILTINS:
         if name in ("min", "max") and len(args) == 2:
             return call(name + "_", *args)
         return call(name, *args)
-    if name in MATH and getattr(math, name) is obj:
+    if (name in MATH or name in CUDA_MATH) and getattr(math, name) is obj:
         return call(name + "_", *args)
     if not table.is_library(obj):
         fail(node, text_of(node.func), "this function is not translated to the CPU")
@@ -93,4 +97,5 @@ UNEVALUATED: dict[str | None, Callable[[Canonical, ast.Call], ast.expr]] = {
 HANDLERS: dict[str, Handler] = {
     **ATOMIC_HANDLERS,
     **COLLECTIVE_HANDLERS,
+    **SCALAR_HANDLERS,
 }

@@ -218,8 +218,10 @@ class Canonical(Folding):
         return replace(node, calls.library_call(node, obj, args))
 
     def local_call(self, node: ast.Call) -> ast.expr:
-        """``x.dtype.type(v)`` and ``grid.sync()`` are the only method calls on a local value."""
+        """Method calls on local values: ``x.dtype.type(v)``, ``n.bit_count()``, ``g.sync()``."""
         f = node.func
+        if isinstance(f, ast.Attribute) and f.attr == "bit_count" and not node.args:
+            return replace(node, call("popc_", self.visit(f.value)))
         if isinstance(f, ast.Attribute) and f.attr == "sync" and not node.args:
             return replace(node, call("grid_sync_"))
         ours = isinstance(f, ast.Attribute) and f.attr == "type" and len(node.args) == 1

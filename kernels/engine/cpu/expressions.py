@@ -22,6 +22,7 @@ from .flow import Variables
 from .intervals import Signs, stable
 from .magnitudes import Magnitudes
 from .rt_bits import SCALARS
+from .rt_libdevice import INLINE
 from .rt_math import MATH
 from .tree import SHUFFLES, call, clone, function_name, has_load, index_list, load
 
@@ -29,6 +30,7 @@ SAFE_CALLS = frozenset(
     {"int", "float", "bool", "min", "max", "min_", "max_", "abs", "math.sqrt"}
     | {f"{name}_" for name in (*MATH, "ceil", "floor", "trunc")}
     | SCALARS.keys()
+    | {f"nv_{name}_" for name in INLINE}
     | {f"np.{kind}" for kind in ("float32", "float64", "bool_")}
     | {f"np.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
     | SHUFFLES

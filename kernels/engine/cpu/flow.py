@@ -15,6 +15,7 @@ from numba.core import types
 
 from .infer import declared
 from .intervals import Definitions, definitions
+from .rt_nv_integer import INTEGER_TABLE
 from .tree import (
     BLOCK_VALUES,
     THREAD_INDICES,
@@ -31,6 +32,8 @@ from .uniform import Uniformity
 PURE_CALLS = frozenset(
     {"int", "bool", "min", "max", "min_", "max_", "abs", "len"}
     | {f"np.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+    | {"popc_", "clz_", "ffs_", "brev_", "selp_"}
+    | {f"nv_{name}_" for name in INTEGER_TABLE}
 )
 DIVISIONS = (ast.FloorDiv, ast.Mod, ast.Div)
 MAX_REMADE_NODES = 60

@@ -19,7 +19,8 @@ from numba import types
 
 INDEX_PREFIX = {"threadIdx": "tid", "blockIdx": "bid", "blockDim": "bdim", "gridDim": "gdim"}
 
-BUILTINS = frozenset({"range", "len", "min", "max", "abs", "int", "float", "bool", "round", "pow"})
+_BUILTINS = "range len min max abs int float bool complex round pow divmod"
+BUILTINS = frozenset(_BUILTINS.split(" "))
 
 ARRAY_ATTRIBUTES = frozenset({"shape", "size", "ndim", "strides", "itemsize", "nbytes", "dtype"})
 
@@ -33,13 +34,6 @@ _NAMES = """
     ldca ldcg ldcs ldcv ldlu stcg stcs stwb stwt
 """
 TOP = frozenset(_NAMES.split())
-
-_REASONS = {
-    "ld": "loads with a cache hint have no CPU counterpart; index the array instead",
-    "st": "stores with a cache hint have no CPU counterpart; index the array instead",
-    "libdevice": "this libdevice function has no CPU counterpart; use the math module",
-}
-
 
 _SUBMODULES = frozenset({"numba.cuda.libdevice", "numba.cuda.cg"})
 
@@ -110,9 +104,6 @@ def is_jitted(obj: object) -> bool:
 
 def why_unsupported(text: str) -> str:
     """The reason why a name such as ``cuda.shfl_sync`` is refused."""
-    for part, reason in _REASONS.items():
-        if any(piece.startswith(part) for piece in text.split(".")):
-            return reason
     return "this part of numba.cuda is not translated to the CPU yet"
 
 

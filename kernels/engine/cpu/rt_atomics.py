@@ -46,7 +46,9 @@ def _signature(name: str, allowed: tuple[Any, ...], array: Any, index: Any, *val
     return array.dtype(array, index, *values)
 
 
-def _pointer(ctx: Any, bld: Any, array_type: Any, index_type: Any, array: Any, index: Any) -> Any:
+def element_pointer(
+    ctx: Any, bld: Any, array_type: Any, index_type: Any, array: Any, index: Any
+) -> Any:
     if isinstance(index_type, types.BaseTuple):
         indices, kinds = cgutils.unpack_tuple(bld, index, len(index_type)), list(index_type)
     else:
@@ -65,7 +67,7 @@ def _pointer(ctx: Any, bld: Any, array_type: Any, index_type: Any, array: Any, i
 
 def _element(ctx: Any, bld: Any, sig: Any, args: Any) -> tuple[Any, list[Any]]:
     """(pointer to the element, the values cast to its type)."""
-    p = _pointer(ctx, bld, sig.args[0], sig.args[1], args[0], args[1])
+    p = element_pointer(ctx, bld, sig.args[0], sig.args[1], args[0], args[1])
     return p, [ctx.cast(bld, v, t, sig.return_type) for v, t in zip(args[2:], sig.args[2:])]
 
 

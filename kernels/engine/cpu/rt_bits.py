@@ -1,0 +1,128 @@
+"""Bits and selections: ``cuda.popc clz ffs brev fma cbrt selp`` and loads and stores with a hint.
+
+cuda.ffs(x)               ffs_(x)                  uint32
+cuda.ldca(a, i)           a[i]
+cuda.ldcv(a, i)           atomic_load_(a, i)       never kept in a register
+cuda.stcg(a, i, v)        effect_store_(a, i, v)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.errors import NumbaTypeError
+from numba.extending import intrinsic
+
+from .rt_atomics import element_pointer
+from .rt_scalar import I1, I32, Scalar, scalar_function
+
+INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+FLOATS = ("float32", "float64")
+
+
+def emit_ffs(s: Scalar, x: Any) -> Any:
+    """The place of the lowest set bit, counted from 1; 0 if there is none."""
+    place = s.bld.add(s.bld.cttz(x, I1(0)), ir.Constant(x.type, 1))
+    found = s.bld.select(s.bld.icmp_unsigned("==", x, x.type(0)), x.type(0), place)
+    if x.type.width > 32:
+        return s.bld.trunc(found, I32)
+    return found if x.type.width == 32 else s.bld.zext(found, I32)
+
+
+popc = scalar_function([f"{t}({t})" for t in INTEGERS], lambda s, x: s.bld.ctpop(x))
+clz = scalar_function([f"{t}({t})" for t in INTEGERS], lambda s, x: s.bld.ctlz(x, I1(0)))
+ffs = scalar_function([f"uint32({t})" for t in INTEGERS], emit_ffs)
+brev = scalar_function(
+    [f"{t}({t})" for t in ("uint32", "uint64")], lambda s, x: s.llvm("llvm.bitreverse", x)
+)
+fma = scalar_function(
+    [f"{t}({t}, {t}, {t})" for t in FLOATS], lambda s, a, b, c: s.llvm("llvm.fma", a, b, c)
+)
+cbrt = scalar_function([f"{t}({t})" for t in FLOATS], lambda s, x: s.real("cbrt", x))
+
+SELECTED = (types.int16, types.uint16, types.int32, types.uint32, types.int64, types.uint64)
+
+
+@intrinsic
+def selp(tyctx, test, a, b):
+    """``a if test else b`` for two values of one type, without a branch."""
+    kind = types.unliteral(a)
+    if kind != types.unliteral(b) or kind not in (*SELECTED, types.float32, types.float64):
+        raise NumbaTypeError(f"selp takes two numbers of one type, not {a} and {b}")
+
+    def codegen(ctx, bld, sig, args):
+        test, x, y = args
+        return bld.select(ctx.is_true(bld, sig.args[0], test), x, y)
+
+    return kind(types.unliteral(test), kind, kind), codegen
+
+
+def _accessible(array: Any, index: Any) -> Any:
+    if not isinstance(array, types.Array) or not isinstance(
+        array.dtype, (types.Integer, types.Float)
+    ):
+        raise NumbaTypeError(f"cache hints need an array of integers or floats, not {array}")
+    parts = list(index) if isinstance(index, types.BaseTuple) else [index]
+    if len(parts) != array.ndim or not all(isinstance(p, types.Integer) for p in parts):
+        raise NumbaTypeError(f"cache hints need {array.ndim} integer indices, not {index}")
+    return array.dtype
+
+
+@intrinsic
+def atomic_load(tyctx, array, index):
+    """The element as it is in memory now: other threads may have changed it."""
+    kind = _accessible(array, index)
+
+    def codegen(ctx, bld, sig, args):
+        p = element_pointer(ctx, bld, sig.args[0], sig.args[1], args[0], args[1])
+        return bld.load_atomic(p, "monotonic", kind.bitwidth // 8)
+
+    return kind(array, index), codegen
+
+
+@intrinsic
+def plain_load(tyctx, array, index):
+    """The same for memory that one OS thread owns."""
+    kind = _accessible(array, index)
+
+    def codegen(ctx, bld, sig, args):
+        p = element_pointer(ctx, bld, sig.args[0], sig.args[1], args[0], args[1])
+        value = bld.load(p)
+        value.serial = True
+        return value
+
+    return kind(array, index), codegen
+
+
+@intrinsic
+def effect_store(tyctx, array, index, value):
+    """``array[index] = value``."""
+    kind = _accessible(array, index)
+
+    def codegen(ctx, bld, sig, args):
+        p = element_pointer(ctx, bld, sig.args[0], sig.args[1], args[0], args[1])
+        bld.store(ctx.cast(bld, args[2], sig.args[2], kind), p)
+        return ctx.get_dummy_value()
+
+    return types.none(array, index, value), codegen
+
+
+SCALARS: dict[str, Any] = {
+    "popc_": popc,
+    "clz_": clz,
+    "ffs_": ffs,
+    "brev_": brev,
+    "fma_": fma,
+    "cbrt_": cbrt,
+    "selp_": selp,
+}
+"""Without side effects, and defined for every value."""
+
+FUNCTIONS: dict[str, Any] = {
+    **SCALARS,
+    "atomic_load_": atomic_load,
+    "plain_load_": plain_load,
+    "effect_store_": effect_store,
+}
