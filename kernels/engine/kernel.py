@@ -71,6 +71,24 @@ class Kernel:
 
         return gpu.dispatcher(self)
 
+    def inspect_cpu(self, block: Any = None, args: tuple[Any, ...] = ()) -> str:
+        """The Python source that the CPU compiler has generated, one function per variant.
+
+        Args:
+            block: a block shape to compile for; None shows what launches have compiled so far.
+            args: example arguments for ``block``; their types decide.
+
+        Raises:
+            LaunchError: nothing has been compiled and no block is given.
+            UnsupportedKernelError: the kernel cannot be compiled for the CPU.
+
+        Example:
+            >>> print(saxpy.inspect_cpu(256, (np.float32(2), x, y, out)))
+        """
+        values = tuple(a.data if isinstance(a, Array) else a for a in args)
+        shape = None if block is None else _dim3(self.__name__, "block", block)
+        return self.cpu.inspect_cpu(shape, values)
+
     def __getitem__(self, config: Any) -> _Launch:
         try:
             return self._launches[config]

@@ -25,8 +25,8 @@ from .failures import Failure
 from .intervals import Signs
 from .magnitudes import Magnitudes
 from .nodes import (
+    Barrier,
     Branch,
-    Check,
     Collective,
     Count,
     Exit,
@@ -93,7 +93,7 @@ class Emitter:
         depth = 1
         if not self.cooperative:
             self.line(1, "blocks_ = launch_[2] * launch_[3] * launch_[4]")
-            self.line(1, "while True:")
+            self.line(1, "while True:  # take the next blocks until none is left")
             self.line(2, "first_ = atomic_add_(launch_, 0, launch_[1])")
             self.line(2, "if first_ >= blocks_:")
             self.line(3, "break")
@@ -114,7 +114,7 @@ class Emitter:
         before = len(self.lines)
         for n in nodes:
             getattr(self, "on_" + type(n).__name__)(n, depth)
-        if len(self.lines) == before:
+        if all(text.lstrip().startswith("#") for text in self.lines[before:]):
             self.line(depth, "pass")
 
     def on_Region(self, n: Region, depth: int) -> None:
@@ -189,7 +189,8 @@ class Emitter:
             counted = f"count_both_({n.source}_all_, {n.mask}_all_)"
         self.line(depth, f"{n.target} = np.int32({counted})")
 
-    def on_Check(self, n: Check, depth: int) -> None:
+    def on_Barrier(self, n: Barrier, depth: int) -> None:
+        self.line(depth, f"# line {n.stmt.lineno}: barrier, all threads of the block are here")
         for mask, outer in n.masks:
             present = f"count_true_({mask}_all_)"
             expected = f"count_true_({outer}_all_)" if outer else str(self.count)

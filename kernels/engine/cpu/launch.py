@@ -75,6 +75,25 @@ class CpuKernel:
         """The generated Python source for this block shape and these arguments."""
         return self._entry(block, args).compiled.source
 
+    def inspect_cpu(self, block: Dim3 | None = None, args: tuple[Any, ...] = ()) -> str:
+        """The generated source: what one block does, region by region.
+
+        Args:
+            block: compile for this block shape if need be; None shows what launches have compiled.
+            args: example arguments for ``block``; their types decide.
+
+        Raises:
+            LaunchError: nothing has been compiled and no block is given.
+        """
+        if block is not None:
+            return self.source(block, args)
+        if not self._entries:
+            raise LaunchError(
+                f"{self.py_func.__name__}: nothing compiled yet; launch the kernel first, or give "
+                "inspect_cpu a block and example arguments"
+            )
+        return "\n".join(dict.fromkeys(made.source for made in self.compiled))
+
     @property
     def compiled(self) -> tuple[Compiled, ...]:
         """What has been compiled or loaded so far."""

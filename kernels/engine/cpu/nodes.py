@@ -100,8 +100,10 @@ class Count:
 
 
 @dataclass
-class Check:
-    """A barrier under varying tests: each ``(mask, outer)`` must hold for the same threads."""
+class Barrier:
+    """The regions before it have ended for all threads of the block, which is all a barrier asks.
+
+    Under varying tests each ``(mask, outer)`` must hold for the same threads."""
 
     stmt: ast.stmt
     masks: tuple[tuple[str, str | None], ...]
@@ -122,7 +124,7 @@ Node = (
     | MaskedLoop
     | Collective
     | Count
-    | Check
+    | Barrier
     | GridBarrier
 )
 

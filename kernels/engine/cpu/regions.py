@@ -25,8 +25,8 @@ from .exits import counting_loop
 from .flow import Variables, exposed
 from .intervals import stable
 from .nodes import (
+    Barrier,
     Branch,
-    Check,
     Collective,
     Count,
     Exit,
@@ -158,12 +158,11 @@ class Splitter:
         self, s: ast.stmt, mask: str | None, levels: Levels, current: list[ast.stmt]
     ) -> list[Node]:
         """A barrier or collective; a shuffle by a varying distance begins the next region."""
-        check: list[Node] = [Check(s, levels)] if levels else []
         if isinstance(s, ast.Expr):
             name = function_name(s.value)
             if name == "sync_warp_":
                 return []
-            return [*check, GridBarrier()] if name == "grid_sync_" else check
+            return [Barrier(s, levels), *([GridBarrier()] if name == "grid_sync_" else [])]
         assert isinstance(s, ast.Assign)
         assert isinstance(s.value, ast.Call)
         name, target = function_name(s.value), s.targets[0].id  # type: ignore[attr-defined]
@@ -171,7 +170,7 @@ class Splitter:
         assert isinstance(source, ast.Name)
         self.used_outside |= {source.id}
         if name == "block_count_":
-            return [*check, Count(target, source.id, mask)]
+            return [Barrier(s, levels), Count(target, source.id, mask)]
         if name in SHUFFLES:
             if self.v.uniform.varies(by[0]) or has_load(by[0]):
                 current.append(s)

@@ -37,39 +37,41 @@ class Storage:
         self.dynamic = False
         for name, (shape, dtype) in self.v.shared.items():
             if 0 not in shape:
-                self.add(name, shape, dtype)
+                self.add(name, shape, dtype, "shared memory")
         for name, (shape, dtype) in self.v.local.items():
             if self.only_elements(name, len(shape)):
                 self.by_element.add(name)
-                self.add(f"{name}_all_", (*shape, threads), dtype)
+                self.add(f"{name}_all_", (*shape, threads), dtype, "a local array per thread")
             else:
-                self.add(f"{name}_all_", (threads, *shape), dtype)
+                self.add(f"{name}_all_", (threads, *shape), dtype, "a local array per thread")
         for name in sorted(split.stored):
-            self.add(f"{name}_all_", (threads,), self.dtype_of(name))
+            self.add(f"{name}_all_", (threads,), self.dtype_of(name), "a variable per thread")
         for name, (shape, dtype) in self.v.shared.items():
             if 0 in shape:
                 self.add_dynamic(name, dtype)
 
-    def add(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
+    def add(self, name: str, shape: tuple[int, ...], dtype: Any, what: str) -> None:
         size = math.prod(shape) * itemsize(dtype)
         size += -size % ALIGNMENT
         kind = source_of(dtype)
         if self.stack_bytes + size <= self.stack_limit:
             self.stack_bytes += size
-            self.make(name, f"stack_array({shape!r}, {kind})", "")
+            self.make(name, f"stack_array({shape!r}, {kind})", "", what)
         else:
-            self.make(name, f"scratch_array({self.scratch_bytes}, {shape!r}, {kind})", "scratch_")
+            maker = f"scratch_array({self.scratch_bytes}, {shape!r}, {kind})"
+            self.make(name, maker, "scratch_", what)
             self.scratch_bytes += size
 
     def add_dynamic(self, name: str, dtype: Any) -> None:
         """A view of the dynamic shared memory, which lies behind all other scratch memory."""
         self.dynamic = True
-        self.make(name, f"dynamic_array({self.scratch_bytes}, {source_of(dtype)})", "scratch_")
+        maker = f"dynamic_array({self.scratch_bytes}, {source_of(dtype)})"
+        self.make(name, maker, "scratch_", "dynamic shared memory")
 
-    def make(self, name: str, maker: str, given: str) -> None:
-        new = f"new{len(self.makers)}_"
+    def make(self, name: str, maker: str, given: str, what: str) -> None:
+        new = f"new_{name.rstrip('_')}_"
         self.makers.append(f"{new} = {maker}")
-        self.lines.append(f"{name} = {new}({given})")
+        self.lines.append(f"{name} = {new}({given})  # {what}")
 
     def dtype_of(self, name: str) -> Any:
         t = self.v.types.get(name, types.int64)

@@ -81,6 +81,8 @@ def translate(
     name = f"{kernel.name}_{suffix}"
     source = emitter.function(name, decorator)
     header = f"# {function.__module__}.{function.__qualname__} for blocks of {block}\n"
+    for parameter, kind in zip(parameters, argument_types):
+        header += f"#   {parameter}: {kind}\n"
     return Program(
         name,
         header + source,
