@@ -21,12 +21,6 @@ def run_time_shape(x, n):
 
 
 @cuda.jit
-def inner_lambda(x):
-    f = lambda v: v + 1  # noqa: E731  # HERE
-    x[0] = f(x[0])
-
-
-@cuda.jit
 def comprehension(x):
     x[0] = len([v for v in range(3)])  # noqa: C416  # HERE
 
@@ -62,27 +56,36 @@ def global_dict(x):
 
 
 @cuda.jit
-def loop_else(x):
-    for k in range(3):  # HERE
-        x[k] = 1
-    else:
-        x[0] = 2
+def array_expression(x):
+    y = x[1:] + x[:-1]  # HERE
+    x[0] = y[0]
 
 
 @cuda.jit
-def iterates_array(x):
-    for v in x:  # HERE
-        x[0] = v
+def nameless_lambda(x):
+    x[0] = (lambda v: v + 1)(x[0])  # HERE
 
 
 @cuda.jit
-def slices(x):
-    x[1:] = 0  # HERE
+def copies_array(x):
+    x[1:3] = x[:2]  # HERE
+
+
+@cuda.jit
+def unpacks_rest(x):
+    first, *rest = (1, 2, 3)  # HERE
+    x[0] = first + rest[0]
+
+
+@cuda.jit
+def deletes(x):
+    n = x[0]
+    del n  # HERE
 
 
 @cuda.jit
 def method(x):
-    x[0] = x.sum()  # HERE
+    x[0] = x.cumsum()[0]  # HERE
 
 
 @cuda.jit
@@ -132,10 +135,9 @@ def plain_function(x):
 
 
 KERNELS = [
-    run_time_shape, inner_lambda, comprehension, catches, context_manager, raises,
-    unknown_name, global_dict, loop_else, iterates_array,
-    slices, method, numpy_function, prints, recursion, returns_value, wrong_types, untypable,
-    plain_function,
+    run_time_shape, comprehension, catches, context_manager, raises, unknown_name, global_dict,
+    array_expression, nameless_lambda, copies_array, unpacks_rest, deletes, method,
+    numpy_function, prints, recursion, returns_value, wrong_types, untypable, plain_function,
 ]  # fmt: skip
 ELSEWHERE = {"recursion": endless}
 

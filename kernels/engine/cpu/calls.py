@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import cmath
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from . import names as table
 from .calls_atomics import ATOMIC_HANDLERS
 from .calls_collective import COLLECTIVE_HANDLERS
 from .calls_scalar import SCALAR_HANDLERS
+from .calls_vectors import VECTOR_HANDLERS
 from .dtypes import type_text
 from .folding import call_np
 from .rt_cmath import CUDA_MATH
@@ -67,6 +69,16 @@ def declaration(canonical: Canonical, node: ast.Call) -> ast.expr:
     return call("shared_" if shared else "local_", sizes, const(dtype))
 
 
+def array_like(
+    canonical: Canonical, node: ast.Call, args: list[ast.expr], keywords: dict[str, ast.expr]
+) -> ast.expr:
+    """``cuda.const.array_like(GLOBAL)``: global arrays are constant anyway."""
+    hidden = canonical.unit.arrays
+    if keywords or len(args) != 1 or not isinstance(args[0], ast.Name) or args[0].id not in hidden:
+        fail(node, text_of(node), "const.array_like takes a global array")
+    return args[0]
+
+
 def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
     """A call of a builtin, a scalar type, or a function of ``math`` or NumPy."""
     scalar = table.scalar_type_name(obj)
@@ -83,7 +95,8 @@ def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
         return call(name + "_", *args)
     if not table.is_library(obj):
         fail(node, text_of(node.func), "this function is not translated to the CPU")
-    module = "math" if getattr(math, name, None) is obj else "np"
+    modules = [m.__name__ for m in (math, cmath) if getattr(m, name, None) is obj]
+    module = modules[0] if modules else "np"
     return ast.Call(ast.Attribute(load(module), name, ast.Load()), args, [])
 
 
@@ -96,6 +109,8 @@ UNEVALUATED: dict[str | None, Callable[[Canonical, ast.Call], ast.expr]] = {
 
 HANDLERS: dict[str, Handler] = {
     **ATOMIC_HANDLERS,
+    "const.array_like": array_like,
     **COLLECTIVE_HANDLERS,
     **SCALAR_HANDLERS,
+    **VECTOR_HANDLERS,
 }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import enum
 import inspect
 import math
 from types import FunctionType
@@ -23,22 +24,25 @@ from typing import Any
 
 import numpy as np
 
-from . import calls
+from . import calls, local_calls
 from . import names as table
 from .calls_collective import VALUES
 from .folding import Folding, call_np, replace
+from .iteration import lower_for, lower_while
 from .source import environment, source_tree
 from .tree import (
+    MODULES,
     Names,
-    call,
     clone,
     const,
     fail,
     load,
     parse,
     text_of,
+    walk,
     writes,
 )
+from .tuples import make_tuple
 
 MISSING = object()
 
@@ -98,14 +102,24 @@ class Canonical(Folding):
         self.function, self.unit = function, unit
         self.env = environment(function)
         self.locals = {p.arg for p in definition.args.args} | writes(definition.body)
+        self.locals |= {n.name for n in walk(definition.body) if isinstance(n, ast.FunctionDef)}
+        self.nested: dict[str, ast.FunctionDef] = {}
+        self.tuple_lengths = local_calls.literal_lengths(definition)
+        self.active: frozenset[str] = frozenset()
         self.renamed = {
             name: unit.names.fresh(name if name.strip("_") else "v")
             for name in sorted(self.locals)
-            if name.endswith("_")
-            or "__" in name
-            or hasattr(builtins, name)
-            or name in ("np", "math")
+            if name.endswith("_") or "__" in name or hasattr(builtins, name) or name in MODULES
         }
+
+    def enter(self, name: str, definition: ast.FunctionDef, own: set[str]) -> Canonical:
+        """The pass for a function defined inside this one; ``own`` are its own variables."""
+        inside = Canonical(self.function, definition, self.unit)
+        outer = self.locals - own
+        inside.locals |= outer
+        inside.renamed |= {v: new for v, new in self.renamed.items() if v in outer}
+        inside.nested, inside.active = self.nested, self.active | {name}
+        return inside
 
     # -- resolving names ----------------------------------------------------------------------
     def resolve(self, node: ast.expr) -> Any:
@@ -144,12 +158,14 @@ class Canonical(Folding):
             return const(obj)
         if isinstance(obj, int):
             return const(int(obj))
+        if isinstance(obj, complex):
+            return const(complex(obj))
         if isinstance(obj, float):
             return parse("np.nan") if math.isnan(obj) else const(obj)
         if isinstance(obj, tuple):
             items = [self.value(item, node) for item in obj]
             if all(item is not None for item in items):
-                return ast.Tuple(items, ast.Load())  # type: ignore[arg-type]
+                return make_tuple(items, getattr(obj, "_fields", ()))  # type: ignore[arg-type]
         if isinstance(obj, np.ndarray):
             return load(self.unit.hidden_array(obj))
         return None
@@ -163,6 +179,10 @@ class Canonical(Folding):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         base = self.resolve(node.value)
+        if isinstance(base, enum.Enum) and node.attr in ("value", "name"):
+            value = self.value(getattr(base, node.attr), node)
+            if value is not None:
+                return replace(node, value)
         prefix = None if base is MISSING else table.index_prefix(base)
         if prefix is not None:
             if node.attr not in ("x", "y", "z"):
@@ -170,10 +190,29 @@ class Canonical(Folding):
             return replace(node, load(f"{prefix}_{node.attr}_"))
         if base is not MISSING and table.is_namespace(base):
             return self.global_value(node)
-        if node.attr not in table.ARRAY_ATTRIBUTES:
-            fail(node, text_of(node), f"attribute {node.attr!r} is not translated to the CPU")
         node.value = self.visit(node.value)
         return node
+
+    # -- statements ---------------------------------------------------------------------------
+    def visit_For(self, node: ast.For) -> list[ast.stmt]:
+        return lower_for(self, node)
+
+    def visit_While(self, node: ast.While) -> list[ast.stmt]:
+        return lower_while(self, node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> list[ast.stmt]:
+        self.nested[node.name] = node
+        return []
+
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
+        fail(node, "lambda", "give it a name by an assignment of its own, and call that")
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        name = node.targets[0]
+        if not isinstance(node.value, ast.Lambda) or not isinstance(name, ast.Name):
+            return self.generic_visit(node)
+        self.nested[name.id] = local_calls.as_function(name.id, node.value)
+        return []
 
     def global_value(self, node: ast.expr) -> ast.expr:
         obj = self.resolve(node)
@@ -193,7 +232,7 @@ class Canonical(Folding):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         obj = self.resolve(node.func)
         if obj is MISSING:
-            return self.local_call(node)
+            return replace(node, local_calls.local_call(self, node))
         name = table.cuda_name(obj)
         if name in calls.UNEVALUATED:
             return replace(node, calls.UNEVALUATED[name](self, node))
@@ -205,45 +244,14 @@ class Canonical(Folding):
         if inspect.isfunction(obj) and name is None and not table.is_cuda_object(obj):
             why = "a plain Python function, which no GPU takes; decorate it: @cuda.jit(device=True)"
             fail(node, text_of(node.func), why)
-        if any(isinstance(a, ast.Starred) for a in node.args):
-            fail(node, text_of(node), "unpacking in a call is not translated to the CPU")
-        args = [self.visit(a) for a in node.args]
+        if name is None and function is None and local_calls.is_named_tuple(obj):
+            return replace(node, local_calls.named_tuple(self, node, obj))
+        args = local_calls.arguments(self, node, function)
         keywords = {str(k.arg): self.visit(k.value) for k in node.keywords}
         if name is not None:
             return replace(node, calls.HANDLERS[name](self, node, args, keywords))
         if function is not None:
-            return replace(node, self.device_call(node, function, args, keywords))
+            return replace(node, local_calls.device_call(self, node, function, args, keywords))
         if keywords:
             fail(node, text_of(node), "keyword arguments are not translated for this function")
         return replace(node, calls.library_call(node, obj, args))
-
-    def local_call(self, node: ast.Call) -> ast.expr:
-        """Method calls on local values: ``x.dtype.type(v)``, ``n.bit_count()``, ``g.sync()``."""
-        f = node.func
-        if isinstance(f, ast.Attribute) and f.attr == "bit_count" and not node.args:
-            return replace(node, call("popc_", self.visit(f.value)))
-        if isinstance(f, ast.Attribute) and f.attr == "sync" and not node.args:
-            return replace(node, call("grid_sync_"))
-        ours = isinstance(f, ast.Attribute) and f.attr == "type" and len(node.args) == 1
-        inner = f.value if isinstance(f, ast.Attribute) else None
-        if not ours or not isinstance(inner, ast.Attribute) or inner.attr != "dtype":
-            why = "methods and local functions are not translated to the CPU"
-            fail(node, text_of(node.func), why)
-        f.value = self.visit(inner)  # type: ignore[attr-defined]
-        node.args = [self.visit(node.args[0])]
-        return node
-
-    def device_call(
-        self, node: ast.Call, function: FunctionType, args: list[ast.expr], keywords: dict
-    ) -> ast.expr:
-        name = self.unit.device(function, node)
-        parameters = list(inspect.signature(function).parameters.values())
-        bound = list(args)
-        for p in parameters[len(args) :]:
-            if p.name in keywords:
-                bound.append(keywords.pop(p.name))
-            elif p.default is not p.empty and self.value(p.default, node) is not None:
-                bound.append(self.value(p.default, node))  # type: ignore[arg-type]
-        if keywords or len(bound) != len(parameters):
-            fail(node, text_of(node), f"{function.__name__} takes {len(parameters)} arguments")
-        return call(name, *bound)

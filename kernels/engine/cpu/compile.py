@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import linecache
+import re
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+from numba.core.errors import NumbaError
 from numba.core.types import int64
 
+from ..errors import UnsupportedKernelError
 from . import cache, signature
 from .failures import Failure
 from .fingerprint import Fingerprint
@@ -54,7 +57,9 @@ def compiled(
     name = function.__name__
     kinds = signature.argument_types(name, args)
     signs = signature.nonnegative(args)
-    key = cache.file_key(FORMAT, mark.digest, block, [str(t) for t in kinds], signs, fastmath)
+    key = cache.file_key(
+        FORMAT, mark.digest, block, [signature.described(t) for t in kinds], signs, fastmath
+    )
     record = cache.read(name, key)
     if record is not None:
         try:
@@ -98,8 +103,11 @@ def _compile(
     hidden = tuple(hidden_type(a) for a in program.arrays)
     scratch = (SCRATCH_TYPE,) if program.scratch_bytes or program.dynamic else ()
     number = (int64,) if program.cooperative else ()
-    types = (*kinds, *hidden, *scratch, LAUNCH_TYPE, *number)
-    dispatcher.compile(types)
+    types = (*signature.leaf_types(kinds), *hidden, *scratch, LAUNCH_TYPE, *number)
+    try:
+        dispatcher.compile(types)
+    except NumbaError as error:
+        _refuse(function, program.source, error)
     result = dispatcher.overloads[types]
     order = [_position(mark.arrays, a) for a in program.arrays]
     arrays = tuple(program.arrays if None in order else (frozen[i] for i in order if i is not None))
@@ -125,6 +133,20 @@ def _compile(
         program.dynamic,
         False,
     )
+
+
+def _refuse(function: FunctionType, source: str, error: NumbaError) -> NoReturn:
+    """What Numba cannot lower, at the line that the generated source notes for its region."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    at = [int(n) for n in re.findall(r"\((\d+)\)\s*$", text, re.MULTILINE)]
+    noted = re.findall(r"# lines (\d+)-", "\n".join(source.splitlines()[: at[-1]])) if at else []
+    code = function.__code__
+    line = int(noted[-1]) if noted else code.co_firstlineno
+    said = [part.strip() for part in text.splitlines() if part.strip()]
+    reason = " ".join(part for part in said if not part.startswith("Failed in"))[:300]
+    raise UnsupportedKernelError(
+        code.co_filename, line, function.__name__, f"Numba cannot compile this: {reason}"
+    ) from error
 
 
 def _position(arrays: list[np.ndarray], wanted: np.ndarray) -> int | None:

@@ -18,7 +18,14 @@ import numpy as np
 from numba.core import types
 from numba.np import numpy_support
 
-SCALARS = (types.Integer, types.Float, types.Boolean, types.Complex)
+SCALARS = (
+    types.Integer,
+    types.Float,
+    types.Boolean,
+    types.Complex,
+    types.NPDatetime,
+    types.NPTimedelta,
+)
 
 
 def type_text(obj: object) -> str | None:
@@ -34,6 +41,8 @@ def type_text(obj: object) -> str | None:
         return None
     if obj.names is not None:
         return _description(obj)
+    if obj.kind in "mM":
+        return obj.name if "[" in obj.name else None
     name = {"bool": "boolean"}.get(obj.name, obj.name)
     return name if isinstance(getattr(types, name, None), types.Type) else None
 
@@ -61,18 +70,19 @@ def _format(dtype: np.dtype) -> Any:
     return (inner, shape) if shape else inner
 
 
-def _dtype(text: str) -> np.dtype:
+def _dtype(text: str) -> Any:
     if text[0] not in "[(":
         return np.dtype(text)
-    form = ast.literal_eval(text)
+    form: Any = ast.literal_eval(text)
     if isinstance(form, list):
         return np.dtype(form)
     fields, align = form
     formats = [_inner(f) for f in fields["formats"]]
-    return np.dtype({**fields, "formats": formats}, align=align)
+    layout: Any = {**fields, "formats": formats}
+    return np.dtype(layout, align=align)
 
 
-def _inner(form: Any) -> np.dtype:
+def _inner(form: Any) -> Any:
     if isinstance(form, tuple):
         return np.dtype((_dtype(form[0]), form[1]))
     return _dtype(form)
@@ -88,7 +98,7 @@ def source_of(t: Any) -> str:
     """How generated source writes an element type."""
     text = type_text(t)
     assert text is not None, t
-    return f"dtype_({text!r})" if text[0] in "[(" else f"types.{text}"
+    return f"types.{text}" if hasattr(types, text) else f"dtype_({text!r})"
 
 
 def itemsize(t: Any) -> int:

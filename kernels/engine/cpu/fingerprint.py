@@ -19,6 +19,7 @@ import numpy as np
 from numba.core import types
 
 from . import names as table
+from .dtypes import type_text
 
 _GLOBAL_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF"})
 _ATTRIBUTE_LOADS = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
@@ -66,7 +67,7 @@ class Fingerprint:
             if not known:
                 self.arrays.append(obj)
             order = obj.flags.c_contiguous, obj.flags.f_contiguous
-            self._add("array", known, obj.dtype.str, obj.ndim, order)
+            self._add("array", known, type_text(obj.dtype) or obj.dtype.str, obj.ndim, order)
         elif isinstance(obj, table.CudaPath):
             self.uses_shared = self.uses_shared or obj == "shared.array"
             self._add("cuda", str(obj))

@@ -21,6 +21,7 @@ from .tree import (
     THREAD_INDICES,
     function_name,
     has_sync,
+    is_field,
     is_shape_item,
     locate,
     reads,
@@ -68,6 +69,20 @@ def exposed(
         else:
             found |= reads(s) - known
     return found, known
+
+
+def selection(e: ast.expr) -> set[int]:
+    """The nodes of ``a[i].field[j:].view(t)`` that only compute an address."""
+    found: set[int] = set()
+    while isinstance(e, (ast.Subscript, ast.Attribute, ast.Call)):
+        found.add(id(e))
+        if isinstance(e, ast.Call):
+            if not isinstance(e.func, ast.Attribute):
+                return set()
+            e = e.func
+        else:
+            e = e.value
+    return found
 
 
 class Variables:
@@ -151,13 +166,17 @@ class Variables:
         return remade
 
     def worth(self, v: str) -> bool:
-        return isinstance(self.types.get(v), (types.Integer, types.Boolean, types.Array))
+        kinds = (types.Integer, types.Boolean, types.Array, types.Record, types.BaseTuple)
+        return isinstance(self.types.get(v), kinds)
 
     def pure(self, v: str, e: ast.expr, carried: set[str], remade: dict[str, ast.expr]) -> bool:
         """True when ``e`` has the same value wherever it is computed again."""
-        view = isinstance(self.types.get(v), types.Array)
+        view = isinstance(self.types.get(v), (types.Array, types.Record))
+        steps = selection(e) if view else set()
         for n in ast.walk(e):
-            if isinstance(n, ast.Subscript) and not is_shape_item(n) and not (view and n is e):
+            if id(n) in steps:
+                continue
+            if is_field(n) or (isinstance(n, ast.Subscript) and not is_shape_item(n)):
                 return False
             if isinstance(n, ast.Call) and function_name(n) not in PURE_CALLS:
                 return False
@@ -165,8 +184,6 @@ class Variables:
             if division and not isinstance(n.right, ast.Constant):  # type: ignore[attr-defined]
                 return False
             if isinstance(n, ast.Name) and not self.fixed(v, n.id, carried, remade):
-                return False
-            if isinstance(n, ast.Tuple) and not (view and isinstance(e, ast.Subscript)):
                 return False
         return True
 

@@ -16,7 +16,7 @@ from .failures import check, launch_array
 from .fingerprint import Fingerprint
 from .names import python_function
 from .pool import shared_pool
-from .signature import launch_key
+from .signature import launch_key, leaves
 
 Dim3 = tuple[int, int, int]
 
@@ -131,23 +131,27 @@ class CpuKernel:
                 mark = Fingerprint(self.py_func)
                 frozen = [self._freeze(a) for a in mark.arrays]
                 made = compiled(self.py_func, mark, frozen, block, args, self.fastmath)
-                entry = self._entries[key] = _Entry(self.py_func.__name__, made)
+                entry = self._entries[key] = _Entry(
+                    self.py_func.__name__, made, any(isinstance(a, tuple) for a in args)
+                )
             return entry
 
 
 class _Entry:
     """A compiled kernel and what its launches have cost."""
 
-    __slots__ = ("_costs", "block_seconds", "call", "compiled", "name")
+    __slots__ = ("_costs", "block_seconds", "call", "compiled", "name", "tuples")
 
-    def __init__(self, name: str, made: Compiled) -> None:
-        self.name = name
+    def __init__(self, name: str, made: Compiled, tuples: bool) -> None:
+        self.name, self.tuples = name, tuples
         self.compiled, self.call = made, made.entry
         self.block_seconds = 0.0
         self._costs: dict[Dim3, _Cost] = {}
 
     def run(self, grid: Dim3, shared_bytes: int, args: tuple[Any, ...]) -> None:
         made = self.compiled
+        if self.tuples:
+            args = leaves(args)
         if made.arrays:
             args = (*args, *made.arrays)
         if made.cooperative:

@@ -8,6 +8,7 @@ kernel; below the module ``numba.cuda`` they are therefore resolved by path, not
 
 from __future__ import annotations
 
+import cmath
 import functools
 import inspect
 import math
@@ -22,8 +23,6 @@ INDEX_PREFIX = {"threadIdx": "tid", "blockIdx": "bid", "blockDim": "bdim", "grid
 _BUILTINS = "range len min max abs int float bool complex round pow divmod"
 BUILTINS = frozenset(_BUILTINS.split(" "))
 
-ARRAY_ATTRIBUTES = frozenset({"shape", "size", "ndim", "strides", "itemsize", "nbytes", "dtype"})
-
 _NAMES = """
     threadIdx blockIdx blockDim gridDim laneid warpsize grid gridsize
     syncthreads syncthreads_count syncthreads_and syncthreads_or syncwarp
@@ -33,7 +32,25 @@ _NAMES = """
     popc clz ffs brev fma cbrt selp nanosleep threadfence threadfence_block threadfence_system
     ldca ldcg ldcs ldcv ldlu stcg stcs stwb stwt
 """
-TOP = frozenset(_NAMES.split())
+_VECTOR_TYPES = {
+    **{f"{sign}int{bits}x": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "float32x": "float32",
+    "float64x": "float64",
+    "float": "float32",
+    "double": "float64",
+    **{
+        sign + name: np.dtype(sign + kind).name
+        for sign in ("", "u")
+        for name, kind in zip(
+            ("char", "short", "int", "long", "longlong"),
+            ("byte", "short", "intc", "long", "longlong"),
+        )
+    },
+}
+VECTORS = {f"{name}{n}": (kind, n) for name, kind in _VECTOR_TYPES.items() for n in (1, 2, 3, 4)}
+"""``(element type, length)`` of each vector type: ``float32x4`` and ``float4``, and so on."""
+
+TOP = frozenset(_NAMES.split()) | VECTORS.keys()
 
 _SUBMODULES = frozenset({"numba.cuda.libdevice", "numba.cuda.cg"})
 
@@ -129,14 +146,15 @@ def scalar_type_name(obj: object) -> str | None:
     return None
 
 
-_SCALARS = (types.Integer, types.Float, types.Boolean)
+_SCALARS = (types.Integer, types.Float, types.Boolean, types.Complex)
 
 
 def is_library(obj: object) -> bool:
-    """True for ``math`` functions and NumPy's scalar types and ufuncs."""
+    """True for functions of ``math`` and ``cmath`` and NumPy's scalar types and ufuncs."""
     if isinstance(obj, np.ufunc) or (isinstance(obj, type) and issubclass(obj, np.generic)):
         return True
-    return getattr(math, getattr(obj, "__name__", ""), None) is obj
+    name = getattr(obj, "__name__", "")
+    return obj is not None and any(getattr(m, name, None) is obj for m in (math, cmath))
 
 
 def is_namespace(obj: object) -> bool:

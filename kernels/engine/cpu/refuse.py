@@ -12,8 +12,6 @@ from typing import Any
 from .tree import fail, locate, text_of
 
 REASONS: dict[str, tuple[str, str]] = {
-    "Lambda": ("lambda", "functions defined inside a kernel are not translated to the CPU"),
-    "FunctionDef": ("def", "functions defined inside a kernel are not translated to the CPU"),
     "ListComp": ("list comprehension", "kernels have no lists"),
     "SetComp": ("set comprehension", "kernels have no sets"),
     "DictComp": ("dict comprehension", "kernels have no dictionaries"),
@@ -35,9 +33,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "YieldFrom": ("yield from", "a kernel is not a generator"),
     "Await": ("await", "a kernel is not a coroutine"),
     "JoinedStr": ("f-string", "kernels have no strings"),
-    "NamedExpr": (":=", "write the assignment as a statement"),
     "Starred": ("*", "unpacking into several variables is not translated to the CPU"),
-    "Slice": ("slice", "slices of arrays are not translated to the CPU; index single elements"),
     "Match": ("match", "match statements are not translated to the CPU"),
     "MatMult": ("@", "matrix products of arrays are not translated to the CPU"),
 }
@@ -56,30 +52,6 @@ class Refuser(ast.NodeTransformer):
         if isinstance(node, (ast.stmt, ast.expr)):
             self._near: ast.AST = node
         return super().visit(node)
-
-    def visit_For(self, node: ast.For) -> Any:
-        if node.orelse:
-            fail(node, "for ... else", "the else of a loop is not translated to the CPU")
-        if not isinstance(node.target, ast.Name):
-            fail(node, text_of(node.target), "the loop variable must be a plain name")
-        it = node.iter
-        if not isinstance(it, (ast.Call, ast.Tuple)):
-            fail(node, f"for ... in {text_of(it)}", "loops run over range(...) or a literal tuple")
-        new = self.generic_visit(node)
-        it = node.iter
-        if isinstance(it, ast.Call) and not (
-            isinstance(it.func, ast.Name) and it.func.id == "range" and 1 <= len(it.args) <= 3
-        ):
-            fail(node, f"for ... in {text_of(it)}", "loops run over range(...) or a literal tuple")
-        node.body = node.body or [locate(ast.Pass(), node)]  # type: ignore[list-item]
-        return new
-
-    def visit_While(self, node: ast.While) -> Any:
-        if node.orelse:
-            fail(node, "while ... else", "the else of a loop is not translated to the CPU")
-        new = self.generic_visit(node)
-        node.body = node.body or [locate(ast.Pass(), node)]  # type: ignore[list-item]
-        return new
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is None:

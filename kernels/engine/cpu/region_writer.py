@@ -87,12 +87,12 @@ class RegionWriter:
         if guarded:
             self.put(0, f"if {r.mask}_all_[t_]:")
         depth = 1 if guarded else 0
+        used = reads(self.stmts) | {n for v in remade for n in reads(self.v.remade[v])}
+        for v in sorted(used & self.v.local.keys() - self.e.storage.by_element):
+            self.put(depth, f"{v} = {v}_all_[t_]")
         for v in remade:
             self.put(depth, f"{v} = {rewrite.text(self.v.remade[v])}")
         for v in loads:
-            self.put(depth, f"{v} = {v}_all_[t_]")
-        used = reads(self.stmts) | {n for v in remade for n in reads(self.v.remade[v])}
-        for v in sorted(used & self.v.local.keys() - self.e.storage.by_element):
             self.put(depth, f"{v} = {v}_all_[t_]")
         for s in self.stmts:
             for text in rewrite.lines(s):

@@ -6,6 +6,7 @@ compile time of their own and LLVM sees through them.
 
 from __future__ import annotations
 
+import cmath
 import math
 from typing import Any
 
@@ -60,6 +61,7 @@ def namespace() -> dict[str, Any]:
     """
     names: dict[str, Any] = {
         "__name__": __name__,
+        "cmath": cmath,
         "math": math,
         "np": np,
         "native": native,

@@ -15,7 +15,7 @@ from typing import Any
 
 from numba.core import types
 
-from .dtypes import itemsize, source_of
+from .dtypes import itemsize, source_of, type_text
 from .regions import Splitter
 from .tree import fail, index_list, walk
 
@@ -75,8 +75,10 @@ class Storage:
 
     def dtype_of(self, name: str) -> Any:
         t = self.v.types.get(name, types.int64)
-        if not isinstance(t, (types.Integer, types.Float, types.Boolean)):
-            where = self.v.defs[name][0]
+        where = (self.v.defs.get(name) or self.v.body)[0]
+        if isinstance(t, (types.Array, types.Record)):
+            fail(where, name, "a view that depends on memory cannot be kept across a barrier")
+        if type_text(t) is None:
             fail(where, name, f"a variable of type {t} cannot keep its value across a barrier")
         return t
 
@@ -87,5 +89,10 @@ class Storage:
             if isinstance(n, ast.Name) and n.id == name:
                 total += 1
             elif isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name):
-                single += n.value.id == name and len(index_list(n)) == ndim
+                full = len(index_list(n)) == ndim and not has_slice(n)
+                single += n.value.id == name and full
         return total == single
+
+
+def has_slice(n: ast.Subscript) -> bool:
+    return any(isinstance(i, ast.Slice) for i in index_list(n))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from dataclasses import dataclass
 from types import FunctionType
@@ -22,7 +21,9 @@ from .intervals import Signs
 from .loops import schedule
 from .magnitudes import Magnitudes
 from .regions import Splitter
+from .signature import leaf_types
 from .tree import function_name, walk
+from .tuples import require_known, spread_arguments
 from .webs import split_webs
 
 LAUNCH_TYPE = types.Array(types.int64, 1, "C")
@@ -60,12 +61,17 @@ def translate(
     makes the name of the result unique: machine code from disk is linked by name.
     """
     unit = Unit()
-    kernel = flatten(canonical(function, unit), unit.devices, unit.names)
-    parameters = [a.arg for a in kernel.args.args]
-    if len(parameters) != len(argument_types):
+    kernel = canonical(function, unit)
+    if len(kernel.args.args) != len(argument_types):
         raise TypeError(
-            f"{function.__name__} takes {len(parameters)} arguments, got {len(argument_types)}"
+            f"{function.__name__} takes {len(kernel.args.args)} arguments, "
+            f"got {len(argument_types)}"
         )
+    spread_arguments(kernel, argument_types, unit.names)
+    argument_types = leaf_types(argument_types)
+    parameters = [a.arg for a in kernel.args.args]
+    kernel = flatten(kernel, unit.devices, unit.names)
+    require_known(kernel.body)
     split_webs(kernel, unit.names)
     hidden_types = tuple(typeof(a) for a in unit.arrays.values())
     types_of = variable_types(kernel, list(unit.arrays), argument_types + hidden_types)
@@ -97,10 +103,10 @@ def translate(
 def shared_bytes(function: FunctionType) -> int:
     """Bytes of shared memory that a kernel and its device functions declare."""
     unit = Unit()
-    kernel = flatten(canonical(function, unit), unit.devices, unit.names)
+    kernel = canonical(function, unit)
     total = 0
-    for n in walk(kernel.body):
-        if isinstance(n, ast.Assign) and function_name(n.value) == "shared_":
-            shape, dtype = declared(n.value)
+    for n in walk([kernel, *unit.devices.values()]):
+        if function_name(n) == "shared_":
+            shape, dtype = declared(n)  # type: ignore[arg-type]
             total += math.prod(shape) * itemsize(dtype)
     return total

@@ -22,6 +22,11 @@ SHUFFLES = frozenset({"shfl_idx_", "shfl_up_", "shfl_down_", "shfl_xor_"})
 COLLECTIVES = SHUFFLES | {"warp_bits_", "warp_match_", "block_count_"}
 EFFECTS = ("atomic_", "plain_", "effect_")
 DECLARATIONS = ("shared_", "local_")
+MODULES = ("np", "math", "cmath")
+VALUE_ATTRIBUTES = frozenset(
+    {"shape", "size", "ndim", "strides", "itemsize", "nbytes", "dtype", "T", "real", "imag"}
+)
+"""Attributes of arrays and complex numbers; any other may be a field of a record."""
 
 
 class Names:
@@ -162,7 +167,16 @@ def has_sync(nodes: ast.AST | Iterable[ast.AST]) -> bool:
 
 def has_load(e: ast.AST) -> bool:
     """True when the expression reads memory (``x.shape[0]`` does not)."""
-    return any(isinstance(n, ast.Subscript) and not is_shape_item(n) for n in ast.walk(e))
+    return any(
+        is_field(n) or (isinstance(n, ast.Subscript) and not is_shape_item(n)) for n in ast.walk(e)
+    )
+
+
+def is_field(n: ast.AST) -> bool:
+    """True for ``r.x``, which may be a field of a record in memory, or a method."""
+    if not isinstance(n, ast.Attribute) or n.attr in VALUE_ATTRIBUTES:
+        return False
+    return not (isinstance(n.value, ast.Name) and n.value.id in MODULES)
 
 
 def is_shape_item(n: ast.AST) -> bool:

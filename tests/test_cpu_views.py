@@ -1,0 +1,173 @@
+"""Rows, slices and views of arrays as values in kernels, against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import cuda, float32, int32
+
+from nnlite.kernels.engine.cpu import CpuKernel
+from nnlite.kernels.engine.errors import UnsupportedKernelError
+
+
+def run(kernel, n, *args, shared_bytes=0):
+    CpuKernel(kernel).launch((1, 1, 1), (n, 1, 1), shared_bytes, args)
+
+
+@cuda.jit(device=True)
+def total(v):
+    acc = float32(0)
+    for k in range(v.shape[0]):
+        acc += v[k]
+    return acc
+
+
+@cuda.jit(device=True)
+def scale(v, by):
+    for k in range(len(v)):
+        v[k] *= by
+
+
+@cuda.jit
+def rows(a, out):
+    i = cuda.grid(1)
+    row = a[i]
+    out[i, 0] = total(row) + row[0]
+    out[i, 1] = total(a[:, i]) + a[i, :][-1]
+    out[i, 2] = total(a[i, 1:5:2])
+    out[i, 3] = total(a.T[i])
+    out[i, 4] = total(a[i][::-1][:2])
+    scale(out[i, 5:], float32(3))
+
+
+def test_rows_columns_and_slices_as_arguments():
+    a = np.arange(64, dtype=np.float32).reshape(8, 8)
+    out = np.ones((8, 7), np.float32)
+    run(rows, 8, a, out)
+    expected = [a.sum(1) + a[:, 0], a.sum(0) + a[:, -1], a[:, 1:5:2].sum(1), a.sum(0)]
+    expected += [a[:, :-3:-1].sum(1), np.full(8, 3), np.full(8, 3)]
+    np.testing.assert_array_equal(out, np.stack(expected, 1))
+
+
+@cuda.jit
+def across_a_barrier(x, out):
+    s = cuda.shared.array(64, float32)
+    t = cuda.threadIdx.x
+    part = s[t * 4 : t * 4 + 4]
+    half = s[32:]
+    for k in range(4):
+        part[k] = x[4 * t + k]
+    cuda.syncthreads()
+    if t < 8:
+        half[4 * t] += part[1]
+    cuda.syncthreads()
+    out[t] = part[0] + half[t]
+
+
+def test_views_of_shared_memory_live_across_barriers():
+    x = np.arange(64, dtype=np.float32)
+    out = np.zeros(16, np.float32)
+    run(across_a_barrier, 16, x, out)
+    s = x.copy()
+    s[32::4] += x[1:32:4]
+    np.testing.assert_array_equal(out, s[::4][:16] + s[32:48])
+
+
+@cuda.jit
+def parts_of_dynamic_memory(x, out):
+    everything = cuda.shared.array(0, float32)
+    n = cuda.blockDim.x
+    first, second = everything[:n], everything[n : 2 * n]
+    counts = everything[2 * n :].view(int32)
+    t = cuda.threadIdx.x
+    first[t] = x[t]
+    second[t] = 2 * x[t]
+    counts[t] = t
+    cuda.syncthreads()
+    out[t] = first[n - 1 - t] + second[t] + counts[n - 1 - t]
+
+
+def test_slices_of_dynamic_shared_memory():
+    x, out = np.random.default_rng(1).random(48, dtype=np.float32), np.zeros(48, np.float32)
+    run(parts_of_dynamic_memory, 48, x, out, shared_bytes=48 * 12)
+    expected = (x[::-1] + 2 * x).astype(np.float32) + np.arange(48)[::-1]
+    np.testing.assert_allclose(out, expected, rtol=1e-6)
+
+
+@cuda.jit
+def fills(a):
+    i = cuda.grid(1)
+    a[i, 2:4] = 5
+    a[i, ::4] = i
+    if i == 3:
+        a[i] = -1
+
+
+def test_scalars_assigned_to_slices():
+    a = np.zeros((5, 9), np.float32)
+    run(fills, 5, a)
+    expected = np.zeros((5, 9), np.float32)
+    expected[:, 2:4], expected[:, ::4] = 5, np.arange(5)[:, None]
+    expected[3] = -1
+    np.testing.assert_array_equal(a, expected)
+
+
+@cuda.jit
+def local_slices(x, out):
+    mine = cuda.local.array(8, float32)
+    i = cuda.grid(1)
+    for k in range(8):
+        mine[k] = x[i, k]
+    upper = mine[4:]
+    cuda.syncthreads()
+    mine[5] = 100
+    out[i] = total(upper) + mine[0]
+
+
+def test_slices_of_local_arrays():
+    x, out = np.random.default_rng(2).random((6, 8), dtype=np.float32), np.zeros(6, np.float32)
+    run(local_slices, 6, x, out)
+    x[:, 5] = 100
+    np.testing.assert_allclose(out, x[:, 4:].sum(1) + x[:, 0], rtol=1e-6)
+
+
+@cuda.jit
+def methods(a, out):
+    i = cuda.grid(1)
+    flat = a.reshape(a.size)
+    out[i, 0] = flat[i]
+    out[i, 1] = a[i].sum()
+    out[i, 2] = a[i].mean() - a[:, i].argmin()
+    out[i, 3] = a.transpose()[0, i]
+    out[i, 4] = a.reshape((4, 4))[3, i]
+
+
+def test_methods_that_make_no_array():
+    a, out = np.random.default_rng(3).random((4, 4)), np.zeros((4, 5))
+    run(methods, 4, a, out)
+    expected = [a[0], a.sum(1), a.mean(1) - a.argmin(0), a[:, 0], a[3]]
+    np.testing.assert_allclose(out, np.stack(expected, 1), rtol=1e-15)
+
+
+@cuda.jit
+def chosen_by_data(a, start, out):
+    t = cuda.threadIdx.x
+    row = a[start[t]]  # HERE
+    cuda.syncthreads()
+    out[t] = row[t]
+
+
+def test_a_view_chosen_by_data_cannot_cross_a_barrier():
+    a, out = np.eye(4), np.zeros(4)
+    with pytest.raises(UnsupportedKernelError, match="a view that depends on memory"):
+        run(chosen_by_data, 4, a, np.zeros(4, np.int64), out)
+
+
+@cuda.jit
+def array_to_slice(a, b):
+    a[:] = b  # HERE
+
+
+def test_arrays_are_not_copied_by_assignment():
+    with pytest.raises(UnsupportedKernelError):
+        run(array_to_slice, 1, np.zeros(3), np.zeros(3))
