@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from bench.collection import ENTRIES, PENDING
 from bench.collection.entry import EXACT, Tolerance, compare
 from nnlite.kernels.engine.cpu import CpuKernel
 
+ROOT = Path(__file__).resolve().parents[1]
 MOST_LINES = 60
 
 
@@ -85,3 +90,17 @@ def test_comparison_fails_where_it_should():
     other["b"][1] = 1
     with pytest.raises(AssertionError, match=r"records\.b: 1 of 2"):
         compare(other, pairs, EXACT, "records")
+
+
+@pytest.mark.slow
+def test_benchmark_writes_what_it_measured(tmp_path):
+    """One small kernel, through every part: NumPy, the simulator, compiling and loading."""
+    out = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench.collection", "--only", "quantise", "--rounds", "1"]
+    done = subprocess.run([*command, "--out", out], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = json.loads(out.read_text())["results"]
+    assert {"nnlite", f"NumPy {np.__version__}"} == set(row["sides"])
+    assert row["simulator"]["seconds"] > row["nnlite_tiny_s"] > 0
+    assert row["compile"]["seconds"] > row["load"]["seconds"] > 0
+    assert (row["compile"]["from_cache"], row["load"]["from_cache"]) == (False, True)

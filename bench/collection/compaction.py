@@ -136,5 +136,5 @@ ENTRIES = [
     Entry(compact_block, make_compact_block, reference_compact_block, 200, ODD, LARGE,
           outputs=(1, 2)),
     Entry(partition_block, make_partition_block, reference_partition_block, 128, (128, 1280),
-          LARGE, outputs=(0,), restore=(0,)),
+          LARGE, outputs=(0,)),
 ]  # fmt: skip

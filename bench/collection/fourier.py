@@ -136,12 +136,11 @@ def reference_haar(x, out):
 ENTRIES = [
     Entry(fft_radix2, make_fft, lambda x: np.fft.fft(x.reshape(-1, SIZE)).ravel(), 256,
           (256, 1280), 1 << 19, tolerance=scaled(60, 16, "eight stages; results near 23"),
-          work=lambda x: 5.0 * 8 * x.size, unit="FLOP", restore=(0,)),
+          work=lambda x: 5.0 * 8 * x.size, unit="FLOP"),
     Entry(dft, make_dft, lambda x, out: np.fft.fft(x), 40, (1, 67, 257), 1024,
           tolerance=Tolerance(1e-12, 1e-10, "float64 sums of 1024 terms near 1"),
           work=lambda x, out: 8.0 * x.size**2, unit="FLOP"),
-    Entry(walsh_hadamard, make_walsh_hadamard, reference_walsh_hadamard, 256, (256, 1280), 1 << 20,
-          restore=(0,)),
+    Entry(walsh_hadamard, make_walsh_hadamard, reference_walsh_hadamard, 256, (256, 1280), 1 << 20),
     Entry(haar, make_haar, reference_haar, 256, (256, 1280), 1 << 20,
           tolerance=scaled(9, 4, "eight means, one difference")),
 ]  # fmt: skip

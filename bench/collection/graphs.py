@@ -177,7 +177,7 @@ ENTRIES = [
     Entry(label_components, make_label_components, reference_label_components, 40, ODD, 1 << 15,
           work=lambda s, t, _: 7.0 * (s.nbytes + t.nbytes), restore=(2,)),
     Entry(knapsack, make_knapsack, reference_knapsack, 8, (1, 7, 60), 200,
-          work=lambda w, v, b: 16.0 * len(w) * b.shape[1], restore=(2,)),
+          work=lambda w, v, b: 16.0 * len(w) * b.shape[1]),
     Entry(edit_distance, make_edit_distance, reference_edit_distance, (2, 31),
           ((1, 1), (3, 31), (5, 63)), (512, WORD - 1),
           work=lambda a, b, d: 5.0 * a.size * a.shape[1], unit="FLOP"),

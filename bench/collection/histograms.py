@@ -91,12 +91,11 @@ def make_histogram_private(n, rng):
 ODD, LARGE = (1, 257, 1001), 1 << 22
 ENTRIES = [
     Entry(histogram_global, make_histogram_global, lambda x, b: np.bincount(x, minlength=BINS),
-          300, ODD, LARGE, restore=(1,)),
+          300, ODD, LARGE),
     Entry(histogram_shared, make_histogram_shared, lambda x, b: np.bincount(x, minlength=BINS),
-          300, ODD, LARGE, restore=(1,)),
+          300, ODD, LARGE),
     Entry(histogram_warps, make_histogram_warps,
-          lambda x, low, high, b: np.histogram(x, 64, (low, high))[0], 300, ODD, LARGE,
-          restore=(3,)),
+          lambda x, low, high, b: np.histogram(x, 64, (low, high))[0], 300, ODD, LARGE),
     Entry(histogram_private, make_histogram_private,
-          lambda x, b: np.bincount(x & (FEW - 1), minlength=FEW), 300, ODD, LARGE, restore=(1,)),
+          lambda x, b: np.bincount(x & (FEW - 1), minlength=FEW), 300, ODD, LARGE),
 ]  # fmt: skip

@@ -155,12 +155,12 @@ WALK = Tolerance(
 )
 ENTRIES = [
     Entry(pi_xoroshiro, make_states(DRAWS, np.int32), reference_pi_xoroshiro, 20, ODD, LARGE,
-          tolerance=CIRCLE, work=lambda s, *_: 30.0 * DRAWS * len(s), unit="FLOP", restore=(0,)),
+          tolerance=CIRCLE, work=lambda s, *_: 30.0 * DRAWS * len(s), unit="FLOP"),
     Entry(random_walk, make_states(32, np.float32), reference_random_walk, 20, ODD, LARGE,
-          tolerance=WALK, work=lambda s, *_: 40.0 * 32 * len(s), unit="FLOP", restore=(0,)),
+          tolerance=WALK, work=lambda s, *_: 40.0 * 32 * len(s), unit="FLOP"),
     Entry(pi_lcg, make_pi_lcg, reference_pi_lcg, 67, ODD, LARGE,
-          work=lambda s, *_: 12.0 * DRAWS * len(s), unit="FLOP", restore=(2,)),
+          work=lambda s, *_: 12.0 * DRAWS * len(s), unit="FLOP"),
     Entry(option_paths, make_option_paths, reference_option_paths, 67, ODD, LARGE,
           tolerance=Tolerance(1e-5, 1e-4, "prices near 100 moved by float32 normals"),
-          work=lambda s, *_: 60.0 * 32 * len(s), unit="FLOP", restore=(0,)),
+          work=lambda s, *_: 60.0 * 32 * len(s), unit="FLOP"),
 ]  # fmt: skip

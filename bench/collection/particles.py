@@ -202,9 +202,9 @@ ENTRIES = [
     Entry(move_particles, make_move_particles, reference_move_particles, 200, ODD, 1 << 20,
           outputs=(0,), tolerance=scaled(2, 1, "one product, one sum")),
     Entry(sort_records_by_cell, make_sort_records, reference_sort_records, 100, ODD, 1 << 20,
-          outputs=(2, 3), restore=(2,)),
+          outputs=(2, 3)),
     Entry(kmeans_assign, make_kmeans_assign, reference_kmeans_assign, 100, ODD, LARGE,
           work=lambda p, c, _: 3.0 * p.size * len(c), unit="FLOP"),
     Entry(kmeans_update, make_kmeans_update, reference_kmeans_update, 300, ODD, LARGE,
-          outputs=(2, 3), restore=(2, 3)),
+          outputs=(2, 3)),
 ]  # fmt: skip

@@ -138,10 +138,10 @@ ENTRIES = [
           work=lambda s, c, v, *_: bytes_of(c, v)),
     Entry(csr_vector, make_csr(32), reference_csr, 12, ODD, LARGE, tolerance=SUM,
           work=lambda s, c, v, *_: bytes_of(c, v)),
-    Entry(coo_atomic, make_coo, reference_coo, 20, ODD, LARGE, tolerance=SUM, restore=(4,),
+    Entry(coo_atomic, make_coo, reference_coo, 20, ODD, LARGE, tolerance=SUM,
           work=lambda r, c, v, *_: bytes_of(c, v) + r.nbytes),
     Entry(ell, make_ell, reference_ell, 100, ODD, LARGE, tolerance=SUM,
           work=lambda c, v, *_: bytes_of(c, v)),
     Entry(pagerank_push, make_pagerank_push, reference_pagerank_push, 100, ODD, LARGE,
-          tolerance=rounded(1, "float64 sums"), restore=(4,)),
+          tolerance=rounded(1, "float64 sums")),
 ]  # fmt: skip

@@ -184,9 +184,9 @@ def reference_parse_numbers(text, starts, numbers):
 ODD, LARGE = (1, 257, 1001), 1 << 22
 ENTRIES = [
     Entry(caesar, make_caesar, reference_caesar, 300, ODD, LARGE),
-    Entry(count_words, make_count_words, reference_count_words, 300, ODD, LARGE, restore=(1,)),
+    Entry(count_words, make_count_words, reference_count_words, 300, ODD, LARGE),
     Entry(count_substring, make_count_substring, reference_count_substring, 300, (3, 257, 1001),
-          LARGE, restore=(2,)),
+          LARGE),
     Entry(run_lengths, make_run_lengths, reference_run_lengths, 300, ODD, LARGE),
     Entry(hexadecimal, make_hexadecimal, reference_hexadecimal, 300, ODD, LARGE),
     Entry(parse_numbers, make_parse_numbers, reference_parse_numbers, 100, ODD, 1 << 17),

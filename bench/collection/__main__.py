@@ -1,0 +1,194 @@
+"""``python -m bench.collection``: the rate of every kernel, next to NumPy and to the simulator.
+
+python -m bench.collection                       all kernels
+python -m bench.collection --only matmul         kernels whose name holds a word
+python -m bench.collection --prototype FOLDER    another compiler, timed in the same rounds
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import nnlite as nl
+
+from ..harness import Case, Result, Side, machine, measure
+from . import ENTRIES
+from .entry import Entry
+from .peers import Worker, nnlite_side, numpy_side, prototype_side
+
+SIMULATION = 120.0  # seconds after which the simulator is given up
+COMPILATION = 300.0
+
+
+@dataclass
+class Row:
+    """What was measured of one kernel."""
+
+    entry: Entry
+    result: Result
+    compiled: dict[str, Any] = field(default_factory=dict)
+    loaded: dict[str, Any] = field(default_factory=dict)
+    tiny: float | None = None
+    simulated: dict[str, Any] = field(default_factory=dict)
+    prototype: str = ""  # why there is no figure of the prototype
+
+    def ratio(self, peer: str) -> float | None:
+        """Our rate divided by the peer's, median over the rounds."""
+        name = next((n for n in self.result.seconds if n.startswith(peer)), None)
+        return 1 / self.result.ratio(name) if name else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.result.to_json(),
+            "size": self.entry.real,
+            "compile": self.compiled,
+            "load": self.loaded,
+            "tiny_size": self.entry.tiny,
+            "nnlite_tiny_s": self.tiny,
+            "simulator": self.simulated,
+            "prototype": self.prototype,
+        }
+
+
+def timed(entry: Entry, prototype: Path | None, rounds: int) -> Row:
+    """Time nnlite, NumPy and the prototype, interleaved."""
+    launches = entry.launches(entry.real)
+    refusal = ""
+
+    def setup(device: Any) -> list[Side]:
+        nonlocal refusal
+        sides = [nnlite_side(entry, entry.real), numpy_side(entry, entry.real)]
+        if prototype is not None:
+            try:
+                sides.append(prototype_side(entry, entry.real, prototype))
+            except Exception as error:
+                refusal = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return sides
+
+    work = float(entry.work(*launches[0].args))
+    case = Case(entry.name, setup, work, entry.unit)
+    return Row(entry, measure(case, nl.device("cpu"), rounds), prototype=refusal)
+
+
+def simulate(rows: list[Row]) -> None:
+    """Numba's simulator and nnlite on the tiny sizes."""
+    worker = Worker("simulate", NUMBA_ENABLE_CUDASIM="1")
+    for row in rows:
+        row.simulated = worker.ask(row.entry.name, SIMULATION)
+        side = nnlite_side(row.entry, row.entry.tiny)
+        row.tiny = min(side.sample(3) for _ in range(3))
+    worker.close()
+
+
+def compile_and_load(rows: list[Row]) -> None:
+    """Seconds to compile every kernel, and to load it in another process."""
+    with tempfile.TemporaryDirectory() as folder:
+        for attribute in ("compiled", "loaded"):
+            worker = Worker("compile", NNLITE_CACHE_DIR=folder)
+            worker.ask("saxpy", COMPILATION)  # numba's own start
+            if attribute == "compiled":
+                for stale in Path(folder).iterdir():
+                    stale.unlink()
+            for row in rows:
+                setattr(row, attribute, worker.ask(row.entry.name, COMPILATION))
+            worker.close()
+
+
+def table(rows: list[Row]) -> Table:
+    """One row per kernel; those slower than the prototype first."""
+    out = Table(title="rate of nnlite; times: its rate divided by the other's (above 1: faster)")
+    for column in ("kernel", "rate", "NumPy", "prototype", "simulator (tiny)", "compile", "load"):
+        out.add_column(column, justify="left" if column == "kernel" else "right")
+    slow = [r for r in rows if (r.ratio("prototype") or 1) < 1]
+    slow.sort(key=lambda r: r.ratio("prototype") or 1)
+    for row in [*slow, *(r for r in rows if r not in slow)]:
+        rate = row.result.work / row.result.median("nnlite") / 1e9
+        seconds, error = row.simulated.get("seconds"), row.simulated.get("error")
+        faster = f"{seconds / row.tiny:,.0f}x" if seconds and row.tiny else "-"
+        out.add_row(
+            row.entry.name,
+            f"{rate:,.2f} G{row.result.unit}/s",
+            shown(row.ratio("NumPy")),
+            shown(row.ratio("prototype")),
+            "cannot" if error else faster,
+            f"{row.compiled['seconds']:.2f} s" if "seconds" in row.compiled else "-",
+            f"{row.loaded['seconds'] * 1e3:.1f} ms" if "seconds" in row.loaded else "-",
+            end_section=bool(slow) and row is slow[-1],
+        )
+    return out
+
+
+def shown(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}x"
+
+
+def summary(rows: list[Row]) -> str:
+    """Medians over the kernels."""
+    parts = [f"{len(rows)} kernels"]
+    for peer in ("NumPy", "prototype"):
+        ratios = [q for r in rows if (q := r.ratio(peer)) is not None]
+        if ratios:
+            above = sum(q >= 1 for q in ratios)
+            parts.append(f"{peer}: {above} of {len(ratios)} at or above, "
+                         f"median {statistics.median(ratios):.2f}x")  # fmt: skip
+    for name, unit, scale in (("compiled", "s", 1), ("loaded", "ms", 1000)):
+        times = [getattr(r, name)["seconds"] for r in rows if "seconds" in getattr(r, name)]
+        if times:
+            middle, most = statistics.median(times) * scale, max(times) * scale
+            parts.append(f"{name} in {middle:.2f} {unit} (median), {most:.2f} {unit} (longest)")
+    return "; ".join(parts)
+
+
+def main(
+    only: Annotated[str, typer.Option(help="Kernels whose name holds this word.")] = "",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds per kernel.")] = 7,
+    prototype: Annotated[
+        Path | None, typer.Option(help="Folder of a compiler with kf.driver.cpu to compare with.")
+    ] = None,
+    simulator: Annotated[bool, typer.Option(help="Time Numba's simulator too.")] = True,
+    compilation: Annotated[bool, typer.Option(help="Time compiling and loading too.")] = True,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("runs/collection.json"),
+) -> None:
+    """Time the kernels of the collection."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    rows: list[Row] = []
+    failed: list[str] = []
+    for entry in ENTRIES:
+        if only in entry.name:
+            with console.status(entry.name):
+                try:
+                    rows.append(timed(entry, prototype, rounds))
+                except Exception as error:
+                    failed.append(f"{entry.name}: {type(error).__name__}: {error}")
+    with console.status("compiling and loading in processes of their own"):
+        if compilation:
+            compile_and_load(rows)
+    with console.status("Numba's simulator"):
+        if simulator:
+            simulate(rows)
+    console.print(table(rows))
+    console.print(summary(rows))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    record = {"machine": machine(), "results": [row.to_json() for row in rows]}
+    out.write_text(json.dumps(record, indent=1) + "\n")
+    console.print(f"figures written to {out}")
+    if failed:
+        console.print(
+            "\n".join(["kernels that nnlite did not run rightly:", *failed]), markup=False
+        )
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
