@@ -12,6 +12,7 @@ from nnlite.kernels.engine.cpu import CpuKernel
 
 TILE = 16
 RADIUS = 2
+HALO = TILE + 2 * RADIUS
 
 
 def launch(kernel, grid, block, *args):
@@ -204,7 +205,7 @@ def test_softmax(rng, shape):
 
 @cuda.jit
 def conv2d(image, w, out):
-    tile = cuda.shared.array((TILE + 2 * RADIUS, TILE + 2 * RADIUS), float32)
+    tile = cuda.shared.array((HALO, HALO), float32)
     tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
     x0, y0 = cuda.blockIdx.x * TILE, cuda.blockIdx.y * TILE
     height, width = image.shape

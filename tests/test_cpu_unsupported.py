@@ -173,3 +173,17 @@ def test_two_lambdas_on_a_line_and_missing_source():
 def test_not_a_function():
     with pytest.raises(TypeError, match="expected a Python function"):
         CpuKernel(42)
+
+
+TILE = 8
+
+
+@cuda.jit
+def computed_shape(x):
+    s = cuda.shared.array((TILE, TILE + 1), float32)
+    s[0, 0] = x[0]
+
+
+def test_shapes_that_numba_cuda_refuses():
+    with pytest.raises(UnsupportedKernelError, match=r"TILE \+ 1: numba-cuda takes numbers"):
+        CpuKernel(computed_shape).launch((1, 1, 1), (1, 1, 1), 0, (np.zeros(1),))

@@ -29,7 +29,7 @@ from .dtypes import type_text
 from .folding import call_np
 from .rt_cmath import CUDA_MATH
 from .rt_math import MATH
-from .tree import call, const, fail, load, parse, text_of
+from .tree import call, const, fail, load, parse, reads, text_of
 
 if TYPE_CHECKING:
     from .canonical import Canonical
@@ -55,6 +55,7 @@ def declaration(canonical: Canonical, node: ast.Call) -> ast.expr:
     given = dict(zip(("shape", "dtype"), node.args)) | {k.arg: k.value for k in node.keywords}
     if "shape" not in given or "dtype" not in given:
         fail(node, text_of(node), "an array needs a shape and a dtype")
+    frozen_shape(given["shape"])
     shape = canonical.constant(given["shape"], "the shape of an array")
     shape = (shape,) if isinstance(shape, (int, np.integer)) else shape
     if not isinstance(shape, tuple) or not all(isinstance(n, (int, np.integer)) for n in shape):
@@ -67,6 +68,18 @@ def declaration(canonical: Canonical, node: ast.Call) -> ast.expr:
         fail(node, text_of(node), "the dtype must be a number type, bool or a structured dtype")
     sizes = ast.Tuple([const(int(n)) for n in shape], ast.Load())
     return call("shared_" if shared else "local_", sizes, const(dtype))
+
+
+def frozen_shape(shape: ast.expr) -> None:
+    """Refuse what numba-cuda refuses: ``(T, T + 1)`` of a global T is no constant to it."""
+    for part in shape.elts if isinstance(shape, ast.Tuple) else [shape]:
+        if any(isinstance(n, (ast.BinOp, ast.Call)) for n in ast.walk(part)) and reads(part):
+            fail(
+                part,
+                text_of(part),
+                "numba-cuda takes numbers and the names of global numbers as a shape; give the "
+                "result of this expression a name outside the kernel",
+            )
 
 
 def array_like(

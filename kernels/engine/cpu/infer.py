@@ -23,7 +23,8 @@ from . import runtime
 from .dtypes import type_named
 from .pipeline import UNTYPED, manager
 from .rt_storage import stack_array
-from .tree import BLOCK_VALUES, THREAD_INDICES, clone, fail, function_name, is_sync, load
+from .tree import BLOCK_VALUES, THREAD_INDICES, Names, clone, fail, function_name, is_sync, load
+from .versions import split_versions
 
 INDEX_PARAMETERS = [*THREAD_INDICES, *BLOCK_VALUES]
 
@@ -78,9 +79,21 @@ def declared(n: ast.expr) -> tuple[tuple[int, ...], Any]:
 
 
 def variable_types(
-    kernel: ast.FunctionDef, hidden: list[str], argument_types: tuple[Any, ...]
+    kernel: ast.FunctionDef, hidden: list[str], argument_types: tuple[Any, ...], names: Names
 ) -> dict[str, Any]:
-    """Infer the type of every variable of the normalised kernel."""
+    """Infer the type of every variable of the normalised kernel, which may get new ones."""
+    found = assignment_types(kernel, hidden, argument_types)
+    mixed = {name for name, ts in found.items() if len(set(ts)) > 1}
+    if mixed and split_versions(kernel, mixed, names):
+        found = assignment_types(kernel, hidden, argument_types)
+    context = cpu_target.typing_context
+    return {name: context.unify_types(*ts) for name, ts in found.items()}
+
+
+def assignment_types(
+    kernel: ast.FunctionDef, hidden: list[str], argument_types: tuple[Any, ...]
+) -> dict[str, list[Any]]:
+    """The types that Numba infers for the assignments of every variable."""
     namespace = runtime.namespace()
     serial = clone(kernel)
     serial.args.args += [ast.arg(name) for name in [*hidden, *INDEX_PARAMETERS]]
@@ -103,7 +116,7 @@ def variable_types(
             pipeline_class=_TypesOnly,
         )
     except _Stop as stop:
-        return unified(stop.typemap)
+        return by_variable(stop.typemap)
     except errors.NumbaError as error:
         refuse(kernel, error)
     raise AssertionError("Numba's pipeline ended without types")
@@ -125,11 +138,10 @@ def refuse(kernel: ast.FunctionDef, error: errors.NumbaError) -> None:
     fail(where, kernel.name, "Numba cannot type this: " + " ".join(said[:4])[:300])
 
 
-def unified(typemap: dict[str, Any]) -> dict[str, Any]:
-    """One type per variable over all its static single assignments."""
+def by_variable(typemap: dict[str, Any]) -> dict[str, list[Any]]:
+    """The types of all static single assignments, by variable."""
     versions: dict[str, list[Any]] = {}
     for name, t in typemap.items():
         if not name.startswith(("$", "arg.")):
             versions.setdefault(name.split(".")[0], []).append(types.unliteral(t))
-    context = cpu_target.typing_context
-    return {name: context.unify_types(*ts) for name, ts in versions.items()}
+    return versions

@@ -34,4 +34,6 @@ def result_type(function: FunctionType, argument_types: tuple[Any, ...]) -> Any:
     execute(f"def keep({names}):\n    kept = function({names})\n", scope)
     unit = Unit()
     kernel = flatten(canonical(scope["keep"], unit), unit.devices, unit.names)
-    return variable_types(kernel, list(unit.arrays), argument_types).get("kept", types.none)
+    return variable_types(kernel, list(unit.arrays), argument_types, unit.names).get(
+        "kept", types.none
+    )

@@ -74,7 +74,7 @@ def translate(
     require_known(kernel.body)
     split_webs(kernel, unit.names)
     hidden_types = tuple(typeof(a) for a in unit.arrays.values())
-    types_of = variable_types(kernel, list(unit.arrays), argument_types + hidden_types)
+    types_of = variable_types(kernel, list(unit.arrays), argument_types + hidden_types, unit.names)
     body = schedule(kernel.body, types_of, unit.names, block)
     variables = Variables(body, types_of, set(parameters))
     splitter = Splitter(variables, unit.names)

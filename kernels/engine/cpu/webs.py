@@ -24,22 +24,28 @@ State = dict[str, frozenset[int]]
 
 def split_webs(kernel: ast.FunctionDef, names: Names) -> None:
     """Rename the variables of the kernel in place."""
-    _Webs(kernel).rename(names)
+    Webs(kernel).rename(names)
 
 
-class _Webs:
-    """Reaching definitions by one walk over the tree; loops are walked until nothing changes."""
+class Webs:
+    """Reaching definitions by one walk over the tree; loops are walked until nothing changes.
+
+    ``reaching`` holds the definitions that each read may see, ``of_node`` the number of each.
+    """
 
     def __init__(self, kernel: ast.FunctionDef) -> None:
         self.parent: list[int] = []
         self.base: list[str] = []
         self.of_node: dict[int, int] = {}
         self.references: list[tuple[ast.Name, int]] = []
+        self.reaching: dict[int, tuple[ast.Name, set[int]]] = {}
+        self.parameter_of: dict[str, int] = {}
         state: State = {}
         self.parameters = set()
         for a in kernel.args.args:
             d = self.new(a.arg)
             self.parameters.add(d)
+            self.parameter_of[a.arg] = d
             state[a.arg] = frozenset([d])
         self.statements(kernel.body, state, [])
 
@@ -86,6 +92,7 @@ class _Webs:
         for n in ast.walk(e):
             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id in state:
                 self.references.append((n, self.union(state[n.id])))
+                self.reaching.setdefault(id(n), (n, set()))[1].update(state[n.id])
 
     def define(self, node: ast.Name, state: State) -> None:
         if id(node) not in self.of_node:
