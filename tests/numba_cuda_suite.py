@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import collections
 import datetime
+import inspect
 import json
 import os
 import platform
@@ -107,7 +108,7 @@ def run_module(module: str, variant: str, file: Path) -> None:
         testing.skip_on_cudasim = lambda reason: lambda test: test  # type: ignore[attr-defined]
     known = outcomes(file)
     try:
-        suite = unittest.defaultTestLoader.loadTestsFromName(module)
+        suite = tests_of(module)
     except BaseException as error:  # pytest's Skipped is no Exception
         skipped = isinstance(error, unittest.SkipTest) or type(error).__name__ == "Skipped"
         line = {"test": short(module), "status": "skipped" if skipped else "error"}
@@ -121,6 +122,29 @@ def run_module(module: str, variant: str, file: Path) -> None:
             with file.open("a") as out:
                 out.write(json.dumps({**line, "seconds": 0.0}) + "\n")
     os._exit(0)  # threads of a simulated kernel that hangs would keep the process alive
+
+
+def tests_of(module: str) -> unittest.TestSuite:
+    """The test cases of a module, and its test functions, which only pytest would collect."""
+    suite = unittest.defaultTestLoader.loadTestsFromName(module)
+    for name, function in vars(sys.modules.get(module)).items():
+        if (
+            name.startswith("test")
+            and inspect.isfunction(function)
+            and not any(
+                p.default is p.empty for p in inspect.signature(function).parameters.values()
+            )
+        ):
+            suite.addTest(Function(function))
+    return suite
+
+
+class Function(unittest.FunctionTestCase):
+    """A test function, named like a test method."""
+
+    def id(self) -> str:
+        function = self._testFunc  # type: ignore[attr-defined]
+        return f"{function.__module__}.{function.__name__}"
 
 
 def flat(suite: Any) -> list[Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from numba.cuda.simulator import api
 from numba.cuda.simulator.cudadrv import devicearray, devices
 
+from ..kernels.engine.cpu.source import execute
 from ..kernels.engine.device import reference_gpu
 
 
@@ -116,6 +119,9 @@ def install(cuda: Any, put: Callable[..., None], put_missing: Callable[..., None
         "profiling": profiling,
     }.items():
         put_missing(cuda, name, value)
+    # vectorize and guvectorize build the text of their kernels; let the compiler find it.
+    put(importlib.import_module("numba.cuda.deviceufunc"), "exec", execute)
+    install_random(importlib.import_module("numba.core.config"), put)
     put_missing(devicearray, "DeviceNDArray", device_ndarray)
     put_missing(devicearray.FakeCUDAArray, "gpu_data", property(lambda array: array._ary))
     limits = reference_gpu()
@@ -128,3 +134,26 @@ def install(cuda: Any, put: Callable[..., None], put_missing: Callable[..., None
         "MAX_SHARED_MEMORY_PER_BLOCK": 48 * 1024,
     }.items():
         put_missing(devices.FakeCUDADevice, name, number)
+
+
+def install_random(config: Any, put: Callable[..., None]) -> None:
+    """Let ``create_xoroshiro128p_states`` seed with compiled code, as it does beside a GPU.
+
+    Under the simulator ``numba.cuda.random`` compiles nothing: 4,096 states take two minutes. Its
+    seeding function is taken from a second copy of the module, made as for a GPU; the first copy
+    stays as it is for kernels that the simulator runs.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Numba's own, about options it passes to itself
+        random = importlib.import_module("numba.cuda.random")
+    assert random.__spec__ is not None
+    spec = importlib.util.spec_from_file_location("nnlite.cudasim._random", random.__spec__.origin)
+    assert spec is not None
+    assert spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    simulated, config.ENABLE_CUDASIM = config.ENABLE_CUDASIM, 0
+    try:
+        spec.loader.exec_module(copy)
+    finally:
+        config.ENABLE_CUDASIM = simulated
+    put(random, "init_xoroshiro128p_states_cpu", copy.init_xoroshiro128p_states_cpu)

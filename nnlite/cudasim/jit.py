@@ -47,9 +47,10 @@ def jit(
     function = None if signatures is not None else func_or_sig
 
     def declared(fn: Callable[..., Any]) -> Declared | None:
-        if signatures is None or device:
+        if signatures is None:
             return None
-        return Declared(fn.__name__, _types(signatures), only=signatures is not func_or_sig)
+        known = dict(_types(s, device) for s in signatures)
+        return Declared(fn.__name__, known, only=signatures is not func_or_sig)
 
     def wrap(fn: Callable[..., Any]) -> CompiledKernel:
         if link:
@@ -69,11 +70,9 @@ def jit(
     return wrap if function is None else wrap(function)
 
 
-def _types(signatures: list[Any]) -> list[tuple[Any, ...]]:
-    found = []
-    for signature in signatures:
-        arguments, result = sigutils.normalize_signature(signature)
-        if result not in (None, types.void):
-            raise TypeError("CUDA kernel must have void return type.")
-        found.append(arguments)
-    return found
+def _types(signature: Any, device: bool) -> tuple[tuple[Any, ...], Any]:
+    """The argument types and the result type, None where it is to be inferred."""
+    arguments, result = sigutils.normalize_signature(signature)
+    if result not in (None, types.void) and not device:
+        raise TypeError("CUDA kernel must have void return type.")
+    return arguments, result

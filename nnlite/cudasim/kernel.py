@@ -6,11 +6,13 @@ import threading
 from typing import Any
 
 import numpy as np
+from numba.core import typing
 from numba.cuda.errors import normalize_kernel_dimensions
 from numba.cuda.simulator import kernel as simulator
 from numba.cuda.simulator.cudadrv.driver import CudaAPIError
 
 from ..kernels.engine.cpu import CpuKernel
+from ..kernels.engine.cpu.result import result_type
 from ..kernels.engine.cpu.signature import argument_types, launch_key
 from ..kernels.engine.device import STATIC_SHARED, check_launch, reference_gpu
 from ..kernels.engine.errors import LaunchError, UnsupportedKernelError
@@ -180,9 +182,11 @@ class Overload:
     @property
     def signature(self) -> Any:
         """The Numba signature; the result type of a device function is inferred."""
-        from .ufuncs import device_signature
-
-        return device_signature(self.kernel.fn, self.argument_types)
+        declared = self.kernel.declared
+        result = declared.results.get(tuple(self.argument_types)) if declared else None
+        if result is None:
+            result = result_type(self.kernel.fn, tuple(self.argument_types))
+        return typing.signature(result, *self.argument_types)
 
     @property
     def shared_mem_per_block(self) -> int:

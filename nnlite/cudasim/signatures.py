@@ -17,17 +17,18 @@ class Declared:
 
     Args:
         name: of the kernel, for errors.
-        signatures: the argument types of each signature.
+        signatures: the argument types of each signature, with its result type or None.
         only: ``cuda.jit`` was given one signature and no list. A GPU launch then looks at no
             types: memory is read as the declared type, whatever it holds.
 
     Example:
-        >>> Declared("k", [(types.float32[:], types.float32)], only=True).cast((x, 2))
+        >>> Declared("k", {(types.float32[:], types.float32): None}, only=True).cast((x, 2))
         (x, np.float32(2.0))
     """
 
-    def __init__(self, name: str, signatures: list[tuple[Any, ...]], only: bool) -> None:
-        self.name, self.signatures, self.only = name, signatures, only
+    def __init__(self, name: str, signatures: dict[tuple[Any, ...], Any], only: bool) -> None:
+        self.name, self.results, self.only = name, signatures, only
+        self.signatures = list(signatures)
 
     def cast(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments with scalars converted to the types of the best signature.
