@@ -24,6 +24,7 @@ from .elementwise import copy, neg
 from .engine import ArgumentError, Array, DtypeError, Kernel, ShapeError, empty, kernel
 from .opspec import Arg, OpSpec, Tolerance, Wrong
 from .reduce import sum
+from .reduce.tree import block_sum
 
 BLOCK = 256
 # Elements that one block adds up before a second launch pays, and the most blocks.
@@ -63,16 +64,9 @@ def mse_kernels(dtype: Any) -> tuple[Kernel, Kernel, Kernel]:
         for i in range(start + tid, stop, BLOCK):
             d = pred[i] - target[i]
             acc += d * d
-        tree[tid] = acc
-        cuda.syncthreads()
-        half = BLOCK // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] += tree[tid + half]
-            cuda.syncthreads()
-            half //= 2
+        acc = block_sum(tree, acc)
         if tid == 0:
-            total[cuda.blockIdx.x] = tree[0] / divisor
+            total[cuda.blockIdx.x] = acc / divisor
 
     @kernel
     def gradient(dloss: Any, pred: Any, target: Any, dpred: Any, step: Any, scale: Any) -> None:

@@ -19,6 +19,7 @@ from ..engine import ArgumentError, Array, Kernel, ShapeError, empty, kernel
 from .kernels import BLOCK, SHORT_ROW, WARP, column_blocks, reduce
 from .plan import Plan, plan
 from .sums import Axis
+from .tree import block_sum
 
 
 @cuda.jit(device=True)
@@ -101,15 +102,8 @@ def share_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
             v = x[row, j]
             if v == top or (v != v and top != top):
                 count += int32(1)
-        ties[tid] = count
-        cuda.syncthreads()
-        half = cuda.blockDim.x // 2
-        while half > 0:
-            if tid < half:
-                ties[tid] += ties[tid + half]
-            cuda.syncthreads()
-            half //= 2
-        share = dy[row] / real(ties[0])
+        count = block_sum(ties, count)
+        share = dy[row] / real(count)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
             v = x[row, j]
             dx[row, j] = share if v == top or (v != v and top != top) else real(0.0)

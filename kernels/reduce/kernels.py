@@ -21,6 +21,7 @@ from numba import cuda, float32, float64
 
 from ..engine import Array, Kernel, empty, kernel
 from .plan import Plan
+from .tree import add, block_tree, larger, smaller
 
 # Compiled per block size on the CPU, hence two sizes only: one warp for short rows, else 8 warps.
 WARP, BLOCK = 32, 256
@@ -32,24 +33,6 @@ MANY_ROWS, MANY_COLUMNS = 256, 1 << 15
 MOST_PARTS = 1024
 
 
-@cuda.jit(device=True)
-def add(a: Any, b: Any) -> Any:
-    """Sum of two terms."""
-    return a + b
-
-
-@cuda.jit(device=True)
-def larger(a: Any, b: Any) -> Any:
-    """Larger of two numbers; NaN if one is NaN (NaN is the only number not equal to itself)."""
-    return a if a > b or a != a else b
-
-
-@cuda.jit(device=True)
-def smaller(a: Any, b: Any) -> Any:
-    """Smaller of two numbers; NaN if one is NaN."""
-    return a if a < b or a != a else b
-
-
 # Operation -> how two values combine, and the value that changes nothing.
 OPERATIONS = {"add": (add, 0.0), "larger": (larger, -math.inf), "smaller": (smaller, math.inf)}
 
@@ -58,6 +41,7 @@ OPERATIONS = {"add": (add, 0.0), "larger": (larger, -math.inf), "smaller": (smal
 def rows_kernel(operation: str, dtype: Any) -> Kernel:
     """``reduce_rows`` for one of OPERATIONS and float32 or float64."""
     combine, identity = OPERATIONS[operation]
+    combined = block_tree(combine)
     real = float32 if np.dtype(dtype) == np.float32 else float64
 
     @kernel
@@ -71,16 +55,9 @@ def rows_kernel(operation: str, dtype: Any) -> Kernel:
         acc = real(identity)
         for j in range(part * chunk + tid, stop, cuda.blockDim.x):
             acc = combine(acc, x[row, j])
-        tree[tid] = acc
-        cuda.syncthreads()
-        half = cuda.blockDim.x // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] = combine(tree[tid], tree[tid + half])
-            cuda.syncthreads()
-            half //= 2
+        acc = combined(tree, acc)
         if tid == 0:
-            out[row, part] = tree[0] / divisor
+            out[row, part] = acc / divisor
 
     return reduce_rows
 

@@ -29,7 +29,8 @@ from .. import checks
 from ..elementwise import copy
 from ..engine import ArgumentError, Array, Kernel, empty, full, kernel, zeros
 from ..reduce import mean, sum
-from ..reduce.kernels import BLOCK, SHORT_ROW, WARP, larger
+from ..reduce.kernels import BLOCK, SHORT_ROW, WARP
+from ..reduce.tree import block_max, block_sum, larger
 from .plain import FEW_COLUMNS, log_softmax_reference
 
 # Rows per block of loss_thread.
@@ -82,16 +83,9 @@ def loss_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
             if label >= 0 and label < x.shape[1]:
                 loss = math.log(s) - (x[row, label] - m)
             losses[row] = loss
-        tree[tid] = loss
-        cuda.syncthreads()
-        half = ROWS // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] += tree[tid + half]
-            cuda.syncthreads()
-            half //= 2
+        loss = block_sum(tree, loss)
         if tid == 0:
-            total[cuda.blockIdx.x] = tree[0] / divisor
+            total[cuda.blockIdx.x] = loss / divisor
 
     @kernel
     def loss_block(x: Any, labels: Any, stats: Any, losses: Any) -> None:
@@ -102,34 +96,18 @@ def loss_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         m = real(-math.inf)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
             m = larger(m, x[row, j])
-        tree[tid] = m
-        cuda.syncthreads()
-        half = cuda.blockDim.x // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] = larger(tree[tid], tree[tid + half])
-            cuda.syncthreads()
-            half //= 2
-        m = tree[0]
-        cuda.syncthreads()
+        m = block_max(tree, m)
         s = real(0.0)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
             s += math.exp(x[row, j] - m)
-        tree[tid] = s
-        cuda.syncthreads()
-        half = cuda.blockDim.x // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] += tree[tid + half]
-            cuda.syncthreads()
-            half //= 2
+        s = block_sum(tree, s)
         if tid == 0:
             stats[row, 0] = m
-            stats[row, 1] = tree[0]
+            stats[row, 1] = s
             label = labels[row]
             loss = real(math.nan)
             if label >= 0 and label < x.shape[1]:
-                loss = math.log(tree[0]) - (x[row, label] - m)
+                loss = math.log(s) - (x[row, label] - m)
             losses[row] = loss
 
     return loss_thread, loss_block

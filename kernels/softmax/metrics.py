@@ -22,6 +22,7 @@ from ..elementwise import copy
 from ..engine import Array, Kernel, kernel, zeros
 from ..reduce import argmax
 from ..reduce.extremes import beats
+from ..reduce.tree import block_sum
 from .entropy import require_labels
 from .plain import FEW_COLUMNS
 
@@ -60,16 +61,9 @@ def accuracy_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
                     place = int64(j)
             if place == labels[row]:
                 hit = int32(1)
-        tree[tid] = hit
-        cuda.syncthreads()
-        half = ROWS // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] += tree[tid + half]
-            cuda.syncthreads()
-            half //= 2
+        hit = block_sum(tree, hit)
         if tid == 0:
-            cuda.atomic.add(count, 0, int64(tree[0]))
+            cuda.atomic.add(count, 0, int64(hit))
 
     @kernel
     def count_equal(found: Any, labels: Any, count: Any) -> None:
@@ -77,18 +71,12 @@ def accuracy_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         tree = cuda.shared.array(ROWS, int32)
         tid = cuda.threadIdx.x
         i = cuda.grid(1)
-        tree[tid] = int32(0)
+        hit = int32(0)
         if i < found.size and found[i] == labels[i]:
-            tree[tid] = int32(1)
-        cuda.syncthreads()
-        half = ROWS // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] += tree[tid + half]
-            cuda.syncthreads()
-            half //= 2
+            hit = int32(1)
+        hit = block_sum(tree, hit)
         if tid == 0:
-            cuda.atomic.add(count, 0, int64(tree[0]))
+            cuda.atomic.add(count, 0, int64(hit))
 
     return count_thread, count_equal
 

@@ -27,7 +27,8 @@ from numba import cuda, float32, float64
 from .. import checks
 from ..elementwise import copy
 from ..engine import Array, Kernel, empty, kernel
-from ..reduce.kernels import BLOCK, SHORT_ROW, WARP, larger
+from ..reduce.kernels import BLOCK, SHORT_ROW, WARP
+from ..reduce.tree import block_max, block_sum, larger
 
 # Rows of at most this many columns get one thread each.
 FEW_COLUMNS = 64
@@ -78,28 +79,11 @@ def forward_kernels(log: bool, dtype: Any) -> tuple[Kernel, Kernel]:
         m = real(-math.inf)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
             m = larger(m, x[row, j])
-        tree[tid] = m
-        cuda.syncthreads()
-        half = cuda.blockDim.x // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] = larger(tree[tid], tree[tid + half])
-            cuda.syncthreads()
-            half //= 2
-        m = tree[0]
-        cuda.syncthreads()
+        m = block_max(tree, m)
         s = real(0.0)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
             s += math.exp(x[row, j] - m)
-        tree[tid] = s
-        cuda.syncthreads()
-        half = cuda.blockDim.x // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] += tree[tid + half]
-            cuda.syncthreads()
-            half //= 2
-        s = tree[0]
+        s = block_sum(tree, s)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
             if log:
                 y[row, j] = (x[row, j] - m) - math.log(s)
@@ -144,15 +128,7 @@ def backward_kernels(log: bool, dtype: Any) -> tuple[Kernel, Kernel]:
                 s += dy[row, j]
             else:
                 s += dy[row, j] * y[row, j]
-        tree[tid] = s
-        cuda.syncthreads()
-        half = cuda.blockDim.x // 2
-        while half > 0:
-            if tid < half:
-                tree[tid] += tree[tid + half]
-            cuda.syncthreads()
-            half //= 2
-        s = tree[0]
+        s = block_sum(tree, s)
         for j in range(tid, y.shape[1], cuda.blockDim.x):
             if log:
                 dx[row, j] = dy[row, j] - math.exp(y[row, j]) * s
