@@ -42,7 +42,7 @@ def context_manager(x):
 @cuda.jit
 def raises(x):
     if x[0] > 0:
-        raise ValueError  # HERE
+        raise CONFIG  # HERE
 
 
 @cuda.jit
@@ -96,7 +96,7 @@ def numpy_function(x):
 
 @cuda.jit
 def prints(x):
-    print(x[0])  # HERE
+    print(x)  # HERE
 
 
 @cuda.jit(device=True)

@@ -38,7 +38,7 @@ class Kernel:
 
     Attributes:
         py_func: the plain Python function.
-        fastmath, launch_bounds, max_registers: the options given to :func:`kernel`.
+        fastmath, launch_bounds, max_registers, debug: the options given to :func:`kernel`.
     """
 
     def __init__(
@@ -48,12 +48,14 @@ class Kernel:
         fastmath: bool = False,
         launch_bounds: int | tuple[int, int] | None = None,
         max_registers: int | None = None,
+        debug: bool = False,
     ) -> None:
         self.py_func = py_func
         self.__name__: str = py_func.__name__
         self.fastmath = fastmath
         self.launch_bounds = launch_bounds
         self.max_registers = max_registers
+        self.debug = debug
         self._launches: dict[Any, _Launch] = {}
         functools.update_wrapper(self, py_func)
 
@@ -62,7 +64,7 @@ class Kernel:
         """The kernel as the CPU compiler sees it (``engine.cpu.CpuKernel``)."""
         from .cpu import CpuKernel
 
-        return CpuKernel(self.py_func, fastmath=self.fastmath)
+        return CpuKernel(self.py_func, fastmath=self.fastmath, debug=self.debug)
 
     @functools.cached_property
     def gpu(self) -> Any:
@@ -216,6 +218,7 @@ def kernel(
     fastmath: bool = False,
     launch_bounds: int | tuple[int, int] | None = None,
     max_registers: int | None = None,
+    debug: bool = False,
 ) -> Any:
     """Make a CUDA kernel of an ordinary Numba CUDA function; use as ``@kernel`` or ``@kernel(…)``.
 
@@ -224,6 +227,7 @@ def kernel(
         launch_bounds: most threads per block, or (threads, least blocks per multiprocessor);
             lets the GPU compiler give each thread more registers.
         max_registers: most registers a thread may use on a GPU.
+        debug: report exceptions that the kernel raises; without it they only end the thread.
 
     Returns:
         :class:`Kernel`, launched as ``k[grid, block](*args)``.
@@ -243,6 +247,7 @@ def kernel(
             fastmath=fastmath,
             launch_bounds=launch_bounds,
             max_registers=max_registers,
+            debug=debug,
         )
 
     return wrap if py_func is None else wrap(py_func)

@@ -99,10 +99,12 @@ class Assignments(Hoister):
     def on_AugAssign(self, s: ast.AugAssign, out: list[ast.stmt]) -> None:
         if isinstance(s.target, ast.Name):
             value = ast.BinOp(load(s.target.id), s.op, s.value)
+            self.keep_check(s, value)
             locate(value, s)
             out.append(assign(s.target.id, self.hoist(value, out), s))
             return
-        if not self.must_hoist(s.target) and not self.must_hoist(s.value):
+        checked = hasattr(s, "checked")
+        if not checked and not self.must_hoist(s.target) and not self.must_hoist(s.value):
             self.hoist_target(s.target, s, out)
             out.append(s)
             return
@@ -110,7 +112,13 @@ class Assignments(Hoister):
         old = clone(s.target)
         old.ctx = ast.Load()
         value = ast.BinOp(old, s.op, s.value)
+        self.keep_check(s, value)
         locate(value, s)
         new = ast.Assign([s.target], self.hoist(value, out))
         locate(new, s)
         out.append(new)
+
+    def keep_check(self, s: ast.AugAssign, value: ast.BinOp) -> None:
+        """A division that is checked stays so (see ``debug``)."""
+        if hasattr(s, "checked"):
+            value.checked = s.checked  # type: ignore[attr-defined]

@@ -25,6 +25,7 @@ from .calls_atomics import ATOMIC_HANDLERS
 from .calls_collective import COLLECTIVE_HANDLERS
 from .calls_scalar import SCALAR_HANDLERS
 from .calls_vectors import VECTOR_HANDLERS
+from .debug import print_call
 from .dtypes import type_text
 from .folding import call_np
 from .rt_cmath import CUDA_MATH
@@ -100,6 +101,8 @@ def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
     name = getattr(obj, "__name__", "")
     if obj is ord and len(args) == 1 and isinstance(args[0], ast.Constant):
         return const(ord(args[0].value))
+    if obj is print:
+        return print_call(node, args)
     if getattr(builtins, name, None) is obj and name in table.BUILTINS:
         if name in ("min", "max") and len(args) == 2:
             return call(name + "_", *args)

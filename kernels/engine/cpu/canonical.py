@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from . import calls, local_calls
+from . import calls, debug, local_calls
 from . import names as table
 from .calls_collective import VALUES
+from .failures import Failure
 from .folding import Folding, call_np, replace
 from .iteration import lower_for, lower_while
 from .source import environment, source_tree
@@ -50,7 +51,9 @@ MISSING = object()
 class Unit:
     """What one kernel and the device functions it calls share during compilation."""
 
-    def __init__(self) -> None:
+    def __init__(self, debug: bool = False) -> None:
+        self.debug = debug
+        self.failures: list[Failure] = []
         self.names = Names()
         self.arrays: dict[str, np.ndarray] = {}
         self.devices: dict[str, ast.FunctionDef] = {}
@@ -197,6 +200,22 @@ class Canonical(Folding):
     def visit_For(self, node: ast.For) -> list[ast.stmt]:
         return lower_for(self, node)
 
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
+        return debug.raise_statement(self, node)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+        return debug.assert_statement(self, node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AugAssign:
+        self.generic_visit(node)
+        debug.mark_checked(self, node)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        self.generic_visit(node)
+        debug.mark_checked(self, node)
+        return node
+
     def visit_While(self, node: ast.While) -> list[ast.stmt]:
         return lower_while(self, node)
 
@@ -221,6 +240,10 @@ class Canonical(Folding):
         name = table.cuda_name(obj)
         if name in VALUES:
             return replace(node, VALUES[name]())
+        prefix = table.index_prefix(obj)
+        if prefix is not None:
+            parts: list[ast.expr] = [load(f"{prefix}_{d}_") for d in "xyz"]
+            return replace(node, make_tuple(parts, ("x", "y", "z")))
         value = self.value(obj, node)
         if value is None:
             if table.is_cuda_object(obj):

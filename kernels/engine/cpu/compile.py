@@ -14,7 +14,7 @@ from numba.core.types import int64
 
 from ..errors import UnsupportedKernelError
 from . import cache, signature
-from .failures import Failure
+from .failures import Failure, loaded, stored
 from .fingerprint import Fingerprint
 
 FORMAT = 2
@@ -52,13 +52,14 @@ def compiled(
     block: tuple[int, int, int],
     args: tuple[Any, ...],
     fastmath: bool,
+    debug: bool,
 ) -> Compiled:
     """Load or compile; ``frozen`` are the copies of ``mark.arrays`` that the kernel will read."""
     name = function.__name__
     kinds = signature.argument_types(name, args)
     signs = signature.nonnegative(args)
     key = cache.file_key(
-        FORMAT, mark.digest, block, [signature.described(t) for t in kinds], signs, fastmath
+        FORMAT, mark.digest, block, [signature.described(t) for t in kinds], signs, fastmath, debug
     )
     record = cache.read(name, key)
     if record is not None:
@@ -68,14 +69,14 @@ def compiled(
                 record["source"],
                 tuple(frozen[i] for i in record["arrays"]),
                 record["scratch_bytes"],
-                record["failures"],
+                loaded(record["failures"], mark.exceptions),
                 record["cooperative"],
                 record["dynamic"],
                 True,
             )
         except Exception:
             record = None
-    return _compile(function, mark, frozen, block, kinds, signs, fastmath, key)
+    return _compile(function, mark, frozen, block, kinds, signs, fastmath, debug, key)
 
 
 def _compile(
@@ -86,6 +87,7 @@ def _compile(
     kinds: tuple[Any, ...],
     signs: tuple[bool, ...],
     fastmath: bool,
+    debug: bool,
     key: str,
 ) -> Compiled:
     from . import runtime
@@ -94,7 +96,7 @@ def _compile(
     def hidden_type(a: np.ndarray) -> Any:
         return signature.array_type(a, f"{function.__name__}: a global array")
 
-    program = translate(function, block, kinds, signs, fastmath, hidden_type, key)
+    program = translate(function, block, kinds, signs, fastmath, debug, hidden_type, key)
     file = f"<nnlite {program.name}>"
     linecache.cache[file] = (len(program.source), None, program.source.splitlines(True), file)
     namespace = runtime.namespace()
@@ -112,12 +114,13 @@ def _compile(
     order = [_position(mark.arrays, a) for a in program.arrays]
     arrays = tuple(program.arrays if None in order else (frozen[i] for i in order if i is not None))
     code = None if None in order else cache.dump_code(result)
-    if code is not None:
+    failures = stored(program.failures, mark.exceptions)
+    if code is not None and failures is not None:
         record = {
             "source": program.source,
             "arrays": order,
             "scratch_bytes": program.scratch_bytes,
-            "failures": program.failures,
+            "failures": failures,
             "cooperative": program.cooperative,
             "dynamic": program.dynamic,
             "code": code,

@@ -27,10 +27,12 @@ _LIBRARIES = ("numba", "numpy", "math", "builtins", "numba_cuda")
 
 
 class Fingerprint:
-    """``digest`` identifies the kernel; ``arrays`` are the global arrays in order of discovery."""
+    """``digest`` identifies the kernel; ``arrays`` and ``exceptions`` are the global arrays and
+    exception classes in order of discovery."""
 
     def __init__(self, function: FunctionType) -> None:
         self.arrays: list[np.ndarray] = []
+        self.exceptions: list[type] = []
         self.uses_shared = False
         self._seen: dict[FunctionType, int] = {}
         self._hash = hashlib.sha256()
@@ -85,6 +87,8 @@ class Fingerprint:
             self._callable(obj)
 
     def _callable(self, obj: Any) -> None:
+        if isinstance(obj, type) and issubclass(obj, BaseException) and obj not in self.exceptions:
+            self.exceptions.append(obj)
         self.uses_shared = self.uses_shared or table.cuda_name(obj) == "shared.array"
         function = table.python_function(obj)
         module = getattr(function or obj, "__module__", None) or type(obj).__module__

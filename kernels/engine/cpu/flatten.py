@@ -19,19 +19,24 @@ from __future__ import annotations
 import ast
 
 from .assignments import Assignments
+from .debug import RAISE
 from .exits import exit_kinds, remove_returns
 from .iteration import UNROLL, unroll
 from .tree import (
     EFFECTS,
     Names,
     assign,
+    call,
     clone,
     const,
     fail,
     function_name,
     if_,
     is_sync,
+    load,
+    locate,
     negate,
+    parse,
     rename,
     text_of,
     walk,
@@ -41,6 +46,11 @@ from .tree import (
 from .tuples import is_plain_tuple, split_tuples, substitute
 
 MAX_STATEMENTS = 20_000
+PLACE = (
+    "bid_x_ + gdim_x_ * (bid_y_ + gdim_y_ * bid_z_)",
+    "tid_x_ + bdim_x_ * (tid_y_ + bdim_y_ * tid_z_)",
+)
+"""The numbers of a block and a thread."""
 
 
 def flatten(
@@ -64,6 +74,7 @@ class Flattener(Assignments):
     def __init__(self, devices: dict[str, ast.FunctionDef], names: Names) -> None:
         super().__init__(devices, names)
         self.count = 0
+        self.raised: list[str] = [""]
 
     def body(self, stmts: list[ast.stmt]) -> list[ast.stmt]:
         out: list[ast.stmt] = []
@@ -93,21 +104,52 @@ class Flattener(Assignments):
         rename(definition.body, mapping)
         substitute(definition.body, given)
         result = self.names.fresh("result")
+        raised = self.names.fresh("raised") if self.may_raise(name) else ""
+        if raised:
+            out.append(assign(raised, const(False), e))
+        self.raised.append(raised)
         out += remove_returns(self.body(definition.body), self.names, result)
+        self.raised.pop()
+        if raised:
+            leave: list[ast.stmt] = []
+            self.leave(e, leave)
+            out.append(if_(load(raised), leave, [], e))
         return self.load(result, e)
+
+    def may_raise(self, name: str) -> bool:
+        """True for a device function that may leave the kernel."""
+        called = {function_name(n) for n in walk(self.devices[name].body)}
+        return RAISE in called or any(self.may_raise(n) for n in called & self.devices.keys())
+
+    def leave(self, like: ast.AST, out: list[ast.stmt]) -> None:
+        """Leave the kernel: from a device function by way of its caller."""
+        if self.raised[-1]:
+            out.append(assign(self.raised[-1], const(True), like))
+        end = ast.Return(None)
+        locate(end, like)
+        out.append(end)
+
+    def fails(self, test: ast.expr, code: int, like: ast.AST, out: list[ast.stmt]) -> None:
+        """Raise the exception of place ``code`` where ``test`` holds."""
+        error = ast.Expr(call(RAISE, const(code)))
+        locate(error, like)
+        out.append(if_(test, self.body([error]), [], like))
 
     def on_Expr(self, s: ast.Expr, out: list[ast.stmt]) -> None:
         if is_sync(s):
             out.append(s)
             return
-        before = len(out)
-        value = self.hoist(s.value, out)
-        if isinstance(value, ast.Name) and len(out) > before:
+        if function_name(s.value) == RAISE:
+            code = s.value.args[0]  # type: ignore[attr-defined]
+            if code.value:
+                report = ast.Expr(call("effect_raise_", load("launch_"), code, *map(parse, PLACE)))
+                locate(report, s)
+                out.append(report)
+            self.leave(s, out)
             return
-        if not function_name(value).startswith(EFFECTS):
-            fail(s, text_of(value), "the value of this expression is never used")
-        s.value = value
-        out.append(s)
+        s.value = self.hoist(s.value, out)
+        if function_name(s.value).startswith(EFFECTS):
+            out.append(s)
 
     def on_If(self, s: ast.If, out: list[ast.stmt]) -> None:
         test = self.hoist(s.test, out)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from .debug import mark_checked
 from .refuse import Refuser
 from .tree import clone, const, literal, load, locate
 
@@ -51,6 +52,7 @@ class Folding(Refuser):
         self.generic_visit(node)
         if isinstance(literal(node.left), int) and isinstance(literal(node.right), int):
             return fold(node)
+        mark_checked(self, node)  # type: ignore[arg-type]
         return node
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:

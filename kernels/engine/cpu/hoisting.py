@@ -16,6 +16,7 @@ What Python would have evaluated before the call keeps its place, and what ``and
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 from .folding import call_np
 from .tree import (
@@ -47,6 +48,7 @@ class Hoister:
     def must_hoist(self, e: ast.AST) -> bool:
         return any(
             isinstance(n, ast.NamedExpr)
+            or hasattr(n, "checked")
             or (
                 isinstance(n, ast.Call)
                 and (function_name(n) in self.devices or function_name(n) in HOISTED)
@@ -79,6 +81,8 @@ class Hoister:
             if name == "match_all_":
                 return self.match_all(e, out)
             return e
+        if hasattr(e, "checked"):
+            return self.check(e, out)
         fields = [f for f, v in ast.iter_fields(e) if isinstance(v, ast.expr)]
         parts = self.hoist_all([getattr(e, f) for f in fields], out)
         for f, part in zip(fields, parts):
@@ -143,6 +147,32 @@ class Hoister:
         pair = ast.Tuple([mask, clone(equal)], ast.Load())
         locate(pair, e)
         return pair
+
+    def check(self, e: Any, out: list[ast.stmt]) -> ast.expr:
+        """Test a divisor, or the number of an axis, before it is used (see ``debug``)."""
+        code = e.checked
+        del e.checked
+        if isinstance(e, ast.Subscript):
+            number = self.names.fresh("axis")
+            e.value = self.hoist(e.value, out)
+            out.append(assign(number, self.hoist(e.slice, out), e))
+            e.slice = load(number)
+            length = call("len", clone(e.value))
+            low = ast.Compare(load(number), [ast.Lt()], [ast.UnaryOp(ast.USub(), length)])
+            high = ast.Compare(load(number), [ast.GtE()], [clone(length)])
+            self.fails(ast.BoolOp(ast.Or(), [low, high]), code, e, out)
+        else:
+            names = [self.names.fresh("left"), self.names.fresh("right")]
+            for name, part in zip(names, (e.left, e.right)):
+                out.append(assign(name, self.hoist(part, out), e))
+            e.left, e.right = load(names[0]), load(names[1])
+            self.fails(ast.Compare(load(names[1]), [ast.Eq()], [const(0)]), code, e, out)
+        locate(e, e)
+        return e
+
+    def fails(self, test: ast.expr, code: int, like: ast.AST, out: list[ast.stmt]) -> None:
+        """Raise the exception of place ``code`` where ``test`` holds."""
+        raise NotImplementedError
 
     def inline(self, e: ast.Call, name: str, out: list[ast.stmt]) -> ast.expr:
         """The result of a device function whose body has gone to ``out``."""

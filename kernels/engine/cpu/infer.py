@@ -60,7 +60,8 @@ class _Serial(ast.NodeTransformer):
         self.namespace = namespace
 
     def visit_Expr(self, s: ast.Expr) -> ast.stmt:
-        return ast.copy_location(ast.Pass(), s) if is_sync(s) else self.generic_visit(s)  # type: ignore[return-value]
+        gone = is_sync(s) or function_name(s.value) == "effect_raise_"
+        return ast.copy_location(ast.Pass(), s) if gone else self.generic_visit(s)  # type: ignore[return-value]
 
     def visit_Call(self, n: ast.Call) -> ast.expr:
         self.generic_visit(n)

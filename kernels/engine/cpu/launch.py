@@ -39,17 +39,18 @@ class CpuKernel:
     Args:
         py_func: the kernel as a plain function, or a ``cuda.jit`` dispatcher.
         fastmath: allow reassociation and approximations, as ``cuda.jit(fastmath=True)``.
+        debug: report exceptions that the kernel raises, and divisions by zero.
 
     Example:
         >>> CpuKernel(saxpy).launch((4, 1, 1), (256, 1, 1), 0, (np.float32(2), x, y, out))
     """
 
-    def __init__(self, py_func: Any, *, fastmath: bool = False) -> None:
+    def __init__(self, py_func: Any, *, fastmath: bool = False, debug: bool = False) -> None:
         function = python_function(py_func)
         if function is None:
             raise TypeError(f"CpuKernel: {py_func!r} given, expected a Python function")
         self.py_func: FunctionType = function
-        self.fastmath = bool(fastmath)
+        self.fastmath, self.debug = bool(fastmath), bool(debug)
         self._entries: dict[Any, _Entry] = {}
         self._lock = threading.RLock()
         self._frozen: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -130,20 +131,19 @@ class CpuKernel:
             if entry is None:
                 mark = Fingerprint(self.py_func)
                 frozen = [self._freeze(a) for a in mark.arrays]
-                made = compiled(self.py_func, mark, frozen, block, args, self.fastmath)
-                entry = self._entries[key] = _Entry(
-                    self.py_func.__name__, made, any(isinstance(a, tuple) for a in args)
-                )
+                made = compiled(self.py_func, mark, frozen, block, args, self.fastmath, self.debug)
+                tuples = any(isinstance(a, tuple) for a in args)
+                entry = self._entries[key] = _Entry(self.py_func.__name__, made, block, tuples)
             return entry
 
 
 class _Entry:
     """A compiled kernel and what its launches have cost."""
 
-    __slots__ = ("_costs", "block_seconds", "call", "compiled", "name", "tuples")
+    __slots__ = ("_costs", "block", "block_seconds", "call", "compiled", "name", "tuples")
 
-    def __init__(self, name: str, made: Compiled, tuples: bool) -> None:
-        self.name, self.tuples = name, tuples
+    def __init__(self, name: str, made: Compiled, block: Dim3, tuples: bool) -> None:
+        self.name, self.block, self.tuples = name, block, tuples
         self.compiled, self.call = made, made.entry
         self.block_seconds = 0.0
         self._costs: dict[Dim3, _Cost] = {}
@@ -171,7 +171,7 @@ class _Entry:
             self.work(args, scratch, launch)
         spent = time.perf_counter() - start
         if made.failures:
-            check(self.name, made.failures, launch)
+            check(self.name, made.failures, launch, self.block)
         cost.record(helpers, spent)
         self.block_seconds = spent * (helpers + 1) / cost.blocks
 
@@ -192,7 +192,7 @@ class _Entry:
         live = [self.call(*args, *buffer, launch, i) for i, buffer in enumerate(buffers)]
         while live:
             waiting = [block for block in live if next(block, None) is not None]
-            check(self.name, made.failures, launch)
+            check(self.name, made.failures, launch, self.block)
             if waiting and len(waiting) < len(live):
                 raise LaunchError(
                     f"{self.name}: a grid barrier is reached by {len(waiting)} of "

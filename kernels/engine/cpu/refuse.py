@@ -21,8 +21,6 @@ REASONS: dict[str, tuple[str, str]] = {
     "Dict": ("dict", "kernels have no dictionaries"),
     "Try": ("try", "a kernel cannot catch exceptions"),
     "With": ("with", "a kernel has no context managers"),
-    "Raise": ("raise", "a kernel on the CPU cannot raise"),
-    "Assert": ("assert", "assertions are not translated to the CPU"),
     "Delete": ("del", "variables cannot be deleted in a kernel"),
     "Global": ("global", "a kernel cannot change globals"),
     "Nonlocal": ("nonlocal", "a kernel cannot change closure variables"),

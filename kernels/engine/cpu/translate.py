@@ -52,6 +52,7 @@ def translate(
     argument_types: tuple[Any, ...],
     nonnegative: tuple[bool, ...],
     fastmath: bool,
+    debug: bool,
     typeof: Any,
     suffix: str,
 ) -> Program:
@@ -60,7 +61,7 @@ def translate(
     ``typeof`` gives the Numba type of a global array, which becomes a hidden argument.  ``suffix``
     makes the name of the result unique: machine code from disk is linked by name.
     """
-    unit = Unit()
+    unit = Unit(debug)
     kernel = canonical(function, unit)
     if len(kernel.args.args) != len(argument_types):
         raise TypeError(
@@ -82,6 +83,7 @@ def translate(
     signs = Signs(variables.defs, types_of, set(parameters), positive)
     magnitudes = Magnitudes(variables.defs, types_of, positive)
     emitter = Emitter(splitter, signs, magnitudes, block, [*parameters, *unit.arrays])
+    emitter.failures += unit.failures
     options = True if fastmath else {"contract"}
     decorator = f"@native(fastmath={options!r})"
     name = f"{kernel.name}_{suffix}"

@@ -23,6 +23,8 @@ def dispatcher(kernel: Kernel) -> Any:
         options["launch_bounds"] = kernel.launch_bounds
     if kernel.max_registers is not None:
         options["max_registers"] = kernel.max_registers
+    if kernel.debug:
+        options |= {"debug": True, "opt": False}
     try:
         return cuda.jit(**options)(kernel.py_func)
     except (TypeError, ValueError) as error:
