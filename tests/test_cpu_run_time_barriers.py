@@ -55,7 +55,7 @@ def test_barrier_that_some_threads_miss_is_an_error(kernel):
     if kernel is run_time_condition:
         args = (np.zeros(64, np.float32), flag, np.zeros(64, np.float32))
     with pytest.raises(
-        LaunchError, match=r"test_cpu_run_time_barriers\.py:\d+: not every thread.* 40 "
+        LaunchError, match=r"_barriers\.py:\d+: not every thread.* 40 "
     ):
         run(kernel, 1, (64, 1, 1), *args)
 
