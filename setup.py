@@ -10,7 +10,18 @@ VERSION = "0.1.0"
 
 # Listed, never found: find_packages() would also ship a top-level package "kernels", the name of
 # another project, and follow the symlink nnlite/kernels. A test compares the list with the folders.
-LAYER = ("cli", "cudasim", "data", "functional", "nn", "optim", "testing", "train")
+LAYER = (
+    "cli",
+    "cudasim",
+    "data",
+    "functional",
+    "nn",
+    "optim",
+    "testing",
+    "testing/interpreter",
+    "testing/random_kernels",
+    "train",
+)
 KERNELS = (
     "activations",
     "elementwise",
@@ -24,7 +35,7 @@ KERNELS = (
 )
 PACKAGES = {
     "nnlite": "nnlite",
-    **{f"nnlite.{name}": f"nnlite/{name}" for name in LAYER},
+    **{f"nnlite.{path.replace('/', '.')}": f"nnlite/{path}" for path in LAYER},
     "nnlite.kernels": "kernels",
     **{f"nnlite.kernels.{path.replace('/', '.')}": f"kernels/{path}" for path in KERNELS},
 }
