@@ -90,7 +90,7 @@ def cuda_path(obj: Any) -> str | None:
     if obj is cuda:
         return ""
     for place in ("", "atomic", "shared", "local", "const", "cg"):
-        home = getattr(cuda, place) if place else cuda
+        home = getattr(cuda, place, None) if place else cuda
         for name in dir(home):
             if not name.startswith("_") and getattr(home, name, None) is obj:
                 known = place or inspect.getmodule(obj) is None
