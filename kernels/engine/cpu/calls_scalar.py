@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .rt_bits import SCALARS
+from .rt_fp16 import BINARY, COMPARISONS, HALVES
 from .rt_libdevice import TABLE
 from .tree import call, fail, text_of
 
@@ -52,11 +53,16 @@ def _libdevice(name: str, signature: str) -> Any:
     return _function(f"libdevice.{name}", f"nv_{name}_", parameters.count(",") + 1)
 
 
+def _halves(name: str) -> int:
+    return 2 if name in BINARY or name in COMPARISONS else 3 if name == "hfma" else 1
+
+
 ARGUMENTS = {"fma": 3, "selp": 3}
 
 SCALAR_HANDLERS: dict[str, Any] = {
     **{n[:-1]: _function(n[:-1], n, ARGUMENTS.get(n[:-1], 1)) for n in SCALARS},
     **{f"libdevice.{n}": _libdevice(n, signature) for n, (signature, _) in TABLE.items()},
+    **{f"fp16.{n}": _function(f"fp16.{n}", f"{n}_", _halves(n)) for n in HALVES},
     **{name: _handler(name, 2, _element) for name in LOADS},
     **{name: _function(name, "atomic_load_", 2) for name in FRESH_LOADS},
     **{name: _function(name, "effect_store_", 3) for name in STORES},

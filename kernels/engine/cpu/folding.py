@@ -21,6 +21,9 @@ from .tree import clone, const, literal, load, locate
 
 
 def call_np(name: str, *args: Any) -> ast.Call:
+    """``np.float32(x)``; Numba for CPUs does not know ``np.float16``."""
+    if name == "float16":
+        return ast.Call(load("half_"), list(args), [])
     return ast.Call(ast.Attribute(load("np"), name, ast.Load()), list(args), [])
 
 

@@ -12,6 +12,7 @@ import cmath
 import functools
 import inspect
 import math
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -61,9 +62,15 @@ class CudaPath(str):
     __slots__ = ()
 
 
+_LATE = ("numba.cuda.fp16", "numba.cuda.libdevice")  # numba-cuda imports them when it needs them
+
+
 @functools.cache
-def _by_object() -> dict[int, CudaPath]:
-    """The path of every object of ``numba.cuda`` that has one, and of what lies one level below."""
+def _by_object(modules: tuple[str, ...]) -> dict[int, CudaPath]:
+    """The path of every object of ``numba.cuda`` that has one, and of what lies one level below.
+
+    ``modules`` are those of ``_LATE`` that are there by now.
+    """
     from numba import cuda
 
     found: dict[int, CudaPath] = {}
@@ -87,7 +94,9 @@ _keep: list[Any] = []  # an id is only valid while its object lives
 
 def cuda_name(obj: object) -> str | None:
     """``"shared.array"`` for ``cuda.shared.array``, and so on; None for anything else."""
-    return obj if isinstance(obj, CudaPath) else _by_object().get(id(obj))
+    if isinstance(obj, CudaPath):
+        return obj
+    return _by_object(tuple(m for m in _LATE if m in sys.modules)).get(id(obj))
 
 
 def member(base: object, name: str, missing: Any) -> Any:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
+from numba.core import cgutils, types
 
+from .rt_half import in_float32
 from .rt_scalar import F64, I32, Scalar, pair, scalar_function
 
 UNARY = ["float64(int64)", "float64(uint64)", "float32(float32)", "float64(float64)"]
@@ -21,11 +22,13 @@ def _whole(name: str) -> Any:
     """``floor`` and so on; of an integer the integer as a float64."""
 
     def generate(s: Scalar, x: Any) -> Any:
+        if s.sig.return_type == types.float16:
+            return in_float32(s.ctx, s.bld, lambda wide: s.llvm(f"llvm.{name}", wide), x)
         if isinstance(x.type, ir.IntType):
             return s.ctx.cast(s.bld, x, s.sig.args[0], s.sig.return_type)
         return s.llvm(f"llvm.{name}", x)
 
-    return scalar_function(UNARY, generate)
+    return scalar_function([*UNARY, "float16(float16)"], generate)
 
 
 def _library(name: str) -> Any:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
+
+from .rt_half import in_float32
 
 F32, I32 = ir.FloatType(), ir.IntType(32)
 
@@ -214,6 +217,8 @@ def _extreme(name: str, builtin: Any, order: str) -> Any:
 
         def codegen(ctx, bld, sig, args):
             x, y = (ctx.cast(bld, v, t, result) for v, t in zip(args, sig.args))
+            if result == types.float16:
+                return in_float32(ctx, bld, partial(Emit(bld).intrinsic, f"llvm.{name}num"), x, y)
             if floats:
                 return Emit(bld).intrinsic(f"llvm.{name}num", x, y)
             if isinstance(result, types.Float):

@@ -8,6 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from .rt_bits import emit_ffs
+from .rt_half import narrow, widen
 from .rt_rounding import rounded
 from .rt_scalar import F32, F64, I1, I32, I64, Scalar
 
@@ -187,6 +188,8 @@ for _mode in WHOLE:
             if _mode == "rn" or (_float, _bits) != ("double", I32):
                 _from = _from_integer(_mode, _type, _signed)
                 _add(f"{_int}2{_float}_{_mode}", f"{_real}({_kind})", _from)
+_add("float2half_rn", "int16(float32)", lambda s, x: narrow(s.ctx, s.bld, x))
+_add("half2float", "float32(int16)", lambda s, x: widen(s.ctx, s.bld, x))
 _add("llrint", "int64(float64)", _to_integer("rn", I64, True))
 _add("llrintf", "int64(float32)", _to_integer("rn", I64, True))
 _add("llround", "int64(float64)", _round_away)

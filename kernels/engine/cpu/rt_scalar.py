@@ -46,9 +46,9 @@ class Scalar:
         """The C function for the type of the first argument: ``sin`` or ``sinf``."""
         return self.library(name + LETTERS[str(args[0].type)], args[0].type, *args)
 
-    def python(self, function: Callable[..., Any], signature: str, *args: Any) -> Any:
+    def python(self, function: Callable[..., Any], text: str, *args: Any) -> Any:
         """A function written in Python."""
-        return self.ctx.compile_internal(self.bld, function, _signature(signature), args)
+        return self.ctx.compile_internal(self.bld, function, signature(text), args)
 
     def through_float64(self, generate: Callable[..., Any], *args: Any) -> Any:
         """Compute in float64 and round once to the type of the first argument."""
@@ -73,7 +73,7 @@ class Scalar:
 
 def scalar_function(cases: str | list[str], generate: Callable[..., Any]) -> Any:
     """A pure function with the signatures ``cases``, which all take equally many arguments."""
-    signatures = [_signature(c) for c in ([cases] if isinstance(cases, str) else cases)]
+    signatures = [signature(c) for c in ([cases] if isinstance(cases, str) else cases)]
     key = object()
 
     def typed(tyctx: Any, *args: Any) -> Any:
@@ -86,7 +86,8 @@ def scalar_function(cases: str | list[str], generate: Callable[..., Any]) -> Any
     return intrinsic(_ARITY[len(signatures[0].args)](typed))
 
 
-def _signature(text: str) -> Any:
+def signature(text: str) -> Any:
+    """Numba's signature of ``"float32(float32, int32)"``."""
     args, result = normalize_signature(text)
     return result(*args)
 

@@ -22,7 +22,7 @@ _INTEGERS = frozenset(
     {int, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64}
     | {np.intc, np.uintc, np.longlong, np.ulonglong}
 )
-_DTYPES = frozenset("?bhilqBHILQfdFDmMV")
+_DTYPES = frozenset("?bhilqBHILQefdFDmMV")
 
 
 TOO_LARGE = 2**47
