@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import types
@@ -18,14 +19,24 @@ from . import SimulatedKernelWarning, _simulated
 if TYPE_CHECKING:
     from .kernel import CompiledKernel, Launch
 
+_LIBRARIES = (__package__, "numba.cuda.deviceufunc", "numba.cuda.vectorizers")
 _one_at_a_time = threading.RLock()  # the simulator runs one kernel at a time
 
 
-class _KernelNames:
-    """``cuda`` inside a simulated kernel, wherever the kernel has the name from."""
+class _Later:
+    """A name of ``numba.cuda`` inside a simulated kernel, looked up while the kernel runs."""
+
+    def __init__(self, *path: str) -> None:
+        self._path = path
+
+    def _found(self) -> Any:
+        return functools.reduce(getattr, self._path, simulator._get_kernel_context())
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(simulator._get_kernel_context(), name)
+        return getattr(self._found(), name)
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        return self._found()(*args, **keywords)
 
 
 def adapted(function: Any) -> Any:
@@ -34,38 +45,34 @@ def adapted(function: Any) -> Any:
     The simulator replaces only the global name that is the module ``numba.cuda`` itself; a closure
     variable, or ``from numba.cuda import grid``, would still be what means nothing on the host.
     """
-    names = _KernelNames()
-
-    def inside(value: Any) -> Any:
-        if value is cuda:
-            return names
-        path = cuda_name(value) if callable(value) else None
-        for part in path.split(".") if path else ():
-            value = names if value is not names else value
-            value = getattr(value, part)
-        return value
-
-    used = function.__code__.co_names
     scope = function.__globals__
-    known = {n: scope[n] for n in used if n in scope}
-    wrong = {n: v for n, v in known.items() if v is not cuda and callable(v) and cuda_name(v)}
-    cells = function.__closure__ or ()
-    held = [c.cell_contents for c in cells if _filled(c)]
-    if not wrong and not any(v is cuda or (callable(v) and cuda_name(v)) for v in held):
+    used = {n: scope[n] for n in function.__code__.co_names if n in scope}
+    names = {n: _inside(v) for n, v in used.items() if v is not cuda and _inside(v) is not v}
+    cells = tuple(_cell(c) for c in function.__closure__ or ())
+    if not names and cells == (function.__closure__ or ()):
         return function
-    changed = {**scope, **{n: inside(v) for n, v in wrong.items()}}
-    new = tuple(types.CellType(inside(c.cell_contents)) if _filled(c) else c for c in cells)
     return types.FunctionType(
-        function.__code__, changed, function.__name__, function.__defaults__, new or None
+        function.__code__,
+        {**scope, **names},
+        function.__name__,
+        function.__defaults__,
+        cells or None,
     )
 
 
-def _filled(cell: Any) -> bool:
+def _inside(value: Any) -> Any:
+    if value is cuda:
+        return _Later()
+    path = cuda_name(value) if callable(value) else None
+    return _Later(*path.split(".")) if path else value
+
+
+def _cell(cell: types.CellType) -> types.CellType:
     try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
+        value = cell.cell_contents
+    except ValueError:  # a variable that is not assigned yet
+        return cell
+    return cell if _inside(value) is value else types.CellType(_inside(value))
 
 
 def simulate(
@@ -79,11 +86,11 @@ def simulate(
     blocks = launch.grid[0] * launch.grid[1] * launch.grid[2]
     if blocks > 1 and "this_grid" in kernel.fn.__code__.co_names:
         raise why  # the simulator would synchronise each block by itself and compute nonsense
-    if kernel.__qualname__ not in _simulated or not getattr(kernel, "warned", False):
+    if not kernel.warned:
         kernel.warned = True
         _simulated[f"{kernel.__module__}.{kernel.__qualname__}"] = str(why)
         text = f"kernel {kernel.__name__} runs on Numba's slow simulator: {why}"
-        warnings.warn(text, SimulatedKernelWarning, stacklevel=3)
+        warnings.warn(text, SimulatedKernelWarning, stacklevel=_user_level())
     with _one_at_a_time:
         plain = simulator.FakeCUDAKernel(
             adapted(kernel.fn), False, fastmath=kernel._fastmath, debug=kernel._debug
@@ -95,5 +102,12 @@ def simulate(
         except AttributeError as error:
             if "FakeCUDAModule" not in str(error):
                 raise
-            sys.stderr.flush()
             raise why from error
+
+
+def _user_level() -> int:
+    """How many frames ``warnings.warn`` must go up to the program, past Numba's host code."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(_LIBRARIES):
+        frame, level = frame.f_back, level + 1
+    return level

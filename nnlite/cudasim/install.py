@@ -80,7 +80,7 @@ def put_missing(owner: Any, name: str, value: Any) -> None:
 
 def _install(cuda: Any) -> None:
     # These modules build on the simulator's classes, which exist only now.
-    from . import host, jit
+    from . import children, host, jit
 
     original = cuda.jit
     for name, module in list(sys.modules.items()):
@@ -88,6 +88,7 @@ def _install(cuda: Any) -> None:
             put(module, "jit", jit.jit)
     _add_kernel_names(cuda)
     host.install(cuda, put, put_missing)
+    children.install(put)
 
 
 def _add_kernel_names(cuda: Any) -> None:

@@ -53,6 +53,7 @@ class CompiledKernel(simulator.FakeCUDAKernel):
         self.launch_bounds = launch_bounds
         self.overloads = Overloads(self)
         self.refused: dict[Any, UnsupportedKernelError] = {}
+        self.warned = False  # that the simulator runs it
         self._ready: set[Any] = set()
         self._cpu: CpuKernel | None = None
         self._lock = threading.Lock()

@@ -1,0 +1,181 @@
+"""``nnlite.cudasim``: whole programs in processes of their own, as their users start them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAMS = Path(__file__).parent / "programs"
+KERNEL = """
+from numba import cuda
+import numpy as np
+
+@cuda.jit
+def double(x):
+    i = cuda.grid(1)
+    if i < x.size:
+        x[i] *= 2
+
+def doubled(n):
+    x = np.arange(n)
+    double[1, 32](x)
+    return x.tolist()
+"""
+
+
+def python(*arguments, cwd=None, **environment):
+    """The finished process ``python ARGUMENTS``."""
+    inherited = {k: v for k, v in os.environ.items() if k != "NUMBA_ENABLE_CUDASIM"}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+        cwd=cwd, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def cudasim(*arguments, **options):
+    return python("-m", "nnlite.cudasim", *arguments, **options)
+
+
+def program(folder: Path, text: str, name: str = "program.py") -> Path:
+    path = folder / name
+    path.write_text(KERNEL + textwrap.dedent(text))
+    return path
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["streams_and_events.py 100000", "reductions_and_ufuncs.py", "random_walk.py"],
+)
+def test_program_runs_unchanged_and_compiled(command):
+    name, *arguments = command.split()
+    done = cudasim(PROGRAMS / name, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "ok"
+    assert "SimulatedKernelWarning" not in done.stderr
+
+
+def test_semantics_of_launches(tmp_path):
+    tests = PROGRAMS / "semantics.py"
+    done = cudasim("-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "31 passed" in done.stdout
+
+
+def test_script_sees_its_own_command_line(tmp_path):
+    (tmp_path / "beside.py").write_text("VALUE = 7\n")
+    path = program(
+        tmp_path,
+        """
+        import os, sys, beside
+        assert __name__ == "__main__" and sys.modules["__main__"].doubled is doubled
+        assert os.path.samefile(sys.path[0], os.path.dirname(__file__))
+        print(beside.VALUE, sys.argv[1:], os.path.basename(sys.argv[0]), doubled(3))
+        sys.exit(5)
+        """,
+    )
+    done = cudasim(path, "-x", "a b")
+    assert (done.returncode, done.stderr) == (5, "")
+    assert done.stdout == "7 ['-x', 'a b'] program.py [0, 2, 4]\n"
+
+
+def test_module_with_arguments(tmp_path):
+    program(tmp_path, "import sys; print(__name__, sys.argv[1:], doubled(2))", "module.py")
+    done = cudasim("-m", "module", "--flag", cwd=tmp_path)
+    assert done.stdout == "__main__ ['--flag'] [0, 2]\n", done.stderr
+
+
+def test_traceback_shows_the_program(tmp_path):
+    path = program(
+        tmp_path,
+        """
+        def launch():
+            double[1, 2000](np.ones(1))  # HERE
+
+        launch()
+        """,
+    )
+    line = 1 + path.read_text().splitlines().index("    double[1, 2000](np.ones(1))  # HERE")
+    done = cudasim(path)
+    assert done.returncode == 1
+    assert f'program.py", line {line}, in launch' in done.stderr
+    assert "threads per block: 2000x1x1 = 2000, limit 1024" in done.stderr.splitlines()[-1]
+
+
+def test_usage_and_missing_file(tmp_path):
+    for wrong in ((), ("--nonsense",), ("-m",)):
+        done = cudasim(*wrong)
+        assert done.returncode == 2
+        assert done.stderr.startswith("usage: python -m nnlite.cudasim SCRIPT")
+    assert cudasim("--help").stdout.startswith("usage:")
+    done = cudasim(tmp_path / "absent.py")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "absent.py': No such file" in done.stderr
+
+
+def test_enable_in_a_program_and_disable(tmp_path):
+    path = program(
+        tmp_path,
+        """
+        print(doubled(2), nnlite.cudasim.enabled(), os.environ["NUMBA_ENABLE_CUDASIM"])
+        nnlite.cudasim.disable()
+        print(type(cuda.jit(double.py_func)).__name__, "NUMBA_ENABLE_CUDASIM" in os.environ)
+        """,
+    )
+    enable = "import os, nnlite.cudasim\nnnlite.cudasim.enable()\nnnlite.cudasim.enable()\n"
+    path.write_text(enable + path.read_text())
+    done = python(path)
+    assert done.stdout.splitlines() == ["[0, 2] True 1", "FakeCUDAKernel False"], done.stderr
+
+
+def test_enabled_under_the_simulator_that_a_user_switched_on(tmp_path):
+    path = program(
+        tmp_path,
+        """
+        import nnlite.cudasim
+        nnlite.cudasim.enable()
+        again = cuda.jit(double.py_func)
+        x = np.ones(40)
+        again[1, 64](x)
+        print(x.sum(), again.inspect_cpu()[:1])
+        """,
+    )
+    done = python(path, NUMBA_ENABLE_CUDASIM="1")
+    assert done.stdout == "80.0 #\n", done.stderr
+
+
+def test_too_late_to_enable_says_what_to_do(tmp_path):
+    path = program(tmp_path, "import nnlite.cudasim\nnnlite.cudasim.enable()\n")
+    done = python(path)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("nnlite.kernels.engine.errors.DeviceError: nnlite.cudasim.enable():")
+    assert "call enable() before the first import of numba.cuda" in last
+    assert "python -m nnlite.cudasim SCRIPT" in last
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_child_processes_compile_too(tmp_path, method):
+    path = program(
+        tmp_path,
+        f"""
+        import multiprocessing
+
+        def work(n):
+            return doubled(n), "# " in double.inspect_cpu()
+
+        if __name__ == "__main__":
+            print(doubled(1))
+            with multiprocessing.get_context({method!r}).Pool(2) as pool:
+                print(pool.map(work, [2, 3]))
+        """,
+    )
+    done = cudasim(path)
+    assert done.stdout.splitlines() == ["[0]", "[([0, 2], True), ([0, 2, 4], True)]"], done.stderr
