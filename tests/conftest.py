@@ -7,9 +7,10 @@ import ctypes
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,3 +193,82 @@ def digits_run(tmp_path_factory) -> Path:
     output = succeed("train", "digits", "--epochs", 2, "--out", folder, "--device", "cpu", *QUICK)
     assert "1,442 training and 355 test items of shape (N, 1, 8, 8), 10 classes" in output
     return folder
+
+
+# -- scalar functions of CUDA ----------------------------------------------------------------------
+FUNCTIONS_AT_ONCE = 8  # per kernel: compiling takes longer than running
+
+
+@pytest.fixture
+def evaluate() -> Callable[..., dict[str, np.ndarray]]:
+    """Calls scalar functions once per element, in a kernel that the CPU compiler runs."""
+    return call_each
+
+
+def call_each(
+    functions: dict[str, Any], result: Any, *columns: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Call each function on the same one, two or three columns.
+
+    Args:
+        functions: device functions or functions of numba.cuda, all with as many arguments as there
+            are columns.
+        result: dtype to which every result is converted.
+        columns: arrays of one dimension and equal size.
+
+    Returns:
+        the results of each function, by its name.
+    """
+    from nnlite.kernels.engine.cpu import CpuKernel
+
+    names, size = list(functions), columns[0].size
+    out = np.zeros((-(-len(names) // FUNCTIONS_AT_ONCE) * FUNCTIONS_AT_ONCE, size), result)
+    for k in range(0, len(names), FUNCTIONS_AT_ONCE):
+        chosen = [functions[n] for n in names[k : k + FUNCTIONS_AT_ONCE]]
+        chosen += [chosen[-1]] * (FUNCTIONS_AT_ONCE - len(chosen))
+        kernel = (_one, _two, _three)[len(columns) - 1](*chosen)
+        rows = out[k : k + FUNCTIONS_AT_ONCE]
+        CpuKernel(kernel).launch((-(-size // 64), 1, 1), (64, 1, 1), 0, (*columns, rows))
+    return dict(zip(names, out))
+
+
+def _one(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+    from numba import cuda
+
+    @cuda.jit
+    def kernel(x, out):
+        i = cuda.grid(1)
+        if i < x.size:
+            out[0, i], out[1, i], out[2, i], out[3, i] = a(x[i]), b(x[i]), c(x[i]), d(x[i])
+            out[4, i], out[5, i], out[6, i], out[7, i] = e(x[i]), f(x[i]), g(x[i]), h(x[i])
+
+    return kernel
+
+
+def _two(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+    from numba import cuda
+
+    @cuda.jit
+    def kernel(x, y, out):
+        i = cuda.grid(1)
+        if i < x.size:
+            u, v = x[i], y[i]
+            out[0, i], out[1, i], out[2, i], out[3, i] = a(u, v), b(u, v), c(u, v), d(u, v)
+            out[4, i], out[5, i], out[6, i], out[7, i] = e(u, v), f(u, v), g(u, v), h(u, v)
+
+    return kernel
+
+
+def _three(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+    from numba import cuda
+
+    @cuda.jit
+    def kernel(x, y, z, out):
+        i = cuda.grid(1)
+        if i < x.size:
+            u, v, w = x[i], y[i], z[i]
+            out[0, i], out[1, i], out[2, i] = a(u, v, w), b(u, v, w), c(u, v, w)
+            out[3, i], out[4, i], out[5, i] = d(u, v, w), e(u, v, w), f(u, v, w)
+            out[6, i], out[7, i] = g(u, v, w), h(u, v, w)
+
+    return kernel

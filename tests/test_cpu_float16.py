@@ -14,7 +14,6 @@ import pytest
 from numba import cuda, types
 
 from nnlite.kernels.engine.cpu import CpuKernel
-from nnlite.testing.scalar_kernels import evaluate
 
 F16, F32 = np.float16, np.float32
 ALL = np.arange(2**16, dtype=np.uint16).view(F16)
@@ -216,7 +215,7 @@ EXACT = {"hsqrt": np.sqrt, "hfloor": np.floor, "hceil": np.ceil, "htrunc": np.tr
          "hrint": np.rint, "hneg": np.negative, "habs": np.abs}  # fmt: skip
 
 
-def test_fp16_functions_of_every_float16():
+def test_fp16_functions_of_every_float16(evaluate):
     fp16 = pytest.importorskip("numba.cuda.fp16")
     got = evaluate({n: getattr(fp16, n) for n in [*FUNCTIONS, *EXACT]}, F16, ALL)
     with np.errstate(all="ignore"):
@@ -233,7 +232,7 @@ def test_fp16_functions_of_every_float16():
             assert (error / np.spacing(np.abs(rounded[finite])).astype(float)).max() <= 0.51, name
 
 
-def test_fp16_functions_of_several_arguments():
+def test_fp16_functions_of_several_arguments(evaluate):
     fp16 = pytest.importorskip("numba.cuda.fp16")
     x, y = pairs()
     binary = {
@@ -260,7 +259,7 @@ def rounded_fraction(exact):
     return min(near, key=lambda v: (abs(Fraction(float(v)) - exact), int(v.view(np.uint16)) % 2))
 
 
-def test_hfma_rounds_once():
+def test_hfma_rounds_once(evaluate):
     fp16 = pytest.importorskip("numba.cuda.fp16")
     rng = np.random.default_rng(3)
     x, y = (rng.normal(size=(2, 4000)) * 10.0 ** rng.integers(-3, 2, (2, 4000))).astype(F16)

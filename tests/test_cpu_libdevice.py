@@ -18,15 +18,18 @@ from numba import cuda
 
 from nnlite.kernels.engine.cpu import CpuKernel
 from nnlite.kernels.engine.cpu.rt_libdevice import TABLE
-from nnlite.testing.scalar_kernels import evaluate
 
 libdevice = pytest.importorskip("numba.cuda.libdevice")  # not in Numba's own simulator
 functions = pytest.importorskip("numba.cuda.libdevicefuncs").functions
 F32, F64 = np.float32, np.float64
 
 
-def run(names, result, *columns):
-    return evaluate({n: getattr(libdevice, n) for n in names}, result, *columns)
+@pytest.fixture
+def run(evaluate):
+    def named(names, result, *columns):
+        return evaluate({n: getattr(libdevice, n) for n in names}, result, *columns)
+
+    return named
 
 
 def ulps(got, exact, dtype):
@@ -62,7 +65,7 @@ DOMAIN = {
 
 
 @pytest.mark.parametrize(("dtype", "letter"), [(F32, "f"), (F64, "")])
-def test_functions_of_math(dtype, letter):
+def test_functions_of_math(run, dtype, letter):
     rng = np.random.default_rng(0)
     by_domain: dict = {}
     for name in PYTHON_UNARY:
@@ -78,7 +81,7 @@ def test_functions_of_math(dtype, letter):
 
 
 @pytest.mark.parametrize(("dtype", "letter"), [(F32, "f"), (F64, "")])
-def test_rounding_to_whole_numbers_and_two_arguments(dtype, letter):
+def test_rounding_to_whole_numbers_and_two_arguments(run, dtype, letter):
     rng = np.random.default_rng(1)
     halves = np.arange(-6, 6, 0.5)
     x = np.concatenate([rng.normal(size=300) * 100, halves, [np.inf, -np.inf, np.nan]])
@@ -130,7 +133,7 @@ REFERENCE = {
 
 
 @pytest.mark.parametrize(("dtype", "letter"), [(F32, "f"), (F64, "")])
-def test_special_functions(dtype, letter):
+def test_special_functions(run, dtype, letter):
     for name, table in REFERENCE.items():
         keep = {x: v for x, v in table.items() if not letter or min(abs(v), abs(x)) > 1e-30}
         x = np.array(list(keep), dtype)
@@ -154,7 +157,7 @@ def test_special_functions(dtype, letter):
 
 
 @pytest.mark.parametrize(("dtype", "letter"), [(F32, "f"), (F64, "")])
-def test_functions_of_pi_and_roots(dtype, letter):
+def test_functions_of_pi_and_roots(run, dtype, letter):
     x = np.concatenate([np.random.default_rng(4).normal(size=400), np.arange(-2, 3, 0.25)])
     x = np.abs(x.astype(dtype)) + dtype(0.25)
     names = ["sinpi", "cospi", "rsqrt", "rcbrt", "cbrt", "exp10", "exp2"]

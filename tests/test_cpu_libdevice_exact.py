@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from numba import cuda
 
-from nnlite.testing.scalar_kernels import evaluate
-
 libdevice = pytest.importorskip("numba.cuda.libdevice")  # not in Numba's own simulator
 F32, F64 = np.float32, np.float64
 
 
-def run(names, result, *columns):
-    return evaluate({n: getattr(libdevice, n) for n in names}, result, *columns)
+@pytest.fixture
+def run(evaluate):
+    def named(names, result, *columns):
+        return evaluate({n: getattr(libdevice, n) for n in names}, result, *columns)
+
+    return named
 
 
 # -- integers and bits -----------------------------------------------------------------------------
@@ -98,7 +100,7 @@ TABLES = [
 
 
 @pytest.mark.parametrize(("table", "dtype", "count"), TABLES)
-def test_integers(table, dtype, count):
+def test_integers(run, table, dtype, count):
     columns = some_integers(dtype, count)
     got = run(list(table), dtype, *columns)
     for name, function in table.items():
@@ -106,7 +108,7 @@ def test_integers(table, dtype, count):
         assert got[name].tolist() == expected, name
 
 
-def test_bits_of_floats():
+def test_bits_of_floats(run):
     x = np.random.default_rng(7).normal(size=100)
     f = x.astype(F32)
     got = run(["float_as_int", "signbitf", "isnanf", "isinff", "finitef"], np.int64, f)
@@ -169,7 +171,7 @@ def numbers(dtype, seed):
 
 
 @pytest.mark.parametrize(("dtype", "letter"), [(F32, "f"), (F64, "d")])
-def test_arithmetic(dtype, letter):
+def test_arithmetic(run, dtype, letter):
     x, y = numbers(dtype, 1), np.roll(numbers(dtype, 2), 3)
     names = [f"{letter}{op}_{m}" for op in OPERATIONS for m in MODES if letter + op != "dsub"]
     got = run(names, dtype, x, y)
@@ -181,7 +183,7 @@ def test_arithmetic(dtype, letter):
 
 
 @pytest.mark.parametrize(("dtype", "letter"), [(F32, "f"), (F64, "")])
-def test_fma(dtype, letter):
+def test_fma(run, dtype, letter):
     x, y, z = numbers(dtype, 3), np.roll(numbers(dtype, 4), 3), np.roll(numbers(dtype, 5), 7)
     z[:100] = -x[:100] * y[:100]  # hard cases: all but the rounding error cancels
     got = run([f"fma{letter}_{m}" for m in MODES], dtype, x, y, z)
@@ -200,7 +202,7 @@ def exact_root(value, digits=2**200):
 
 
 @pytest.mark.parametrize(("dtype", "letter"), [(F32, "f"), (F64, "d")])
-def test_roots_and_reciprocals(dtype, letter):
+def test_roots_and_reciprocals(run, dtype, letter):
     x = np.abs(numbers(dtype, 6))
     x = np.concatenate([x[x > 1e-30], [4.0, 2.25]]).astype(dtype)
     got = run([f"{letter}{op}_{m}" for op in ("sqrt", "rcp") for m in MODES], dtype, x)
@@ -225,7 +227,7 @@ LIMITS = {
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [(F32, "float"), (F64, "double")])
-def test_floats_to_integers(dtype, kind):
+def test_floats_to_integers(run, dtype, kind):
     rng = np.random.default_rng(7)
     x = np.concatenate([rng.normal(size=100) * 10.0 ** rng.integers(0, 20, 100), [0.5, 1.5, -2.5]])
     x = x.astype(dtype)
@@ -236,7 +238,7 @@ def test_floats_to_integers(dtype, kind):
         assert got[f"{kind}2{integer}_{m}"].tolist() == expected
 
 
-def test_integers_to_floats():
+def test_integers_to_floats(run):
     for integer, (low, _) in LIMITS.items():
         bits = 32 if integer.endswith("int") else 64
         (x,) = some_integers(np.int32 if bits == 32 else np.int64, 1)
@@ -249,7 +251,7 @@ def test_integers_to_floats():
                 np.testing.assert_array_equal(got[f"{integer}2{kind}_{m}"], expected)
 
 
-def test_narrowing_and_rounding():
+def test_narrowing_and_rounding(run):
     x = np.concatenate([np.random.default_rng(9).normal(size=200), [1e300, -1e300, 1e-46, 2.5]])
     got = run([f"double2float_{m}" for m in MODES], F32, x)
     for m in MODES:
@@ -263,7 +265,7 @@ def test_narrowing_and_rounding():
     np.testing.assert_array_equal(got["llrintf"], np.rint(x.astype(F32)))
 
 
-def test_nearest_is_never_fused():
+def test_nearest_is_never_fused(evaluate):
     """fadd_rn(fmul_rn(a, b), c) rounds twice, also where LLVM would fuse a * b + c."""
     mul, add = libdevice.fmul_rn, libdevice.fadd_rn
 
