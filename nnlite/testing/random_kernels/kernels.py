@@ -13,7 +13,7 @@ import numpy as np
 
 from .expressions import INTEGERS, Typed
 from .meetings import ATOMICS, WIDE
-from .writer import FULL, Writer
+from .writer import Writer
 
 FEATURES = frozenset(
     {
@@ -34,6 +34,7 @@ BLOCKS = (
 )
 GRIDS = ((1, 1, 1), (2, 1, 1), (3, 1, 1), (2, 2, 1), (1, 1, 2))
 
+FULL = "0xFFFFFFFF"
 HEAD = """\
 import math
 import numpy as np
@@ -224,25 +225,35 @@ class _Kernel:
         for n in range(r.randint(0, 2)):
             kinds, result = tuple(r.choice(INTEGERS) for _ in range(2)), r.choice(INTEGERS)
             w = Writer(r, self.features - {"warp"}, r.randint(1, 4))
-            w.slots, w.may_return, w.count = "", result, 100 * (n + 1)
-            w.scope.ints = dict(zip("pq", kinds))
+            w.slots, w.may_return = "", result
+            names = r.choice(("pq", "ab", "bc"))  # at times those of the kernel
+            w.scope.ints, w.scope.helpers = dict(zip(names, kinds)), list(kernel.scope.helpers)
             w.body(1, 2, "free", "")
-            self.add(w, f"helper{n}(p, q)", result)
+            self.add(w, f"helper{n}({', '.join(names)})", result)
             kernel.scope.helpers.append((f"helper{n}", kinds, result))
+        if r.random() < 0.4:
+            w = Writer(r, self.features - {"warp"}, r.randint(1, 3))
+            w.slots, w.may_return = "", ""
+            w.scope.ints = {"a": "int64", "b": "int32"}
+            w.body(1, 1, "free", "")
+            results = r.choice(INTEGERS), r.choice(INTEGERS)
+            values = ", ".join(f"{t}({w.integer(1).text})" for t in results)
+            self.functions += ["", "@cuda.jit(device=True)", "def both(a, b):", *w.lines]
+            self.functions.append(f"    return {values}")
+            kernel.pairs.append(("both", results))
         for n in range(r.randint(1, 2) if "steps" in self.features else 0):
             w = Writer(r, self.features - {"grid", "steps"}, r.randint(2, 5))
             w.threads, w.slots_type = self.threads, kernel.slots_type
-            w.may_return, w.count = "int32" if r.random() < 0.3 else "", 100 * (n + 5)
-            w.scope.ints = {"p": "int32", "tid": "int64", "lane": "int64"}
+            w.scope.ints = {"a": "int32", "tid": "int64", "lane": "int64"}
             w.scope.uniform = {"u": "int64", "v": "int64"}
             w.put(1, "lane = tid % 32")
             w.put(1, "v = int64(1)")
             if r.random() < 0.4:
                 w.put(1, f"if u > {r.randint(1, 6)}:")
-                w.put(2, "return p")
-            w.may_return = ""
+                w.put(2, "return a")
+            w.may_return, w.scope.helpers = "", list(kernel.scope.helpers)
             w.body(1, 2, "block", FULL)
-            self.add(w, f"step{n}(p, s, tid, u)", "int32")
+            self.add(w, f"step{n}(a, s, tid, u)", "int32")
             kernel.steps.append(f"step{n}")
 
     def add(self, w: Writer, head: str, result: str) -> None:

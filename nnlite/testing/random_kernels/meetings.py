@@ -172,7 +172,7 @@ class Meetings(Expressions):
     # -- the warp ----------------------------------------------------------------------------------
     def warp(self, depth: int, mask: str) -> None:
         """One warp operation of the lanes of ``mask``, all of which are here."""
-        options = [self.vote, self.leader, self.guarded, self.guarded]
+        options = [self.vote, self.leader, self.guarded, self.guarded, self.nested]
         if "match" in self.features:
             options.append(self.match)
         self.r.choice(options)(depth, mask)
@@ -213,6 +213,21 @@ class Meetings(Expressions):
         here = f"({m} >> ({lane} & 31)) & 1 == 1 or {lane} < 0 or {lane} > 31"
         self.put(depth, f"if {here}:")
         self.set_integer(depth + 1, Typed(w, value.type))
+
+    def nested(self, depth: int, mask: str) -> None:
+        """Several operations in one expression."""
+        votes = [
+            f"cuda.{self.pick('any', 'all', 'eq')}_sync({mask}, {self.test(1)})" for _ in range(2)
+        ]
+        ballot, value = f"cuda.ballot_sync({mask}, {self.test(1)})", self.shuffled()
+        first = f"int32(cuda.ffs(cuda.ballot_sync({mask}, True))) - 1"
+        choices = (
+            Typed(f"(cuda.popc({ballot}) + int32({votes[0]}))", "int64"),
+            Typed(f"int32({votes[0]} {self.pick('and', 'or')} {votes[1]})", "int32"),
+            Typed(f"({ballot} if {votes[0]} else int32({self.short()}))", "int32"),
+            Typed(f"cuda.shfl_sync({mask}, {value.text}, {first})", value.type),
+        )
+        self.set_integer(depth, self.r.choice(choices))
 
     def match(self, depth: int, mask: str) -> None:
         value = self.fresh("w")

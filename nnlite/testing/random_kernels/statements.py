@@ -1,0 +1,108 @@
+"""Random statements that hold no other statements."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from .expressions import Typed
+from .meetings import Meetings
+
+
+class Statements(Meetings):
+    """Writes lines; ``writer`` adds control flow."""
+
+    def __init__(self, r: random.Random, features: frozenset[str], statements: int) -> None:
+        super().__init__(r, features)
+        self.lines: list[str] = []
+        self.left = statements
+        self.may_return = "return"  # or the type of a device function's result, "" for never
+        self.total_threads = 0  # of the grid, where a grid barrier is legal
+        self.steps: list[str] = []  # device functions with barriers
+        self.pairs: list[tuple[str, tuple[str, str]]] = []  # that return two values
+        self.inside = 0
+
+    def put(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    # -- statements without statements inside ------------------------------------------------------
+    def simple(self, depth: int, level: str, mask: str) -> None:
+        some: list[Callable[[], None]] = [
+            lambda: self.assign(depth),
+            lambda: self.assign(depth),
+            lambda: self.keep(depth),
+            lambda: self.atomic(depth),
+        ]
+        if self.slots:
+            some.append(lambda: self.own_atomic(depth))
+        if level == "block" and self.slots:
+            some += [lambda: self.exchange(depth)] * 3
+            some += [lambda: self.tree(depth), lambda: self.histogram(depth)]
+            if "u" in self.scope.uniform:
+                some.append(lambda: self.put(depth, f"{self.pick('u', 'v')} = {self.set_u()}"))
+            if self.total_threads and not self.inside:
+                some += [lambda: self.grid_exchange(depth, self.total_threads)] * 2
+        if level != "free" and "warp" in self.features:
+            some += [lambda: self.warp(depth, mask)] * 3
+        if level == "free" and self.may_return and self.chance(0.3):
+            some = [lambda: self.leave(depth)]
+        if level == "block" and self.steps:
+            some += [lambda: self.step(depth)] * 2
+        before = len(self.lines)
+        self.r.choice(some)()
+        if len(self.lines) == before:
+            self.assign(depth)
+
+    def set_u(self) -> str:
+        return f"int64({self.uniform()})"
+
+    def step(self, depth: int) -> None:
+        """Call a device function that has barriers."""
+        value, u = self.cast(self.integer(1), "int32"), self.set_u()
+        call = f"{self.r.choice(self.steps)}({value}, {self.slots}, int64(tid), {u})"
+        self.set_integer(depth, Typed(call, "int32"))
+
+    def leave(self, depth: int) -> None:
+        if self.may_return == "return":
+            self.put(depth, f"out[i, 7] = {self.integer(1).text}")
+            self.put(depth, "return")
+        else:
+            self.put(depth, f"return {self.cast(self.integer(1), self.may_return)}")
+
+    def assign(self, depth: int) -> None:
+        names = self.variables()
+        kind = self.r.randrange(8)
+        if kind == 0 and self.scope.floats:
+            self.put(depth, f"{self.r.choice(self.scope.floats)} = {self.stored_real()}")
+        elif kind == 1 and self.scope.bools:
+            self.put(depth, f"{self.r.choice(self.scope.bools)} = bool({self.test()})")
+        elif kind == 2 and len(names) > 1:
+            a, b = self.r.sample(names, 2)
+            x, y = (self.cast(self.leaf_of_names(), self.scope.ints[v]) for v in (a, b))
+            self.put(depth, f"{a}, {b} = {x}, {y}")
+        elif kind == 3 and any(self.scope.ints[v] in ("int64", "uint64") for v in names):
+            name = self.r.choice([v for v in names if self.scope.ints[v] in ("int64", "uint64")])
+            value = self.cast(self.integer(1), self.scope.ints[name])
+            self.put(depth, f"{name} {self.pick('+', '-', '*', '^', '|', '&')}= {value}")
+        elif kind == 4 and self.pairs and len(names) > 1:
+            name, results = self.r.choice(self.pairs)
+            x, y = self.fresh("y"), self.fresh("y")
+            args = [self.cast(self.leaf_of_names(), t) for t in ("int64", "int32")]
+            self.put(depth, f"{x}, {y} = {name}({', '.join(args)})")
+            self.set_integer(depth, Typed(x, results[0]))
+            self.set_integer(depth, Typed(y, results[1]))
+        else:
+            self.set_integer(depth, self.integer())
+
+    def keep(self, depth: int) -> None:
+        """Into memory of the thread."""
+        kind, value = self.r.randrange(4), self.integer().text
+        if kind == 0 and self.may_return == "return":
+            self.put(depth, f"out[i, {self.pick('5', '6')}] {self.pick('', '+', '^')}= {value}")
+        elif kind == 1 and self.slots:
+            self.put(depth, f"{self.slots}[tid] {self.pick('', '+', '-', '|')}= {value}")
+        elif self.scope.local:
+            where = self.pick("0", "1", "-1", f"{self.short()} & 3", f"({self.short()} & 3) - 4")
+            self.put(depth, f"{self.scope.local}[{where}] {self.pick('', '+', '*')}= {value}")
+        else:
+            self.assign(depth)
