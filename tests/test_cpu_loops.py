@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import enum
+import operator
+
 import numpy as np
 import pytest
 from numba import cuda, float32
@@ -172,3 +175,39 @@ def test_search_in_rows_of_different_length(n):
     run(divergent_search, n, words, lengths, out)
     expected = [bytes(w[:m]).find(b" ") for w, m in zip(words, lengths)]
     assert out.tolist() == expected
+
+
+def with_operator(op):
+    @cuda.jit
+    def applies(x, y, out):
+        i = cuda.grid(1)
+        out[i] = op(x[i], y[i])
+
+    return applies
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "floordiv", "mod", "xor", "lshift", "ge"])
+def test_functions_of_the_module_operator(name):
+    op = getattr(operator, name)
+    x, y, out = np.arange(9) * 5, np.arange(9) % 4 + 1, np.zeros(9, np.int64)
+    run(with_operator(op), 9, x, y, out)
+    np.testing.assert_array_equal(out, op(x, y))
+
+
+class Kind(enum.IntEnum):
+    SMALL = 2
+    LARGE = 7
+
+
+@cuda.jit
+def enumerations(kind, out):
+    i = cuda.grid(1)
+    if kind == Kind.LARGE:
+        out[i] = Kind.SMALL + Kind.LARGE.value * i
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_integer_enumerations(kind):
+    out = np.zeros(3)
+    run(enumerations, 3, kind, out)
+    assert out.tolist() == ([2, 9, 16] if kind is Kind.LARGE else [0, 0, 0])

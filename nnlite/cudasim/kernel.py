@@ -63,7 +63,7 @@ class CompiledKernel(simulator.FakeCUDAKernel):
         """The kernel as the CPU compiler sees it."""
         with self._lock:
             if self._cpu is None:
-                self._cpu = CpuKernel(self.fn, fastmath=self._fastmath)
+                self._cpu = CpuKernel(self.fn, fastmath=self._fastmath, debug=self._debug)
         return self._cpu
 
     overloads: Any = None  # a property of the simulator's kernel; an attribute of this one

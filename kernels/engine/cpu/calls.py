@@ -14,7 +14,9 @@ from __future__ import annotations
 import ast
 import builtins
 import cmath
+import inspect
 import math
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +95,29 @@ def array_like(
     return args[0]
 
 
+OPERATORS: dict[Any, Any] = {
+    operator.add: ast.Add,
+    operator.sub: ast.Sub,
+    operator.mul: ast.Mult,
+    operator.truediv: ast.Div,
+    operator.mod: ast.Mod,
+    operator.pow: ast.Pow,
+    operator.floordiv: ast.FloorDiv,
+    operator.lshift: ast.LShift,
+    operator.rshift: ast.RShift,
+    operator.and_: ast.BitAnd,
+    operator.or_: ast.BitOr,
+    operator.xor: ast.BitXor,
+    operator.eq: ast.Eq,
+    operator.ne: ast.NotEq,
+    operator.lt: ast.Lt,
+    operator.le: ast.LtE,
+    operator.gt: ast.Gt,
+    operator.ge: ast.GtE,
+}
+"""Functions of the module ``operator``, which kernels take as closure variables."""
+
+
 def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
     """A call of a builtin, a scalar type, or a function of ``math`` or NumPy."""
     scalar = table.scalar_type_name(obj)
@@ -101,6 +126,13 @@ def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
     name = getattr(obj, "__name__", "")
     if obj is ord and len(args) == 1 and isinstance(args[0], ast.Constant):
         return const(ord(args[0].value))
+    if inspect.isbuiltin(obj) and obj in OPERATORS and len(args) == 2:
+        op = OPERATORS[obj]()
+        if isinstance(op, ast.operator):
+            return ast.BinOp(args[0], op, args[1])
+        return ast.Compare(args[0], [op], [args[1]])
+    if obj is tuple and len(args) == 1 and isinstance(args[0], ast.Tuple):
+        return args[0]
     if obj is print:
         return print_call(node, args)
     if getattr(builtins, name, None) is obj and name in table.BUILTINS:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from .failures import Raised
+from .failures import DividedByZero, Raised
 from .tree import call, const, fail, if_, is_shape_item, literal, locate, negate, text_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def mark_checked(canonical: Canonical, node: ast.AST) -> None:
     if isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, DIVISIONS):
         divisor = node.right if isinstance(node, ast.BinOp) else node.value
         if not literal(divisor):
-            _mark(canonical, node, ZeroDivisionError, "division by zero")
+            _mark(canonical, node, DividedByZero, "division by zero")
     elif isinstance(node, ast.Subscript) and literal(node.slice) is None and is_shape_item(node):
         _mark(canonical, node, IndexError, "tuple index out of range")
 

@@ -52,13 +52,17 @@ class Raised(Failure):
         return self.kind(first, *self.args[1:])
 
 
+class DividedByZero(ZeroDivisionError, FloatingPointError):
+    """A division by zero: the first base is what a GPU reports, the second what simulators do."""
+
+
 def stored(failures: tuple[Failure, ...], known: list[type]) -> tuple[Failure, ...] | None:
     """The failures as they can be kept on disk: exceptions by name or number, not by value."""
     out: list[Failure] = []
     for f in failures:
         if isinstance(f, Raised):
             name = f.kind.__name__
-            builtin = getattr(builtins, name, None) is f.kind
+            builtin = _by_name(name) is f.kind
             if not builtin and f.kind not in known:
                 return None
             f = replace(f, kind=name if builtin else known.index(f.kind))
@@ -72,9 +76,13 @@ def loaded(failures: tuple[Failure, ...], known: list[type]) -> tuple[Failure, .
     for f in failures:
         if isinstance(f, Raised):
             named = isinstance(f.kind, str)
-            f = replace(f, kind=getattr(builtins, f.kind) if named else known[f.kind])
+            f = replace(f, kind=_by_name(f.kind) if named else known[f.kind])
         out.append(f)
     return tuple(out)
+
+
+def _by_name(name: str) -> Any:
+    return DividedByZero if name == DividedByZero.__name__ else getattr(builtins, name, None)
 
 
 def check(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .dtypes import type_text
 from .folding import call_np
-from .tree import call, clone, const, fail, load, locate, reads, text_of, writes
+from .tree import call, clone, const, fail, function_name, load, locate, reads, text_of, writes
 from .tuples import make_tuple
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def arguments(
             args += items.elts
             continue
         count = canonical.tuple_lengths.get(getattr(a.value, "id", ""))
+        if function_name(items) in ("cmath.polar", "divmod"):
+            count = 2
         if count is None and function is not None and starred == 1:
             parameters = inspect.signature(function).parameters.values()
             if all(p.default is p.empty for p in parameters):

@@ -8,9 +8,11 @@ for negative indexing.  Read-only arrays are taken for writable ones, as CUDA do
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import numpy as np
+from numba import typeof
 from numba.core import types
 from numba.np import numpy_support
 
@@ -106,6 +108,8 @@ def _type(name: str, i: int, a: Any) -> Any:
         return types.float64
     if type(a) is complex:
         return types.complex128
+    if isinstance(a, enum.Enum):
+        return typeof(a)
     if isinstance(a, tuple):
         items = tuple(_type(name, i, item) for item in a)
         if hasattr(a, "_fields"):
