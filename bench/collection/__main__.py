@@ -63,15 +63,15 @@ def timed(entry: Entry, prototype: Path | None, rounds: int) -> Row:
     """Time nnlite, NumPy and the prototype, interleaved."""
     launches = entry.launches(entry.real)
     refusal = ""
+    if prototype is not None:
+        worker = Worker("prototype", str(prototype))
+        refusal = worker.ask(entry.name, COMPILATION).get("error", "")
+        worker.close()
 
     def setup(device: Any) -> list[Side]:
-        nonlocal refusal
         sides = [nnlite_side(entry, entry.real), numpy_side(entry, entry.real)]
-        if prototype is not None:
-            try:
-                sides.append(prototype_side(entry, entry.real, prototype))
-            except Exception as error:
-                refusal = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        if prototype is not None and not refusal:
+            sides.append(prototype_side(entry, entry.real, prototype))
         return sides
 
     work = float(entry.work(*launches[0].args))

@@ -81,8 +81,8 @@ class Worker:
         environment: variables that must be set before numba is imported there.
     """
 
-    def __init__(self, role: str, **environment: str) -> None:
-        self.command = [sys.executable, "-m", "bench.collection.worker", role]
+    def __init__(self, *role: str, **environment: str) -> None:
+        self.command = [sys.executable, "-m", "bench.collection.worker", *role]
         self.environment = dict(os.environ, **environment)
         self.process: subprocess.Popen[str] | None = None
 
@@ -109,7 +109,7 @@ class Worker:
             answer: dict[str, Any] = json.loads(line)
             return answer
         self.close()
-        return {"error": f"no answer within {seconds:.0f} s"}
+        return {"error": "the process ended" if ready else f"no answer within {seconds:.0f} s"}
 
     def close(self) -> None:
         """End the process; the next question starts another."""

@@ -4,6 +4,8 @@
 simulator, which NUMBA_ENABLE_CUDASIM must have chosen.
 ``python -m bench.collection.worker compile``: seconds until the kernel could run at its real size,
 compiled or loaded from NNLITE_CACHE_DIR.
+``python -m bench.collection.worker prototype FOLDER``: whether another compiler runs the kernel; it
+is asked in a process of its own because it may crash.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 from . import ENTRIES
@@ -45,8 +48,16 @@ def compile_(entry: Entry) -> dict[str, Any]:
     return {"seconds": seconds, "from_cache": kernel.compiled[0].from_cache}
 
 
+def prototype(entry: Entry) -> dict[str, Any]:
+    """Run and check at the real size."""
+    from .peers import prototype_side
+
+    prototype_side(entry, entry.real, Path(sys.argv[2]))
+    return {"runs": True}
+
+
 def main() -> None:
-    work = {"simulate": simulate, "compile": compile_}[sys.argv[1]]
+    work = {"simulate": simulate, "compile": compile_, "prototype": prototype}[sys.argv[1]]
     named = {entry.name: entry for entry in ENTRIES}
     warnings.simplefilter("ignore")
     out, sys.stdout = sys.stdout, sys.stderr
