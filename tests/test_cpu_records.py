@@ -188,3 +188,29 @@ def test_recarray():
     expected = a.x.astype(np.float64) + a.n
     run(by_attribute, 6, a, out)
     np.testing.assert_array_equal(out, expected)
+
+
+CLASHING = np.dtype([("size", "i4"), ("real", "f4"), ("shape", "i4", (2,)), ("T", "f8")])
+
+
+@cuda.jit
+def fields_named_like_attributes(a, x, out):
+    s = cuda.shared.array(4, float32)
+    i = cuda.grid(1)
+    r = a[i]
+    before = r.size
+    s[i] = r.real
+    cuda.syncthreads()
+    r.size = 7
+    out[i, 0] = before + x[before]
+    out[i, 1] = s[3 - i] + r.T
+    out[i, 2] = a[i].size + r.shape[1]
+
+
+def test_fields_named_like_attributes_of_arrays():
+    a, x, out = np.zeros(4, CLASHING), np.arange(5.0), np.zeros((4, 3))
+    a["size"], a["real"], a["shape"][:, 1], a["T"] = [-1, -2, 3, 4], np.arange(4), 5, 0.5
+    run(fields_named_like_attributes, 4, a, x, out)
+    np.testing.assert_array_equal(out[:, 0], [3, 1, 6, 8])
+    np.testing.assert_array_equal(out[:, 1], [3.5, 2.5, 1.5, 0.5])
+    np.testing.assert_array_equal(out[:, 2], 12)

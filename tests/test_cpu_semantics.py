@@ -248,9 +248,8 @@ def test_local_arrays_larger_than_the_stack():
     ("bad", "error", "message"),
     [
         (np.zeros(3, "S4"), DtypeError, r"divide: argument 1 has dtype \|S4"),
-        (np.zeros(3, np.float16), DtypeError, r"argument 1 has dtype float16"),
         (np.zeros(3, ">f4"), DtypeError, r"argument 1 has dtype >f4"),
-        ([1.0, 2.0], ArgumentError, r"argument 1 is of type list, expected an array or a number"),
+        ([1.0, 2.0], ArgumentError, r"argument 1 is of type list, expected an array, a number"),
         (None, ArgumentError, r"argument 1 is of type NoneType"),
         (2**70, ArgumentError, r"argument 1 is \d+, expected an integer of 64 bits"),
     ],

@@ -6,7 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
-from numba import cuda, float32, int32, literal_unroll
+from numba import cuda, float32, int32, literal_unroll, uint32
 
 from nnlite.kernels.engine.cpu import CpuKernel
 
@@ -199,6 +199,39 @@ def test_functions_inside_a_kernel():
     x, out = np.arange(5.0) + 2, np.zeros(5)
     run(inner_functions, 5, x, out)
     np.testing.assert_array_equal(out, x * x + 3 * (x + 2) + 3)
+
+
+@cuda.jit(device=True)
+def gathered(x, n, dtype, op, cast):
+    s = cuda.shared.array(n, dtype)
+    i = cuda.threadIdx.x
+    s[i] = cast(x[i])
+    cuda.syncthreads()
+    if i == 0:
+        for k in range(1, n):
+            op(s, 0, s[k])
+    cuda.syncthreads()
+    return s[0]
+
+
+@cuda.jit(device=True)
+def twice(v):
+    return int32(v * 2)
+
+
+SIZE = 8
+
+
+@cuda.jit
+def functions_as_arguments(x, out):
+    total = gathered(x, SIZE, uint32, cuda.atomic.add, twice)
+    out[cuda.threadIdx.x] = total + gathered(x, 8, float32, op=cuda.atomic.max, cast=float32)
+
+
+def test_functions_types_and_sizes_as_arguments():
+    x, out = np.arange(8) + 0.5, np.zeros(8)
+    run(functions_as_arguments, 8, x, out)
+    np.testing.assert_array_equal(out, (2 * x).sum() + 7.5)
 
 
 # -- vectors

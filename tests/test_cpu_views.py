@@ -150,6 +150,42 @@ def test_methods_that_make_no_array():
 
 
 @cuda.jit
+def ping_pong(x, out):
+    buffers = cuda.shared.array((2, 8), float32)
+    first, second = buffers[0], buffers[1]
+    i = cuda.threadIdx.x
+    now = 0
+    first[i] = x[i]
+    cuda.syncthreads()
+    for _ in range(3):
+        source, target = buffers[now], buffers[1 - now]
+        target[i] = source[(i + 1) % 8] + 1
+        cuda.syncthreads()
+        second[i] += 0
+        now = 1 - now
+        first, second = second, first
+    out[i] = first[i] - buffers[now, i]
+    out[i] += buffers[now][i]
+
+
+def test_arrays_that_change_places():
+    x, out = np.arange(8, dtype=np.float32), np.zeros(8, np.float32)
+    run(ping_pong, 8, x, out)
+    np.testing.assert_array_equal(out, np.roll(x, -3) + 3)
+
+
+@cuda.jit
+def nothing(x):
+    """Only says so."""
+
+
+def test_a_kernel_without_statements():
+    x = np.ones(3)
+    run(nothing, 3, x)
+    np.testing.assert_array_equal(x, 1)
+
+
+@cuda.jit
 def chosen_by_data(a, start, out):
     t = cuda.threadIdx.x
     row = a[start[t]]  # HERE

@@ -57,7 +57,7 @@ class Unit:
         self.names = Names()
         self.arrays: dict[str, np.ndarray] = {}
         self.devices: dict[str, ast.FunctionDef] = {}
-        self._by_function: dict[FunctionType, str] = {}
+        self._by_function: dict[tuple[Any, ...], str] = {}
 
     def hidden_array(self, array: np.ndarray) -> str:
         """The argument name of a global array."""
@@ -68,20 +68,26 @@ class Unit:
         self.arrays[name] = array
         return name
 
-    def device(self, function: FunctionType, node: ast.AST) -> str:
-        """Canonicalise a device function once; returns the name that calls use."""
-        name = self._by_function.get(function)
+    def device(self, function: FunctionType, node: ast.AST, known: dict[str, Any]) -> str:
+        """Canonicalise a device function once; returns the name that calls use.
+
+        ``known`` are the parameters that stand for functions, types and array sizes.
+        """
+        key = function, *((p, id(v) if callable(v) else repr(v)) for p, v in known.items())
+        name = self._by_function.get(key)
         if name is None:
             name = f"{function.__name__}_{len(self._by_function)}_"
-            self._by_function[function] = name
-            self.devices[name] = canonical(function, self)
+            self._by_function[key] = name
+            self.devices[name] = canonical(function, self, known)
         elif name not in self.devices:
             fail(node, text_of(node), "recursive device functions cannot be inlined")
         return name
 
 
-def canonical(function: FunctionType, unit: Unit) -> ast.FunctionDef:
-    """Run the pass on one function."""
+def canonical(
+    function: FunctionType, unit: Unit, known: dict[str, Any] | None = None
+) -> ast.FunctionDef:
+    """Run the pass on one function; ``known`` parameters become constants."""
     definition = source_tree(function)
     definition.decorator_list, definition.returns = [], None
     a = definition.args
@@ -89,7 +95,9 @@ def canonical(function: FunctionType, unit: Unit) -> ast.FunctionDef:
         fail(definition, definition.name, "only ordinary positional parameters are translated")
     for parameter in a.args:
         parameter.annotation = None
+    a.args = [p for p in a.args if p.arg not in (known or {})]
     pass_ = Canonical(function, definition, unit)
+    pass_.env |= known or {}
     definition.body = pass_.statements(definition.body)
     for parameter in a.args:
         parameter.arg = pass_.renamed.get(parameter.arg, parameter.arg)
@@ -269,12 +277,14 @@ class Canonical(Folding):
             fail(node, text_of(node.func), why)
         if name is None and function is None and local_calls.is_named_tuple(obj):
             return replace(node, local_calls.named_tuple(self, node, obj))
+        known = local_calls.known_arguments(self, node, function) if function else {}
         args = local_calls.arguments(self, node, function)
         keywords = {str(k.arg): self.visit(k.value) for k in node.keywords}
         if name is not None:
             return replace(node, calls.HANDLERS[name](self, node, args, keywords))
         if function is not None:
-            return replace(node, local_calls.device_call(self, node, function, args, keywords))
+            made = local_calls.device_call(self, node, function, args, keywords, known)
+            return replace(node, made)
         if keywords:
             fail(node, text_of(node), "keyword arguments are not translated for this function")
         return replace(node, calls.library_call(node, obj, args))

@@ -65,6 +65,10 @@ def flatten(
             s.value = None
     body = Flattener(devices, names).body(kernel.body)
     kernel.body = split_tuples(remove_returns(body, names, None), names)
+    if not kernel.body:
+        nothing = ast.Pass()
+        locate(nothing, kernel)
+        kernel.body.append(nothing)
     return kernel
 
 

@@ -190,7 +190,8 @@ class Signs:
         if isinstance(e, ast.IfExp):
             return self.nonnegative(e.body) and self.nonnegative(e.orelse)
         if isinstance(e, ast.Attribute):
-            return e.attr in ("size", "ndim")
+            array = isinstance(e.value, ast.Name) and self.types.get(e.value.id)
+            return e.attr in ("size", "ndim") and isinstance(array, types.Array)
         if isinstance(e, ast.Subscript):
             return is_shape_item(e) and e.value.attr == "shape"  # type: ignore[attr-defined]
         if isinstance(e, ast.Call):

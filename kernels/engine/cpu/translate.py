@@ -20,6 +20,7 @@ from .infer import declared, variable_types
 from .intervals import Signs
 from .loops import schedule
 from .magnitudes import Magnitudes
+from .records import name_fields
 from .regions import Splitter
 from .signature import leaf_types
 from .tree import function_name, walk
@@ -76,6 +77,7 @@ def translate(
     split_webs(kernel, unit.names)
     hidden_types = tuple(typeof(a) for a in unit.arrays.values())
     types_of = variable_types(kernel, list(unit.arrays), argument_types + hidden_types, unit.names)
+    name_fields(kernel, types_of)
     body = schedule(kernel.body, types_of, unit.names, block)
     variables = Variables(body, types_of, set(parameters))
     splitter = Splitter(variables, unit.names)
