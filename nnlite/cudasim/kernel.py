@@ -77,13 +77,13 @@ class CompiledKernel(simulator.FakeCUDAKernel):
         """The generated source of every version compiled so far."""
         return "\n\n".join(made.source for made in self.cpu.compiled)
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
         """A device function called from the host or by a simulated kernel."""
         context = simulator._get_kernel_context()
         if context is None and not self._device:
             normalize_kernel_dimensions(None, None)  # raises: no launch configuration was given
         with simulator.swapped_cuda_module(self.fn, context):
-            return fallback.adapted(self.fn)(*args)
+            return fallback.adapted(self.fn)(*args, **keywords)
 
     def __getitem__(self, configuration: Any) -> Launch:
         if len(configuration) not in (2, 3, 4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ from numba.core import types
 from .canonical import Unit, canonical
 from .flatten import flatten
 from .infer import variable_types
-from .source import execute
+from .source import execute, source_tree
 
 
 def result_type(function: FunctionType, argument_types: tuple[Any, ...]) -> Any:
@@ -29,6 +30,9 @@ def result_type(function: FunctionType, argument_types: tuple[Any, ...]) -> Any:
     Raises:
         UnsupportedKernelError: the function cannot be translated or typed.
     """
+    values = [n.value for n in ast.walk(source_tree(function)) if isinstance(n, ast.Return)]
+    if all(v is None or getattr(v, "value", v) is None for v in values):
+        return types.none
     names = ", ".join(f"a{i}" for i in range(len(argument_types)))
     scope: dict[str, Any] = {"function": SimpleNamespace(py_func=function)}
     execute(f"def keep({names}):\n    kept = function({names})\n", scope)
