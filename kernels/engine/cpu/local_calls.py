@@ -12,15 +12,18 @@ Before::                                 After::
 from __future__ import annotations
 
 import ast
-import dis
+import functools
 import inspect
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from .calls_collective import VALUES
+import numpy as np
+from numba.core import types
+
 from .dtypes import type_text
 from .folding import call_np
-from .names import INDEX_PREFIX, cuda_name
+from .names import CudaPath
+from .source import source_tree
 from .tree import call, clone, const, fail, function_name, load, locate, reads, text_of, writes
 from .tuples import make_tuple
 
@@ -74,43 +77,6 @@ def arguments(
     return args
 
 
-def bind(canonical: Canonical, node: ast.Call, function: FunctionType) -> dict[str, Any]:
-    """Take arguments that are types or functions, not values, out of a device call; sizes too.
-
-    Returns:
-        The objects by parameter name: ``f(x, float32)`` calls a version of ``f`` made for float32.
-    """
-    parameters = list(inspect.signature(function).parameters)
-    given = list(zip(parameters, node.args))
-    if not any(isinstance(a, ast.Starred) for a in node.args):
-        given += [(str(k.arg), k.value) for k in node.keywords]
-    bound: dict[str, Any] = {}
-    shapes = "array" in function.__code__.co_names  # an integer may be the size of an array
-    for name, a in given:
-        if shapes and isinstance(a, ast.Constant) and type(a.value) is int:
-            if name not in stored(function):
-                bound[name] = a.value
-            continue
-        obj = canonical.resolve(a) if isinstance(a, (ast.Name, ast.Attribute)) else None
-        path = cuda_name(obj)
-        function_path = path is not None and path not in VALUES and path not in INDEX_PREFIX
-        if function_path or type_text(obj) is not None or (path is None and callable(obj)):
-            bound[name] = obj
-    node.args = [a for p, a in zip([*parameters, *node.args], node.args) if p not in bound]
-    node.keywords = [k for k in node.keywords if k.arg not in bound]
-    return bound
-
-
-def stored(function: FunctionType) -> set[str]:
-    """The local variables that a function assigns to."""
-    found: set[str] = set()
-    for instruction in dis.get_instructions(function):
-        if "STORE_FAST" in instruction.opname:
-            value = instruction.argval
-            found |= set(value) if isinstance(value, tuple) else {value}
-    return found
-
-
 def literal_lengths(definition: ast.FunctionDef) -> dict[str, int]:
     """The variables that are only ever assigned tuple literals of one length."""
     found: dict[str, set[int]] = {}
@@ -123,18 +89,52 @@ def literal_lengths(definition: ast.FunctionDef) -> dict[str, int]:
     return {v: min(ns) for v, ns in found.items() if len(ns) == 1 and min(ns) >= 0}
 
 
+def known_arguments(canonical: Canonical, node: ast.Call, function: Any) -> dict[str, Any]:
+    """The parameters of a device function that are given a function, a type, or an array size.
+
+    A device function is inlined, so that it can be made for each of them; they are taken out of
+    the call.
+    """
+    if any(isinstance(a, ast.Starred) for a in node.args):
+        return {}
+    given = [*zip(inspect.signature(function).parameters, node.args)]
+    given += [(str(k.arg), k.value) for k in node.keywords]
+    sizes = size_parameters(function)
+    known: dict[str, Any] = {}
+    for p, a in given:
+        obj = a.value if isinstance(a, ast.Constant) else canonical.resolve(a)
+        number = isinstance(obj, (int, np.integer)) and not isinstance(obj, bool)
+        made_of = callable(obj) and not isinstance(obj, (np.ndarray, np.generic))
+        if (number and p in sizes) or made_of or isinstance(obj, (CudaPath, types.Type, np.dtype)):
+            known[p] = obj
+    if known:
+        node.args = []
+        node.keywords = [ast.keyword(p, a) for p, a in given if p not in known]
+    return known
+
+
+@functools.cache
+def size_parameters(function: FunctionType) -> frozenset[str]:
+    """The names that the shapes of a function's shared and local arrays are made of."""
+    found: set[str] = set()
+    for n in ast.walk(source_tree(function)):
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "array":
+            found |= reads([*n.args[:1], *n.keywords])
+    return frozenset(found)
+
+
 def device_call(
     canonical: Canonical,
     node: ast.Call,
     function: FunctionType,
-    static: dict[str, Any],
     args: list[ast.expr],
     keywords: dict[str, ast.expr],
+    known: dict[str, Any],
 ) -> ast.expr:
     """A call of a device function, with every argument in its place."""
-    name = canonical.unit.device(function, node, static)
-    parameters = inspect.signature(function).parameters.values()
-    parameters = [p for p in parameters if p.name not in static]
+    name = canonical.unit.device(function, node, known)
+    signature = inspect.signature(function).parameters
+    parameters = [p for p in signature.values() if p.name not in known]
     bound = list(args)
     for p in parameters[len(args) :]:
         default = None if p.default is p.empty else canonical.value(p.default, node)
