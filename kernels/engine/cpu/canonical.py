@@ -57,7 +57,7 @@ class Unit:
         self.names = Names()
         self.arrays: dict[str, np.ndarray] = {}
         self.devices: dict[str, ast.FunctionDef] = {}
-        self._by_function: dict[Any, str] = {}
+        self._by_function: dict[tuple[Any, ...], str] = {}
 
     def hidden_array(self, array: np.ndarray) -> str:
         """The argument name of a global array."""
@@ -68,43 +68,42 @@ class Unit:
         self.arrays[name] = array
         return name
 
-    def device(self, function: FunctionType, node: ast.AST, bound: dict[str, Any]) -> str:
+    def device(self, function: FunctionType, node: ast.AST, known: dict[str, Any]) -> str:
         """Canonicalise a device function once; returns the name that calls use.
 
-        ``bound`` are parameters that stand for a type or a function, each of which needs a version
-        of its own.
+        ``known`` are the parameters that stand for functions, types and array sizes.
         """
-        key = function, *((p, obj if type(obj) is int else id(obj)) for p, obj in bound.items())
+        key = function, *((p, id(v) if callable(v) else repr(v)) for p, v in known.items())
         name = self._by_function.get(key)
         if name is None:
             name = f"{function.__name__}_{len(self._by_function)}_"
             self._by_function[key] = name
-            self.devices[name] = canonical(function, self, bound)
+            self.devices[name] = canonical(function, self, known)
         elif name not in self.devices:
             fail(node, text_of(node), "recursive device functions cannot be inlined")
         return name
 
 
 def canonical(
-    function: FunctionType, unit: Unit, bound: dict[str, Any] | None = None
+    function: FunctionType, unit: Unit, known: dict[str, Any] | None = None
 ) -> ast.FunctionDef:
-    """Run the pass on one function; the parameters in ``bound`` become globals of it."""
+    """Run the pass on one function; ``known`` parameters become constants."""
     definition = source_tree(function)
     definition.decorator_list, definition.returns = [], None
     a = definition.args
     if a.vararg or a.kwarg or a.kwonlyargs or a.posonlyargs:
         fail(definition, definition.name, "only ordinary positional parameters are translated")
-    bound = bound or {}
-    a.args = [p for p in a.args if p.arg not in bound]
     for parameter in a.args:
         parameter.annotation = None
+    a.args = [p for p in a.args if p.arg not in (known or {})]
     pass_ = Canonical(function, definition, unit)
-    pass_.env |= bound
-    for name in sorted(pass_.locals & bound.keys()):
+    pass_.env |= known or {}
+    for name in sorted(pass_.locals.intersection(known or ())):
         fail(definition, name, "a parameter that stands for a type or function cannot be assigned")
     definition.body = pass_.statements(definition.body)
     for parameter in a.args:
         parameter.arg = pass_.renamed.get(parameter.arg, parameter.arg)
+    definition.defaults = a.defaults  # type: ignore[attr-defined]
     a.defaults = []
     return definition
 
@@ -280,13 +279,13 @@ class Canonical(Folding):
             fail(node, text_of(node.func), why)
         if name is None and function is None and local_calls.is_named_tuple(obj):
             return replace(node, local_calls.named_tuple(self, node, obj))
-        statics = {} if name or function is None else local_calls.bind(self, node, function)
+        known = local_calls.known_arguments(self, node, function) if function else {}
         args = local_calls.arguments(self, node, function)
         keywords = {str(k.arg): self.visit(k.value) for k in node.keywords}
         if name is not None:
             return replace(node, calls.HANDLERS[name](self, node, args, keywords))
         if function is not None:
-            made = local_calls.device_call(self, node, function, statics, args, keywords)
+            made = local_calls.device_call(self, node, function, args, keywords, known)
             return replace(node, made)
         if keywords:
             fail(node, text_of(node), "keyword arguments are not translated for this function")
