@@ -217,3 +217,20 @@ def test_float32_stays_float32():
     out = np.full((64, 5), 7.0)
     launch(stays_float32, 64, np.ones(64, np.float32), out)
     np.testing.assert_array_equal(out, 0)
+
+
+@cuda.jit
+def round_digits(x, digits, out):
+    i = cuda.grid(1)
+    if i < x.size:
+        out[i] = round(x[i], digits)
+
+
+@pytest.mark.parametrize("digits", [-2, 0, 1, 3, 25])
+def test_round_to_digits(digits):
+    """Scaled in float64 also for float32: 0.3425 has no exact half there."""
+    x = np.concatenate([np.random.default_rng(6).normal(size=300) * 1e3, [0.3425, 2.5, np.inf]])
+    x, out = x.astype(np.float32), np.zeros(x.size, np.float32)
+    launch(round_digits, x.size, x, digits, out)
+    expected = [round(v, digits) for v in x.astype(np.float64).tolist()]
+    np.testing.assert_array_equal(out, np.array(expected, np.float32))

@@ -138,7 +138,7 @@ def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
     if getattr(builtins, name, None) is obj and name in table.BUILTINS:
         if name in ("min", "max") and len(args) == 2:
             return call(name + "_", *args)
-        return call(name, *args)
+        return call("round_to_" if name == "round" and len(args) == 2 else name, *args)
     if (name in MATH or name in CUDA_MATH) and getattr(math, name) is obj:
         return call(name + "_", *args)
     if not table.is_library(obj):

@@ -216,4 +216,15 @@ INLINE = frozenset(
 )
 """Cheap and defined for every value."""
 
+
+def _round_to(s: Scalar, x: Any, digits: Any) -> Any:
+    def wide(s: Scalar, x: Any) -> Any:
+        return s.python(special.round_to, "float64(float64, int64)", x, digits)
+
+    return s.through_float64(wide, x)
+
+
+round_to = scalar_function(["float32(float32, int64)", "float64(float64, int64)"], _round_to)
+
 FUNCTIONS: dict[str, Any] = {f"nv_{n}_": scalar_function(*entry) for n, entry in TABLE.items()}
+FUNCTIONS["round_to_"] = round_to

@@ -1,4 +1,4 @@
-"""Special functions of libdevice that no C library has, written in Python for Numba.
+"""Special functions that no C library has, written in Python for Numba: libdevice's, ``round``.
 
 All of them compute in float64.  The float32 versions round the float64 result once.  Errors of the
 float64 versions are in ``tests/test_cpu_libdevice.py``.
@@ -139,3 +139,17 @@ def normcdf(x: Any) -> Any:
 @register_jitable
 def normcdfinv(p: Any) -> Any:
     return -SQRT_TWO * erfcinv(2.0 * p)
+
+
+@register_jitable
+def round_to(x: Any, digits: Any) -> Any:
+    """``round(x, digits)`` by scaling in float64, halves to even, as numba-cuda computes it."""
+    if math.isinf(x) or math.isnan(x):
+        return x
+    if digits < 0:
+        scale = 10.0 ** (-digits)
+        return np.rint(x / scale) * scale
+    more = 10.0 ** (digits - 22) if digits > 22 else 1.0  # two factors that cannot overflow
+    scale = 10.0 ** min(digits, 22)
+    scaled = x * scale * more
+    return x if math.isinf(scaled) else np.rint(scaled) / more / scale
