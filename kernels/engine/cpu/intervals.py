@@ -17,6 +17,8 @@ import ast
 from numba.core import types
 
 from .tree import (
+    BLOCK_VALUES,
+    THREAD_INDICES,
     clone,
     const,
     function_name,
@@ -81,7 +83,7 @@ class Folder:
             changed = any(v in defs and v not in fixed for v in reads(e))
             return None if depth and (changed or has_load(e)) else (e, e)
         if isinstance(e, ast.Name):
-            if e.id.startswith("tid_"):
+            if e.id in THREAD_INDICES:
                 return const(0), const(self.block["xyz".index(e.id[4])] - 1)
             value = single(defs, e.id)
             if value is None or depth > 20:
@@ -117,7 +119,7 @@ class Folder:
 def plainly_nonnegative(e: ast.expr) -> bool:
     """Block and thread numbers, literals, and their sums and products."""
     if isinstance(e, ast.Name):
-        return e.id.startswith(("bid_", "tid_", "bdim_", "gdim_"))
+        return e.id in THREAD_INDICES or e.id in BLOCK_VALUES
     if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Mult, ast.FloorDiv)):
         return plainly_nonnegative(e.left) and plainly_nonnegative(e.right)
     value = literal(e)
@@ -127,8 +129,8 @@ def plainly_nonnegative(e: ast.expr) -> bool:
 def positive(e: ast.expr, defs: Definitions, depth: int = 0) -> bool:
     """True for what is certainly > 0: block and grid dimensions, positive literals, products."""
     if isinstance(e, ast.Name):
-        if e.id.startswith(("bdim_", "gdim_")):
-            return True
+        if e.id in BLOCK_VALUES:
+            return not e.id.startswith("bid_")
         value = single(defs, e.id)
         return value is not None and depth < 20 and positive(value, defs, depth + 1)
     if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Mult)):
@@ -184,7 +186,7 @@ class Signs:
             unsigned = self.types.get(e.id)
             if isinstance(unsigned, types.Integer) and not unsigned.signed:
                 return True
-            return e.id in self.names or e.id.startswith(("tid_", "bid_", "bdim_", "gdim_", "t_"))
+            return e.id in self.names or e.id == "t_" or plainly_nonnegative(e)
         if isinstance(e, ast.BinOp):
             return self._operation(e)
         if isinstance(e, ast.IfExp):

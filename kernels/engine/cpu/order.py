@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 
 from .flow import Variables
-from .tree import COLLECTIVES, function_name, index_list, literal, walk
+from .tree import COLLECTIVES, THREAD_INDICES, function_name, index_list, literal, walk
 
 Linear = dict[str, "int | str"] | None
 UNKNOWN = "unknown"
@@ -56,7 +56,7 @@ def vote(indices: list[ast.expr], thread: str, variables: Variables) -> int:
 def linear(e: ast.expr, variables: Variables, depth: int = 0) -> Linear:
     """Coefficients of the thread indices in an index expression; None when it is not linear."""
     if isinstance(e, ast.Name):
-        if e.id.startswith("tid_"):
+        if e.id in THREAD_INDICES:
             return {e.id: 1}
         if e.id in variables.remade and depth < 20:
             return linear(variables.remade[e.id], variables, depth + 1)

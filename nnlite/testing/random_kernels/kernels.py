@@ -25,6 +25,7 @@ FEATURES = frozenset(
         "match",  # match_any_sync, match_all_sync
         "secret",  # barriers under conditions that are uniform, but do not look it
         "steps",  # device functions with barriers
+        "views",  # rows of arrays as variables
         "warp",  # shuffles, votes, divergent lanes with masks
     }
 )
@@ -137,7 +138,7 @@ class _Kernel:
 
     def make(self, seed: int) -> RandomKernel:
         r = self.r
-        w = Writer(r, self.features, r.randint(3, 10))
+        w = Writer(r, self.features, r.choice((*range(3, 11), 24)))
         w.threads = self.threads
         grid_barriers = "grid" in self.features and self.blocks > 1
         if grid_barriers:
@@ -187,6 +188,8 @@ class _Kernel:
         if self.grid[2] > 1:
             number = "cuda.blockIdx.z"
         lines = [f"s = cuda.shared.array({threads}, {w.slots_type})"]
+        if "views" in self.features:
+            lines.append(f"rows = cuda.shared.array((2, {threads}), {w.slots_type})")
         if "dynamic" in self.features:
             w.dynamic, w.dynamic_type = "dyn", r.choice(INTEGERS)
             lines.append(f"dyn = cuda.shared.array(0, {w.dynamic_type})")
@@ -242,7 +245,7 @@ class _Kernel:
             self.functions.append(f"    return {values}")
             kernel.pairs.append(("both", results))
         for n in range(r.randint(1, 2) if "steps" in self.features else 0):
-            w = Writer(r, self.features - {"grid", "steps"}, r.randint(2, 5))
+            w = Writer(r, self.features - {"grid", "steps", "views"}, r.randint(2, 5))
             w.threads, w.slots_type = self.threads, kernel.slots_type
             w.scope.ints = {"a": "int32", "tid": "int64", "lane": "int64"}
             w.scope.uniform = {"u": "int64", "v": "int64"}

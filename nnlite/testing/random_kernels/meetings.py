@@ -150,6 +150,33 @@ class Meetings(Expressions):
         self.set_integer(depth, Typed(f"{slots}[{self.integer(1).text} % {n}]", self.slots_type))
         self.put(depth, "cuda.syncthreads()")
 
+    def two_buffers(self, depth: int) -> None:
+        """Rows of a two-dimensional array that change places."""
+        k, n, kind = self.fresh("k"), self.threads, self.slots_type
+        self.put(depth, "one, two = rows[0], rows[1]")
+        self.put(depth, f"one[tid] = {self.integer(1).text}")
+        self.put(depth, "cuda.syncthreads()")
+        span = self.pick("range(2)", f"range({self.uniform(1)} % 4)", "(1, 3, 5)")
+        self.put(depth, f"for {k} in {span}:")
+        where = self.pick(f"(tid + {k}) % {n}", f"{n - 1} - tid")
+        self.put(depth + 1, f"two[tid] = one[{where}] {self.pick('+', '^')} {self.short()}")
+        self.put(depth + 1, "one, two = two, one")
+        if self.chance(0.3):
+            self.put(depth + 1, f"if {k} == 1:")
+            self.put(depth + 2, "cuda.syncthreads()")
+            self.put(depth + 2, self.pick("break", "continue"))
+        self.put(depth + 1, "cuda.syncthreads()")
+        self.set_integer(depth, Typed(f"one[{self.integer(1).text} % {n}]", kind))
+        self.put(depth, "cuda.syncthreads()")
+
+    def global_exchange(self, depth: int) -> None:
+        """Through global memory, within the block."""
+        self.put(depth, f"g[i] = {self.integer(1).text}")
+        self.barrier(depth)
+        where = f"i - tid + (tid + {self.uniform(1)}) % {self.threads}"
+        self.set_integer(depth, Typed(f"g[{where}]", "int64"))
+        self.put(depth, "cuda.syncthreads()")
+
     def histogram(self, depth: int) -> None:
         if self.bins is None:
             return

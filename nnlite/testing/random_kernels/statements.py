@@ -32,12 +32,17 @@ class Statements(Meetings):
             lambda: self.assign(depth),
             lambda: self.keep(depth),
             lambda: self.atomic(depth),
+            lambda: self.defined_at_times(depth),
         ]
         if self.slots:
             some.append(lambda: self.own_atomic(depth))
         if level == "block" and self.slots:
             some += [lambda: self.exchange(depth)] * 3
             some += [lambda: self.tree(depth), lambda: self.histogram(depth)]
+            if "views" in self.features:
+                some += [lambda: self.two_buffers(depth)] * 2
+            if self.may_return == "return":
+                some.append(lambda: self.global_exchange(depth))
             if "u" in self.scope.uniform:
                 some.append(lambda: self.put(depth, f"{self.pick('u', 'v')} = {self.set_u()}"))
             if self.total_threads and not self.inside:
@@ -63,6 +68,9 @@ class Statements(Meetings):
         self.set_integer(depth, Typed(call, "int32"))
 
     def leave(self, depth: int) -> None:
+        if self.chance(0.6):
+            self.put(depth, f"if {self.test()}:")
+            depth += 1
         if self.may_return == "return":
             self.put(depth, f"out[i, 7] = {self.integer(1).text}")
             self.put(depth, "return")
@@ -93,6 +101,17 @@ class Statements(Meetings):
             self.set_integer(depth, Typed(y, results[1]))
         else:
             self.set_integer(depth, self.integer())
+
+    def defined_at_times(self, depth: int) -> None:
+        """A variable that has a value only where it is read."""
+        c, z = self.fresh("c"), self.fresh("y")
+        value = self.integer()
+        self.put(depth, f"{c} = bool({self.test()})")
+        self.put(depth, f"if {c}:")
+        self.put(depth + 1, f"{z} = {value.text}")
+        self.assign(depth)
+        self.put(depth, f"if {c}:")
+        self.set_integer(depth + 1, Typed(z, value.type))
 
     def keep(self, depth: int) -> None:
         """Into memory of the thread."""
