@@ -86,3 +86,22 @@ def test_result_type_of_a_function_without_result():
         a[0] = 1
 
     assert result_type(nothing, (types.float32[:],)) == types.none
+
+
+@cuda.jit(device=True)
+def above_one(x):
+    if x > 1:
+        return x
+    return None
+
+
+@cuda.jit
+def asks_for_none(x):
+    result = above_one(x[0])
+    if result is None:
+        x[0] = 99
+
+
+def test_a_missing_result_cannot_be_asked_for():
+    with pytest.raises(UnsupportedKernelError, match="result is None: whether a device function"):
+        CpuKernel(asks_for_none).launch((1, 1, 1), (1, 1, 1), 0, (np.zeros(1),))

@@ -24,6 +24,7 @@ from .tree import (
     blocks,
     conjunction,
     const,
+    fail,
     has_sync,
     if_,
     literal,
@@ -31,6 +32,7 @@ from .tree import (
     locate,
     negate,
     range_bounds,
+    text_of,
     walk,
     while_,
 )
@@ -146,6 +148,36 @@ def always_returns(stmts: list[ast.stmt]) -> bool:
         if isinstance(s, ast.If) and always_returns(s.body) and always_returns(s.orelse):
             return True
     return False
+
+
+def may_lack_result(body: list[ast.stmt]) -> bool:
+    """True when some way through a device function returns a value and another returns none.
+
+    ``return None`` becomes a ``return`` without a value on the way.
+    """
+    ends = [n for n in walk(body) if isinstance(n, ast.Return)]
+    valued = [n for n in ends if not (n.value is None or getattr(n.value, "value", n) is None)]
+    if not valued:
+        return False
+    for n in ends:
+        if n not in valued:
+            n.value = None
+    return len(valued) < len(ends) or not always_returns(body)
+
+
+def refuse_none_tests(body: list[ast.stmt], optional: set[str]) -> None:
+    """Refuse ``r is None`` where ``r`` may be the missing result of a device function.
+
+    A missing result is a variable that was not assigned; nothing tells it from one that was.
+    """
+    for s in walk(body):
+        if isinstance(s, ast.Assign) and isinstance(s.value, ast.Name) and s.value.id in optional:
+            optional |= {t.id for t in s.targets if isinstance(t, ast.Name)}
+    for n in walk(body):
+        asks = isinstance(n, ast.Compare) and isinstance(n.ops[0], (ast.Is, ast.IsNot))
+        if asks and isinstance(n.left, ast.Name) and n.left.id in optional:  # type: ignore[attr-defined]
+            why = "whether a device function returned a value is not known on the CPU"
+            fail(n, text_of(n), why)
 
 
 def exit_kinds(stmts: list[ast.stmt]) -> set[str]:

@@ -20,7 +20,7 @@ import ast
 
 from .assignments import Assignments
 from .debug import RAISE
-from .exits import exit_kinds, remove_returns
+from .exits import exit_kinds, may_lack_result, refuse_none_tests, remove_returns
 from .iteration import UNROLL, unroll
 from .tree import (
     EFFECTS,
@@ -63,7 +63,9 @@ def flatten(
             if not empty:
                 fail(s, text_of(s), "a kernel cannot return a value")
             s.value = None
-    body = Flattener(devices, names).body(kernel.body)
+    flattener = Flattener(devices, names)
+    body = flattener.body(kernel.body)
+    refuse_none_tests(body, flattener.optional)
     kernel.body = split_tuples(remove_returns(body, names, None), names)
     if not kernel.body:
         nothing = ast.Pass()
@@ -79,6 +81,7 @@ class Flattener(Assignments):
         super().__init__(devices, names)
         self.count = 0
         self.raised: list[str] = [""]
+        self.optional: set[str] = set()  # results that a call may leave without a value
 
     def body(self, stmts: list[ast.stmt]) -> list[ast.stmt]:
         out: list[ast.stmt] = []
@@ -108,6 +111,8 @@ class Flattener(Assignments):
         rename(definition.body, mapping)
         substitute(definition.body, given)
         result = self.names.fresh("result")
+        if may_lack_result(definition.body):
+            self.optional.add(result)
         raised = self.names.fresh("raised") if self.may_raise(name) else ""
         if raised:
             out.append(assign(raised, const(False), e))
