@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .expressions import INTEGERS, Typed
-from .meetings import ATOMICS, WIDE
+from .meetings import ATOMICS, NAMES, WIDE
 from .writer import Writer
 
 FEATURES = frozenset(
@@ -149,7 +149,7 @@ class _Kernel:
         total = r.choice(ATOMICS[operation])
         w.total = ("total", operation, total)
         scope = w.scope
-        for name in "abcd"[: r.randint(2, 4)]:
+        for name in r.choice(NAMES)[: r.randint(2, 4)]:
             scope.ints[name] = r.choice(INTEGERS)
         scope.floats, scope.bools = ["f0"], ["p0"]
         scope.uniform = {"n": "int32", "u": "int64", "v": "int64"}
@@ -216,7 +216,7 @@ class _Kernel:
     def epilogue(self, w: Writer) -> list[str]:
         lines = [f"out[i, {n}] = {name}" for n, name in enumerate(w.variables())]
         lines += ["out[i, 4] = u + v * 100", "fout[i, 0] = f0", "fout[i, 1] = p0"]
-        where = self.r.choice(("tid & 3", "0", "a & 3"))
+        where = self.r.choice(("tid & 3", "0", f"{w.variables()[0]} & 3"))
         lines += [f"out[i, 5] += mine[{where}]", "out[i, 6] += s[tid]"]
         if w.dynamic:
             lines.append("out[i, 7] = dyn[tid]")

@@ -26,6 +26,13 @@ ATOMICS = {
     "inc": ("uint32", "uint64"),
     "dec": ("uint32", "uint64"),
 }
+# Some look like names that the compiler makes.
+NAMES = (
+    ("a", "b", "c", "d"),
+    ("tid_x", "t_1", "mask_", "bdim_z"),
+    ("done", "skip1", "i_0", "end"),
+)
+VARIABLES = frozenset({"p", "q"}.union(*NAMES))
 WIDE = ("int32", "uint32", "int64", "uint64")
 
 
@@ -50,7 +57,7 @@ class Meetings(Expressions):
 
     def variables(self) -> list[str]:
         """Integer variables that may be assigned to."""
-        return [v for v in self.scope.ints if v in "abcdpq"]
+        return [v for v in self.scope.ints if v in VARIABLES]
 
     def set_integer(self, depth: int, value: Typed) -> None:
         """Assign to a variable that varies."""
