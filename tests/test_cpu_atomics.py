@@ -284,8 +284,8 @@ def too_few(x):
         (and_float, np.zeros(3, np.float32), r"atomic\.and_ takes arrays of int32.*not float32"),
         (exch_float, np.zeros(3), r"atomic\.exch takes arrays of int32.*not float64"),
         (add_small, np.zeros(3, np.int16), r"atomic\.add takes arrays of int32.*not int16"),
-        (two_indices, np.zeros(3), "needs 1 integer indices"),
-        (swap_two_dimensions, np.zeros((2, 2), np.int32), "needs 2 integer indices"),
+        (two_indices, np.zeros(3), "needs 1 indices"),
+        (swap_two_dimensions, np.zeros((2, 2), np.int32), "needs 2 indices"),
         (too_few, np.zeros(3), r"takes the arguments \(array, index, value\)"),
     ],
 )

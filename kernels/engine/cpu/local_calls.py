@@ -102,8 +102,8 @@ def known_arguments(canonical: Canonical, node: ast.Call, function: Any) -> dict
     sizes = size_parameters(function)
     known: dict[str, Any] = {}
     for p, a in given:
-        obj = a.value if isinstance(a, ast.Constant) else canonical.resolve(a)
-        number = isinstance(obj, (int, np.integer)) and not isinstance(obj, bool)
+        obj = _constant(canonical, a)
+        number = all(map(_is_size, obj if isinstance(obj, tuple) and obj else (obj,)))
         made_of = callable(obj) and not isinstance(obj, (np.ndarray, np.generic))
         if (number and p in sizes) or made_of or isinstance(obj, (CudaPath, types.Type, np.dtype)):
             known[p] = obj
@@ -111,6 +111,17 @@ def known_arguments(canonical: Canonical, node: ast.Call, function: Any) -> dict
         node.args = []
         node.keywords = [ast.keyword(p, a) for p, a in given if p not in known]
     return known
+
+
+def _constant(canonical: Canonical, a: ast.expr) -> Any:
+    """The object that an argument stands for, if that is known now."""
+    if isinstance(a, ast.Tuple):
+        return tuple(_constant(canonical, item) for item in a.elts)
+    return a.value if isinstance(a, ast.Constant) else canonical.resolve(a)
+
+
+def _is_size(obj: object) -> bool:
+    return isinstance(obj, (int, np.integer)) and not isinstance(obj, bool)
 
 
 @functools.cache

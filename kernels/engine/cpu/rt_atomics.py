@@ -9,7 +9,7 @@ parallel (see ``rt_parallel``).
 Each function takes the array, the index, the value (``cas``: the expected value, then the new one)
 and returns the old element.  Types are numba-cuda's: the value is cast to the array's type, which
 is returned; ``inc`` and ``dec`` take unsigned integers, the bitwise ones, ``exch`` and ``cas``
-integers of 32 or 64 bits, the others float32 and float64 too.
+integers of 32 or 64 bits, the others float32 and float64 too.  Indices are cast to integers.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ UNSIGNED = (types.uint32, types.uint64)
 INTEGERS = (types.int32, types.int64, *UNSIGNED)
 NUMBERS = (*INTEGERS, types.float32, types.float64)
 
+REAL = (types.Integer, types.Float, types.Boolean)
+
 Update = Callable[[Any, Any, Any, Any], Any]
 """(builder, Numba type, old, value) -> the new element."""
 
@@ -39,9 +41,9 @@ def _signature(name: str, allowed: tuple[Any, ...], array: Any, index: Any, *val
         known = ", ".join(map(str, allowed))
         raise NumbaTypeError(f"atomic.{name} takes arrays of {known}, not {array.dtype}")
     parts = list(index) if isinstance(index, types.BaseTuple) else [index]
-    if len(parts) != array.ndim or not all(isinstance(p, types.Integer) for p in parts):
-        raise NumbaTypeError(f"atomic.{name} needs {array.ndim} integer indices, not {index}")
-    if not all(isinstance(v, (types.Integer, types.Float, types.Boolean)) for v in values):
+    if len(parts) != array.ndim or not all(isinstance(p, REAL) for p in parts):
+        raise NumbaTypeError(f"atomic.{name} needs {array.ndim} indices, not {index}")
+    if not all(isinstance(v, REAL) for v in values):
         raise NumbaTypeError(f"atomic.{name} cannot convert {values[-1]} to {array.dtype}")
     return array.dtype(array, index, *values)
 
@@ -58,7 +60,7 @@ def element_pointer(
     wrapped = []
     for i, kind, extent in zip(indices, kinds, shape):
         i = ctx.cast(bld, i, kind, types.intp)
-        if kind.signed:
+        if getattr(kind, "signed", True):
             negative = bld.icmp_signed("<", i, ctx.get_constant(types.intp, 0))
             i = bld.select(negative, bld.add(i, extent), i)
         wrapped.append(i)
