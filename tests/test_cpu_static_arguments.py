@@ -105,3 +105,19 @@ def asks_for_none(x):
 def test_a_missing_result_cannot_be_asked_for():
     with pytest.raises(UnsupportedKernelError, match="result is None: whether a device function"):
         CpuKernel(asks_for_none).launch((1, 1, 1), (1, 1, 1), 0, (np.zeros(1),))
+
+
+@cuda.jit
+def local_size(x):
+    n = 24
+    other = cuda.shared.array(n, float32)
+    t = cuda.threadIdx.x
+    other[t] = x[t]
+    cuda.syncthreads()
+    x[t] = other[n - 1 - t]
+
+
+def test_a_variable_assigned_once_may_be_a_size():
+    x = np.arange(24.0)
+    CpuKernel(local_size).launch((1, 1, 1), (24, 1, 1), 0, (x,))
+    assert x.tolist() == list(range(23, -1, -1))

@@ -118,6 +118,7 @@ class Canonical(Folding):
         self.locals |= {n.name for n in walk(definition.body) if isinstance(n, ast.FunctionDef)}
         self.nested: dict[str, ast.FunctionDef] = {}
         self.tuple_lengths = local_calls.literal_lengths(definition)
+        self.numbers = local_calls.literal_numbers(definition)
         self.active: frozenset[str] = frozenset()
         self.renamed = {
             name: unit.names.fresh(name if name.strip("_") else "v")
@@ -155,11 +156,11 @@ class Canonical(Folding):
     def constant(self, node: ast.expr, what: str) -> Any:
         """The value of an expression that Numba wants to know when it compiles."""
         for n in ast.walk(node):
-            if isinstance(n, ast.Name) and n.id in self.locals:
+            if isinstance(n, ast.Name) and n.id in self.locals - self.numbers.keys():
                 fail(node, text_of(node), f"{what} must be a compile-time constant")
         try:
             code = compile(ast.Expression(clone(node)), "<constant>", "eval")
-            return eval(code, self.env)
+            return eval(code, self.env, self.numbers)
         except Exception as error:
             fail(node, text_of(node), f"{what} must be a compile-time constant ({error})")
 

@@ -89,6 +89,20 @@ def literal_lengths(definition: ast.FunctionDef) -> dict[str, int]:
     return {v: min(ns) for v, ns in found.items() if len(ns) == 1 and min(ns) >= 0}
 
 
+def literal_numbers(definition: ast.FunctionDef) -> dict[str, int]:
+    """The variables that are assigned once, and an integer literal: ``N = 100``."""
+    names = [n for n in ast.walk(definition) if isinstance(n, ast.Name)]
+    stores = [n.id for n in names if isinstance(n.ctx, ast.Store)]
+    found: dict[str, int] = {}
+    for n in ast.walk(definition):
+        if isinstance(n, ast.Assign) and isinstance(n.value, ast.Constant):
+            for t in n.targets:
+                once = isinstance(t, ast.Name) and stores.count(t.id) == 1
+                if once and type(n.value.value) is int:
+                    found[t.id] = n.value.value  # type: ignore[attr-defined]
+    return {v: n for v, n in found.items() if v not in {p.arg for p in definition.args.args}}
+
+
 def known_arguments(canonical: Canonical, node: ast.Call, function: Any) -> dict[str, Any]:
     """The parameters of a device function that are given a function, a type, or an array size.
 
