@@ -134,23 +134,25 @@ def _instruction(name: str, kind: Any) -> str | None:
 
 
 def _loop(bld: Any, kind: Any, p: Any, value: Any, update: Update) -> Any:
-    """Compare and swap until no other thread came in between."""
+    """Compare and swap until no other thread came in between, or there is nothing to change."""
     floats = isinstance(kind, types.Float)
     bits = ir.IntType(kind.bitwidth)
     if floats:
         p = bld.bitcast(p, bits.as_pointer())
     first = bld.load_atomic(p, "monotonic", kind.bitwidth // 8)
-    before, retry, done = bld.block, bld.append_basic_block("retry"), bld.append_basic_block("done")
+    before = bld.block
+    retry, swap, done = (bld.append_basic_block(name) for name in ("retry", "swap", "done"))
     bld.branch(retry)
     bld.position_at_end(retry)
     seen = bld.phi(bits)
     seen.add_incoming(first, before)
     old = bld.bitcast(seen, value.type) if floats else seen
     new = update(bld, kind, old, value)
-    swapped = bld.cmpxchg(
-        p, seen, bld.bitcast(new, bits) if floats else new, "monotonic", "monotonic"
-    )
-    seen.add_incoming(bld.extract_value(swapped, 0), retry)
+    new = bld.bitcast(new, bits) if floats else new
+    bld.cbranch(bld.icmp_unsigned("!=", new, seen), swap, done)
+    bld.position_at_end(swap)
+    swapped = bld.cmpxchg(p, seen, new, "monotonic", "monotonic")
+    seen.add_incoming(bld.extract_value(swapped, 0), swap)
     bld.cbranch(bld.extract_value(swapped, 1), done, retry)
     bld.position_at_end(done)
     return old

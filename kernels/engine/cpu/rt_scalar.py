@@ -7,6 +7,7 @@ of numba-cuda for the same list.  ``generate(Scalar, *values)`` writes the machi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -73,19 +74,21 @@ class Scalar:
 
 def scalar_function(cases: str | list[str], generate: Callable[..., Any]) -> Any:
     """A pure function with the signatures ``cases``, which all take equally many arguments."""
-    signatures = [signature(c) for c in ([cases] if isinstance(cases, str) else cases)]
+    texts = (cases,) if isinstance(cases, str) else tuple(cases)
     key = object()
 
     def typed(tyctx: Any, *args: Any) -> Any:
-        chosen = tyctx.resolve_overload(key, signatures, args, {})
+        chosen = tyctx.resolve_overload(key, [signature(t) for t in texts], args, {})
         return None if chosen is None else (chosen, codegen)
 
     def codegen(ctx: Any, bld: Any, sig: Any, args: Any) -> Any:
         return generate(Scalar(ctx, bld, sig), *args)
 
-    return intrinsic(_ARITY[len(signatures[0].args)](typed))
+    parameters = texts[0].rpartition("(")[2].count(",") + 1
+    return intrinsic(_ARITY[parameters](typed))
 
 
+@functools.cache
 def signature(text: str) -> Any:
     """Numba's signature of ``"float32(float32, int32)"``."""
     args, result = normalize_signature(text)
