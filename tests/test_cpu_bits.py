@@ -234,3 +234,31 @@ def test_round_to_digits(digits):
     launch(round_digits, x.size, x, digits, out)
     expected = [round(v, digits) for v in x.astype(np.float64).tolist()]
     np.testing.assert_array_equal(out, np.array(expected, np.float32))
+
+
+@cuda.jit
+def extremes(x, y, out):
+    i = cuda.grid(1)
+    if i < x.size:
+        out[0, i] = max(x[i], y[i], x[i - 1], 0.25)
+        out[1, i] = min(x[i], y[i], x[i - 1])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int32])
+def test_extremes_of_several(dtype):
+    x, y = (np.random.default_rng(7).normal(size=(2, 200)) * 3).astype(dtype)
+    out = np.zeros((2, 200))
+    launch(extremes, 200, x, y, out)
+    all_three = np.stack([x, y, np.roll(x, 1)]).astype(np.float64)
+    np.testing.assert_array_equal(out, [np.maximum(all_three.max(0), 0.25), all_three.min(0)])
+
+
+@cuda.jit
+def ufunc_of_half(x, out):
+    out[0] = np.sin(x[0])
+
+
+def test_ufuncs_of_float16_are_refused():
+    """numba-cuda has none either; the functions of math and cuda.fp16 take float16."""
+    with pytest.raises(UnsupportedKernelError, match="unsupported type for input operand: float16"):
+        launch(ufunc_of_half, 1, np.ones(1, np.float16), np.zeros(1))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import builtins
 import cmath
+import functools
 import inspect
 import math
 import operator
@@ -136,8 +137,8 @@ def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
     if obj is print:
         return print_call(node, args)
     if getattr(builtins, name, None) is obj and name in table.BUILTINS:
-        if name in ("min", "max") and len(args) == 2:
-            return call(name + "_", *args)
+        if name in ("min", "max") and len(args) > 1:
+            return functools.reduce(lambda a, b: call(f"{name}_", a, b), args)
         return call("round_to_" if name == "round" and len(args) == 2 else name, *args)
     if (name in MATH or name in CUDA_MATH) and getattr(math, name) is obj:
         return call(name + "_", *args)

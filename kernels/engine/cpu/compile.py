@@ -108,7 +108,7 @@ def _compile(
     types = (*signature.leaf_types(kinds), *hidden, *scratch, LAUNCH_TYPE, *number)
     try:
         dispatcher.compile(types)
-    except NumbaError as error:
+    except (NumbaError, NotImplementedError) as error:
         _refuse(function, program.source, error)
     result = dispatcher.overloads[types]
     order = [_position(mark.arrays, a) for a in program.arrays]
@@ -138,7 +138,7 @@ def _compile(
     )
 
 
-def _refuse(function: FunctionType, source: str, error: NumbaError) -> NoReturn:
+def _refuse(function: FunctionType, source: str, error: Exception) -> NoReturn:
     """What Numba cannot lower, at the line that the generated source notes for its region."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     at = [int(n) for n in re.findall(r"\((\d+)\)\s*$", text, re.MULTILINE)]
