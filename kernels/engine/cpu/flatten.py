@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ast
 
+from .arguments import is_plain_tuple, substitute
 from .assignments import Assignments
 from .debug import RAISE
 from .exits import exit_kinds, may_lack_result, refuse_none_tests, remove_returns
@@ -43,7 +44,8 @@ from .tree import (
     while_,
     writes,
 )
-from .tuples import is_plain_tuple, split_tuples, substitute
+from .tuples import changes_length, split_tuples
+from .webs import split_webs
 
 MAX_STATEMENTS = 20_000
 PLACE = (
@@ -66,7 +68,10 @@ def flatten(
     flattener = Flattener(devices, names)
     body = flattener.body(kernel.body)
     refuse_none_tests(body, flattener.optional)
-    kernel.body = split_tuples(remove_returns(body, names, None), names)
+    kernel.body = remove_returns(body, names, None)
+    if changes_length(kernel.body):
+        split_webs(kernel, names)
+    kernel.body = split_tuples(kernel.body, names)
     if not kernel.body:
         nothing = ast.Pass()
         locate(nothing, kernel)

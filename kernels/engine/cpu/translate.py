@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
+from .arguments import spread_arguments
 from .canonical import Unit, canonical
 from .dtypes import itemsize
 from .emit import Emitter
@@ -24,7 +25,7 @@ from .records import name_fields
 from .regions import Splitter
 from .signature import leaf_types
 from .tree import function_name, walk
-from .tuples import require_known, spread_arguments
+from .tuples import require_known
 from .webs import split_webs
 
 LAUNCH_TYPE = types.Array(types.int64, 1, "C")

@@ -16,9 +16,9 @@ tuples (``x.shape``) stay variables.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
-
-from numba.core import types
 
 from .folding import call_np
 from .iteration import UNROLL, unroll
@@ -34,7 +34,6 @@ from .tree import (
     load,
     locate,
     reads,
-    store,
     text_of,
     walk,
     writes,
@@ -48,17 +47,12 @@ FIELDS = ("x", "y", "z", "w")
 
 def split_tuples(body: list[ast.stmt], names: Names) -> list[ast.stmt]:
     """Split every tuple variable of a function body."""
-    body = _Split({}, names).statements(body)
     while True:
-        found = known_tuples(body)
-        if not found:
-            break
-        parts = {
-            v: make_tuple([load(names.fresh(v)) for _ in range(n)], fields)
-            for v, (n, fields) in sorted(found.items())
-        }
+        known = known_tuples(body)
+        parts = {v: _parts(v, shape, names) for v, shape in sorted(known.items())}
         body = _Split(parts, names).statements(body)
-    return body
+        if not known and not known_tuples(body):
+            return body
 
 
 def require_known(body: list[ast.stmt]) -> None:
@@ -66,31 +60,6 @@ def require_known(body: list[ast.stmt]) -> None:
     for n in walk(body):
         if function_name(n) in (VECTOR, UNROLL):
             fail(n, text_of(n), "the items of this tuple must be known when the kernel is compiled")
-
-
-def spread_arguments(
-    kernel: ast.FunctionDef, argument_types: tuple[Any, ...], names: Names
-) -> None:
-    """Give each item of a tuple argument a parameter of its own, in place."""
-    parameters: list[ast.arg] = []
-    given: dict[str, ast.expr] = {}
-
-    def spread(name: str, t: Any) -> ast.expr:
-        if not isinstance(t, types.BaseTuple):
-            parameters.append(ast.arg(name))
-            return load(name)
-        fields = t.fields if isinstance(t, types.BaseNamedTuple) else ()
-        return make_tuple([spread(names.fresh(name), item) for item in t], tuple(fields))
-
-    for a, t in zip(kernel.args.args, argument_types):
-        value = spread(a.arg, t)
-        if isinstance(t, types.BaseTuple):
-            locate(value, kernel)
-            given[a.arg] = value
-    kernel.args.args = parameters
-    stored = writes(kernel.body)
-    substitute(kernel.body, {name: v for name, v in given.items() if name not in stored})
-    kernel.body[:0] = [assign(name, v, kernel) for name, v in given.items() if name in stored]
 
 
 def make_tuple(items: list[ast.expr], fields: tuple[str, ...] = ()) -> ast.Tuple:
@@ -104,58 +73,74 @@ def fields_of(e: ast.AST) -> tuple[str, ...]:
     return getattr(e, "fields", ())
 
 
-def is_plain_tuple(e: ast.expr) -> bool:
-    """A tuple literal of variables and constants, which may be repeated at will."""
-    if isinstance(e, ast.Tuple):
-        return all(isinstance(i, (ast.Name, ast.Constant)) or is_plain_tuple(i) for i in e.elts)
-    return False
+@dataclass(frozen=True)
+class Shape:
+    """What is known of a tuple: the names of its items, and which of them are tuples."""
+
+    fields: tuple[str, ...]
+    items: tuple[Shape | None, ...]
 
 
-def substitute(body: list[ast.stmt], given: dict[str, ast.expr]) -> None:
-    """Put expressions in the place of variables that are only read, in place."""
-    for i, s in enumerate(body):
-        body[i] = _Substitute(given).visit(s)
-
-
-class _Substitute(ast.NodeTransformer):
-    def __init__(self, given: dict[str, ast.expr]) -> None:
-        self.given = given
-
-    def visit_Name(self, n: ast.Name) -> ast.expr:
-        return clone(self.given[n.id]) if n.id in self.given else n
-
-
-def known_tuples(body: list[ast.stmt]) -> dict[str, tuple[int, tuple[str, ...]]]:
-    """(length, fields) of the variables that always hold a tuple of known items."""
+def known_tuples(body: list[ast.stmt]) -> dict[str, Shape]:
+    """The variables that always hold a tuple of known items."""
     values: dict[str, list[ast.expr]] = {}
     for n in walk(body):
         if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name):
             values.setdefault(n.targets[0].id, []).append(n.value)
-    known: dict[str, tuple[int, tuple[str, ...]]] = {}
-    changed = True
-    while changed:
-        changed = False
+    known: dict[str, Shape] = {}
+    before: dict[str, Shape] | None = None
+    while before != known:
+        before = dict(known)
         for v, defs in values.items():
-            found = [_length(d, known) for d in defs]
-            if v not in known and len({f[0] if f else -1 for f in found}) == 1 and found[0]:
-                known[v] = found[0][0], found[0][1]
-                changed = True
+            shape = _common([_shape(d, known) for d in defs])
+            if shape is not None:
+                known[v] = shape
     return known
 
 
-def _length(e: ast.expr, known: dict[str, Any]) -> tuple[int, tuple[str, ...]] | None:
+def _shape(e: ast.expr, known: dict[str, Shape]) -> Shape | None:
     if isinstance(e, ast.Tuple):
-        return len(e.elts), fields_of(e)
+        return Shape(fields_of(e), tuple(_shape(i, known) for i in e.elts))
     if isinstance(e, ast.Name):
         return known.get(e.id)
     if function_name(e) == VECTOR:
         n = e.args[1].value  # type: ignore[attr-defined]
-        return n, FIELDS[:n]
+        return Shape(FIELDS[:n], (None,) * n)
     return None
 
 
+def _common(shapes: list[Shape | None]) -> Shape | None:
+    """The shape of all of them, where one is known and the lengths agree."""
+    first = shapes[0]
+    same = [s for s in shapes if s is not None and first and len(s.items) == len(first.items)]
+    if first is None or len(same) != len(shapes):
+        return None
+    return Shape(
+        first.fields, tuple(_common(list(items)) for items in zip(*(s.items for s in same)))
+    )
+
+
+def changes_length(body: list[ast.stmt]) -> bool:
+    """True when a variable holds tuples of several lengths, one after the other."""
+    lengths: dict[str, set[int]] = {}
+    known = known_tuples(body)
+    for n in walk(body):
+        if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name):
+            shape = _shape(n.value, known)
+            if shape is not None:
+                lengths.setdefault(n.targets[0].id, set()).add(len(shape.items))
+    return any(len(found) > 1 for found in lengths.values())
+
+
+def _parts(v: str, shape: Shape | None, names: Names) -> ast.expr:
+    """Fresh variables for the items of a tuple."""
+    if shape is None:
+        return load(names.fresh(v))
+    return make_tuple([_parts(v, item, names) for item in shape.items], shape.fields)
+
+
 class _Split(ast.NodeTransformer):
-    def __init__(self, parts: dict[str, ast.Tuple], names: Names) -> None:
+    def __init__(self, parts: dict[str, ast.expr], names: Names) -> None:
         self.parts, self.names = parts, names
 
     def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -170,14 +155,13 @@ class _Split(ast.NodeTransformer):
         target = s.targets[0]
         if not isinstance(target, ast.Tuple):
             return s
-        assert isinstance(s.value, ast.Tuple)
-        items, before = s.value.elts, []
+        pairs = list(_pairs(target, s.value))
+        before: list[ast.stmt] = []
         if reads(s.value) & writes(target):
-            spilled = [self.names.fresh("item") for _ in items]
-            before = [assign(name, item, s) for name, item in zip(spilled, items)]
-            items = [load(name) for name in spilled]
-        pairs = zip(target.elts, items)
-        return [*before, *(assign(t.id, v, s) for t, v in pairs)]  # type: ignore[attr-defined]
+            spilled = [self.names.fresh("item") for _ in pairs]
+            before = [assign(name, item, s) for name, (_, item) in zip(spilled, pairs)]
+            pairs = [(t, load(name)) for name, (t, _) in zip(spilled, pairs)]
+        return [*before, *(assign(t, v, s) for t, v in pairs)]
 
     def visit_For(self, s: ast.For) -> ast.stmt | list[ast.stmt]:
         self.generic_visit(s)
@@ -189,10 +173,11 @@ class _Split(ast.NodeTransformer):
     def visit_Name(self, n: ast.Name) -> ast.expr:
         if n.id not in self.parts:
             return n
-        make = store if isinstance(n.ctx, ast.Store) else load
-        names = [make(p.id) for p in self.parts[n.id].elts]  # type: ignore[attr-defined]
-        new = make_tuple(names, fields_of(self.parts[n.id]))  # type: ignore[arg-type]
-        new.ctx = n.ctx
+        new = clone(self.parts[n.id])
+        if isinstance(n.ctx, ast.Store):
+            for part in ast.walk(new):
+                if isinstance(part, (ast.Name, ast.Tuple)):
+                    part.ctx = ast.Store()
         locate(new, n)
         return new
 
@@ -264,6 +249,18 @@ class _Split(ast.NodeTransformer):
         if len(tests) < 2:
             return _like(n, tests[0] if tests else const(absent))
         return _like(n, ast.BoolOp(join, tests))
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """(variable, value) for each variable of a tuple."""
+    if isinstance(target, ast.Name):
+        yield target.id, value
+        return
+    assert isinstance(target, ast.Tuple)
+    known = isinstance(value, ast.Tuple)
+    for i, t in enumerate(target.elts):
+        item = value.elts[i] if known else ast.Subscript(value, const(i), ast.Load())  # type: ignore[attr-defined]
+        yield from _pairs(t, item)
 
 
 def _like(old: ast.AST, new: ast.expr) -> ast.expr:
