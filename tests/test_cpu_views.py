@@ -186,6 +186,29 @@ def test_a_kernel_without_statements():
 
 
 @cuda.jit
+def numpy_reductions(a, out):
+    n = 4
+    mine = cuda.local.array(n, float32)
+    i = cuda.grid(1)
+    for k in range(n):
+        mine[k] = a[i, k]
+    out[i, 0] = np.sum(a[i]) + np.prod(mine)
+    mine[1] = 0
+    out[i, 1] = np.count_nonzero(mine) + np.argmax(a[:, i])
+    a[i, 0] = -1
+    out[i, 2] = np.sum(a[i])
+
+
+def test_reductions_of_numpy():
+    a, out = np.random.default_rng(3).random((4, 4)).astype(np.float32), np.zeros((4, 3))
+    before = a.copy()
+    run(numpy_reductions, 4, a, out)
+    np.testing.assert_allclose(out[:, 0], before.sum(1) + before.prod(1), rtol=1e-6)
+    np.testing.assert_allclose(out[:, 2], before[:, 1:].sum(1) - 1, rtol=1e-6)
+    assert out[1:, 1].tolist() == (3 + before[:, 1:].argmax(0)).tolist()
+
+
+@cuda.jit
 def chosen_by_data(a, start, out):
     t = cuda.threadIdx.x
     row = a[start[t]]  # HERE

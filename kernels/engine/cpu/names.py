@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from .tree import REDUCTIONS
+
 INDEX_PREFIX = {"threadIdx": "tid", "blockIdx": "bid", "blockDim": "bdim", "gridDim": "gdim"}
 
 _BUILTINS = "range len min max abs int float bool complex round pow divmod"
@@ -163,6 +165,8 @@ def is_library(obj: object) -> bool:
     if isinstance(obj, np.ufunc) or (isinstance(obj, type) and issubclass(obj, np.generic)):
         return True
     name = getattr(obj, "__name__", "")
+    if f"np.{name}" in REDUCTIONS and getattr(np, name) is obj:
+        return True
     return obj is not None and any(getattr(m, name, None) is obj for m in (math, cmath))
 
 

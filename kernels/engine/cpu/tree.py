@@ -23,6 +23,15 @@ COLLECTIVES = SHUFFLES | {"warp_bits_", "warp_match_", "block_count_"}
 EFFECTS = ("atomic_", "plain_", "effect_")
 DECLARATIONS = ("shared_", "local_")
 MODULES = ("np", "math", "cmath")
+REDUCTIONS = frozenset(
+    f"np.{name}"
+    for name in (
+        *("sum", "prod", "mean", "var", "std", "all", "any", "argmin", "argmax", "min", "max"),
+        *("nansum", "nanprod", "nanmean", "nanmin", "nanmax", "count_nonzero"),
+    )
+)
+"""Functions of NumPy that read a whole array; each thread does so for itself."""
+
 VALUE_ATTRIBUTES = frozenset(
     {"shape", "size", "ndim", "strides", "itemsize", "nbytes", "dtype", "T", "real", "imag"}
 )
@@ -168,7 +177,10 @@ def has_sync(nodes: ast.AST | Iterable[ast.AST]) -> bool:
 def has_load(e: ast.AST) -> bool:
     """True when the expression reads memory (``x.shape[0]`` does not)."""
     return any(
-        is_field(n) or (isinstance(n, ast.Subscript) and not is_shape_item(n)) for n in ast.walk(e)
+        is_field(n)
+        or function_name(n) in REDUCTIONS
+        or (isinstance(n, ast.Subscript) and not is_shape_item(n))
+        for n in ast.walk(e)
     )
 
 
