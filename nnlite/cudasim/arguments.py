@@ -6,6 +6,7 @@ could be told apart: ``cuda.In`` and read-only arrays get a copy, so do overlapp
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from typing import Any
 
@@ -70,6 +71,8 @@ class Arguments:
         if isinstance(a, tuple):
             items = [self._value(item) for item in a]
             return type(a)(*items) if hasattr(a, "_fields") else tuple(items)
+        if isinstance(a, enum.Enum):
+            return a.value
         if type(a) is int and 2**63 <= a < 2**64:
             return np.uint64(a)
         return a

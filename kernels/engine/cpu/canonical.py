@@ -172,6 +172,8 @@ class Canonical(Folding):
             return const(obj)
         if isinstance(obj, int):
             return const(int(obj))
+        if isinstance(obj, enum.Enum):  # compared with other members only, as their values are
+            return self.value(obj.value, node)
         if isinstance(obj, complex):
             return const(complex(obj))
         if isinstance(obj, float):

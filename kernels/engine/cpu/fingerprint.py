@@ -9,6 +9,7 @@ layout only: their contents are passed to the compiled kernel as hidden argument
 from __future__ import annotations
 
 import dis
+import enum
 import hashlib
 import inspect
 from collections.abc import Iterator
@@ -75,6 +76,9 @@ class Fingerprint:
             self._add("cuda", str(obj))
         elif isinstance(obj, (bool, int, float, complex, str, np.generic)) or obj is None:
             self._add(type(obj).__name__, obj)
+        elif isinstance(obj, enum.Enum):
+            self._add("enum", obj.name)
+            self._value(obj.value)
         elif isinstance(obj, tuple):
             self._add("tuple", len(obj))
             for item in obj:
