@@ -1,6 +1,6 @@
 """How launches are configured, limited, reported and left to the simulator; run by pytest.
 
-    python -m nnlite.cudasim -m pytest tests/programs/launches.py
+Started with ``python -m nnlite.cudasim -m pytest tests/programs/launches.py``.
 """
 
 import warnings

@@ -1,6 +1,6 @@
 """What launches mean under the drop-in; pytest runs this file in a process of its own.
 
-    python -m nnlite.cudasim -m pytest tests/programs/semantics.py
+Started with ``python -m nnlite.cudasim -m pytest tests/programs/semantics.py``.
 """
 
 import enum
