@@ -196,7 +196,7 @@ def numpy_reductions(a, out):
     mine[1] = 0
     out[i, 1] = np.count_nonzero(mine) + np.argmax(a[:, i])
     a[i, 0] = -1
-    out[i, 2] = np.sum(a[i])
+    out[i, 2] = np.sum(a[i]) + np.max(a[i]) - np.min(mine[2:])
 
 
 def test_reductions_of_numpy():
@@ -204,8 +204,10 @@ def test_reductions_of_numpy():
     before = a.copy()
     run(numpy_reductions, 4, a, out)
     np.testing.assert_allclose(out[:, 0], before.sum(1) + before.prod(1), rtol=1e-6)
-    np.testing.assert_allclose(out[:, 2], before[:, 1:].sum(1) - 1, rtol=1e-6)
-    assert out[1:, 1].tolist() == (3 + before[:, 1:].argmax(0)).tolist()
+    rest = before[:, 1:]
+    expected = rest.sum(1) - 1 + rest.max(1) - before[:, 2:].min(1)
+    np.testing.assert_allclose(out[:, 2], expected, rtol=1e-6, atol=1e-6)
+    assert out[1:, 1].tolist() == (3 + rest.argmax(0)).tolist()
 
 
 @cuda.jit

@@ -33,7 +33,7 @@ from .dtypes import type_text
 from .folding import call_np
 from .rt_cmath import CUDA_MATH
 from .rt_math import MATH
-from .tree import call, const, fail, load, parse, reads, text_of
+from .tree import REDUCTIONS, call, const, fail, load, parse, reads, text_of
 
 if TYPE_CHECKING:
     from .canonical import Canonical
@@ -144,6 +144,8 @@ def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
         return call(name + "_", *args)
     if not table.is_library(obj):
         fail(node, text_of(node.func), "this function is not translated to the CPU")
+    if f"{name}_of_" in REDUCTIONS:
+        return call(f"{name}_of_", *args)
     modules = [m.__name__ for m in (math, cmath) if getattr(m, name, None) is obj]
     module = modules[0] if modules else "np"
     return ast.Call(ast.Attribute(load(module), name, ast.Load()), args, [])

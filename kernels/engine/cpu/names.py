@@ -165,7 +165,7 @@ def is_library(obj: object) -> bool:
     if isinstance(obj, np.ufunc) or (isinstance(obj, type) and issubclass(obj, np.generic)):
         return True
     name = getattr(obj, "__name__", "")
-    if f"np.{name}" in REDUCTIONS and getattr(np, name) is obj:
+    if {f"np.{name}", f"{name}_of_"} & REDUCTIONS and getattr(np, name, None) is obj:
         return True
     return obj is not None and any(getattr(m, name, None) is obj for m in (math, cmath))
 

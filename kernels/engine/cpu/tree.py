@@ -24,11 +24,9 @@ EFFECTS = ("atomic_", "plain_", "effect_")
 DECLARATIONS = ("shared_", "local_")
 MODULES = ("np", "math", "cmath")
 REDUCTIONS = frozenset(
-    f"np.{name}"
-    for name in (
-        *("sum", "prod", "mean", "var", "std", "all", "any", "argmin", "argmax", "min", "max"),
-        *("nansum", "nanprod", "nanmean", "nanmin", "nanmax", "count_nonzero"),
-    )
+    {f"np.{name}" for name in ("sum", "prod", "mean", "var", "std", "all", "any")}
+    | {f"np.{name}" for name in ("argmin", "argmax", "nansum", "nanprod", "nanmean")}
+    | {f"{name}_of_" for name in ("min", "max", "nanmin", "nanmax", "count_nonzero")}
 )
 """Functions of NumPy that read a whole array; each thread does so for itself."""
 
