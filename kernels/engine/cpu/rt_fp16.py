@@ -81,7 +81,7 @@ UNARY: dict[str, Generate] = {
     "hfloor": _llvm("floor"),
     "hceil": _llvm("ceil"),
     "htrunc": _llvm("trunc"),
-    "hrint": _llvm("roundeven"),
+    "hrint": _llvm("rint"),
     "htanh": lambda s, x: emit_tanh(Emit(s.bld), x),
 }
 UNARY["htanh_approx"] = UNARY["htanh"]

@@ -15,7 +15,7 @@ from .rt_scalar import F32, F64, I1, I32, I64, Scalar
 Generate = Callable[..., Any]
 INTEGER_TABLE: dict[str, tuple[str, Generate]] = {}
 FLOATS = {"float": ("float32", F32), "double": ("float64", F64)}
-WHOLE = {"rn": "roundeven", "rz": "trunc", "ru": "ceil", "rd": "floor"}
+WHOLE = {"rn": "rint", "rz": "trunc", "ru": "ceil", "rd": "floor"}
 """The LLVM function that rounds a float to a whole number."""
 
 
