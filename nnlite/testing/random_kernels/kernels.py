@@ -143,6 +143,7 @@ class _Kernel:
         grid_barriers = "grid" in self.features and self.blocks > 1
         if grid_barriers:
             w.may_return, w.total_threads = "", self.threads * self.blocks
+            w.leaves = False
         y, operation = r.choice(INTEGERS), r.choice(list(ATOMICS))
         if "atomics" not in self.features:
             operation = "add"
@@ -159,6 +160,8 @@ class _Kernel:
         scope.leaves = [
             *(Typed("x[i]", "int64"), Typed("y[i]", y), Typed("w", "int64")),
             *(Typed("cuda.threadIdx.x", "int32"), Typed("s[tid]", w.slots_type)),
+            *(Typed("x[i - 3]", "int64"), Typed("y[-(tid % 5) - 1]", y)),
+            *(Typed("x[uint32(tid)]", "int64"), Typed("mine[uint8(i) & 3]", scope.local_type)),
         ]
         if "warp" in self.features:
             scope.leaves.append(Typed("cuda.laneid", "int32"))
@@ -197,6 +200,7 @@ class _Kernel:
         w.bins = ("bins", operation, r.choice(ATOMICS[operation]))
         lines += [
             f"bins = cuda.shared.array(8, {w.bins[2]})",
+            "flags = cuda.shared.array(8, int32)",
             f"mine = cuda.local.array(4, {scope.local_type})",
             f"tid = {linear}",
             f"i = {number} * {threads} + tid" if threads > 1 else f"i = {number} + tid",
@@ -208,7 +212,7 @@ class _Kernel:
         lines += ["for z in range(4):", "    mine[z] = z + tid", "s[tid] = 0"]
         if w.dynamic:
             lines.append("dyn[tid] = tid")
-        counters = [f"bins[z1] = {r.choice((0, 5, 100))}"]
+        counters = [f"bins[z1] = {r.choice((0, 5, 100))}", "flags[z1] = 0"]
         lines += [f"for z1 in range(tid, 8, {threads}):", *("    " + c for c in counters)]
         scope.ints.update(tid="int64", i="int64")
         return ["    " + line for line in [*lines, "cuda.syncthreads()"]]
@@ -236,7 +240,7 @@ class _Kernel:
             kernel.scope.helpers.append((f"helper{n}", kinds, result))
         if r.random() < 0.4:
             w = Writer(r, self.features - {"warp"}, r.randint(1, 3))
-            w.slots, w.may_return = "", ""
+            w.slots, w.may_return, w.leaves = "", "", False
             w.scope.ints = {"a": "int64", "b": "int32"}
             w.body(1, 1, "free", "")
             results = r.choice(INTEGERS), r.choice(INTEGERS)
@@ -254,7 +258,7 @@ class _Kernel:
             if r.random() < 0.4:
                 w.put(1, f"if u > {r.randint(1, 6)}:")
                 w.put(2, "return a")
-            w.may_return, w.scope.helpers = "", list(kernel.scope.helpers)
+            w.may_return, w.leaves, w.scope.helpers = "int32", False, list(kernel.scope.helpers)
             w.body(1, 2, "block", FULL)
             self.add(w, f"step{n}(a, s, tid, u)", "int32")
             kernel.steps.append(f"step{n}")

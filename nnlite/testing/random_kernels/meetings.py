@@ -188,7 +188,11 @@ class Meetings(Expressions):
         if self.bins is None:
             return
         name, _, kind = self.bins
-        self.atomic(depth)
+        if self.chance(0.3):  # many threads store the same value
+            name, kind = "flags", "int32"
+            self.put(depth, f"flags[{self.short()} & 7] = 7")
+        else:
+            self.atomic(depth)
         self.barrier(depth)
         value = Typed(f"{name}[{self.short()} & 7]", kind)
         if kind == "float32":
@@ -247,6 +251,16 @@ class Meetings(Expressions):
         here = f"({m} >> ({lane} & 31)) & 1 == 1 or {lane} < 0 or {lane} > 31"
         self.put(depth, f"if {here}:")
         self.set_integer(depth + 1, Typed(w, value.type))
+
+    def warp_exchange(self, depth: int, mask: str) -> None:
+        """Through shared memory, within a warp: the first of the lanes tells the others."""
+        m = self.fresh("m")
+        self.put(depth, f"{m} = cuda.ballot_sync({mask}, True)")
+        self.put(depth, f"{self.slots}[tid] = {self.integer(1).text}")
+        self.put(depth, f"cuda.syncwarp({mask})")
+        where = f"tid - lane + int32(cuda.ffs({m})) - 1"
+        self.set_integer(depth, Typed(f"{self.slots}[{where}]", self.slots_type))
+        self.put(depth, f"cuda.syncwarp({mask})")
 
     def nested(self, depth: int, mask: str) -> None:
         """Several operations in one expression."""

@@ -18,6 +18,7 @@ class Statements(Meetings):
         self.left = statements
         self.may_return = "return"  # or the type of a device function's result, "" for never
         self.total_threads = 0  # of the grid, where a grid barrier is legal
+        self.leaves = True  # single threads may return
         self.steps: list[str] = []  # device functions with barriers
         self.pairs: list[tuple[str, tuple[str, str]]] = []  # that return two values
         self.inside = 0
@@ -49,7 +50,11 @@ class Statements(Meetings):
                 some += [lambda: self.grid_exchange(depth, self.total_threads)] * 2
         if level != "free" and "warp" in self.features:
             some += [lambda: self.warp(depth, mask)] * 3
-        if level == "free" and self.may_return and self.chance(0.3):
+            if self.slots:
+                some.append(lambda: self.warp_exchange(depth, mask))
+        if self.bins is not None:
+            some.append(lambda: self.put(depth, f"flags[{self.short()} & 7] = 7"))
+        if level == "free" and self.leaves and self.chance(0.3):
             some = [lambda: self.leave(depth)]
         if level == "block" and self.steps:
             some += [lambda: self.step(depth)] * 2

@@ -65,12 +65,13 @@ class Writer(Lanes):
         if self.chance(0.35):
             self.put(depth, f"if {test}:")
             leave = self.pick("break", "continue")
-            self.put(depth + 1, self.may_leave(leave) if level == "free" else leave)
+            self.put(depth + 1, self.may_leave(leave) if level != "masked" else leave)
             self.body(depth, nest, level, mask, 2)
 
     def for_free(self, depth: int, nest: int, level: str, mask: str) -> None:
         k = self.fresh("k")
-        spans = [f"({self.short()} & 3)", "5", "6, 0, -2"]
+        spans = [f"({self.short()} & 3)", "5", "6, 0, -2", "19"]
+        spans += [f"{u} % 23" for u in self.scope.uniform]
         spans.append(f"{self.short()} & 3, 9, ({self.short()} & 1) + 2")
         if self.slots:
             spans += ["tid % 4", "tid, 20, 7", "tid, 27, cuda.blockDim.x"]
@@ -108,8 +109,10 @@ class Writer(Lanes):
         self.counted("varying", k, write)
 
     def may_leave(self, statement: str) -> str:
-        """``statement``, or at times a return."""
-        return "return" if self.may_return == "return" and self.chance(0.15) else statement
+        """``statement``, or at times a return; at block level of all threads together."""
+        leaves = self.may_return and not self.total_threads and self.chance(0.2)
+        value = "" if self.may_return == "return" else f" {self.may_return}({self.short()})"
+        return f"return{value}" if leaves else statement
 
     # -- the whole block ---------------------------------------------------------------------------
     def if_block(self, depth: int, nest: int, level: str, mask: str) -> None:
