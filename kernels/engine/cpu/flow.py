@@ -165,6 +165,16 @@ class Variables:
                     changed = True
         return remade
 
+    def with_remade(self, names: set[str]) -> set[str]:
+        """The names, and those from which the remade ones among them are computed again."""
+        found, todo = set(names), list(names)
+        while todo:
+            name = todo.pop()
+            new = reads(self.remade[name]) - found if name in self.remade else set()
+            found |= new
+            todo += new
+        return found
+
     def worth(self, v: str) -> bool:
         kinds = (types.Integer, types.Boolean, types.Array, types.Record, types.BaseTuple)
         return isinstance(self.types.get(v), kinds)

@@ -77,7 +77,7 @@ class Splitter:
             needed = set(self.used_outside)
             for n in walk_nodes(self.tree):
                 if isinstance(n, Region):
-                    needed |= exposed(n.stmts)[0]
+                    needed |= self.v.with_remade(exposed(n.stmts)[0])
             new = {
                 v for v in needed if v in self.v.defs and v not in self.v.varying
             } - self.block_level
