@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba.core import types
 
+from .calls_collective import VALUES
 from .dtypes import type_text
 from .folding import call_np
-from .names import CudaPath
+from .names import CudaPath, cuda_name
 from .source import source_tree
 from .tree import call, clone, const, fail, function_name, load, locate, reads, text_of, writes
 from .tuples import make_tuple
@@ -131,7 +132,10 @@ def _constant(canonical: Canonical, a: ast.expr) -> Any:
     """The object that an argument stands for, if that is known now."""
     if isinstance(a, ast.Tuple):
         return tuple(_constant(canonical, item) for item in a.elts)
-    return a.value if isinstance(a, ast.Constant) else canonical.resolve(a)
+    if isinstance(a, ast.Constant):
+        return a.value
+    obj = canonical.resolve(a)
+    return None if cuda_name(obj) in VALUES else obj
 
 
 def _is_size(obj: object) -> bool:
