@@ -12,7 +12,6 @@ from numba.cuda.simulator import kernel as simulator
 from numba.cuda.simulator.cudadrv.driver import CudaAPIError
 
 from ..kernels.engine.cpu import CpuKernel
-from ..kernels.engine.cpu.result import result_type
 from ..kernels.engine.cpu.signature import argument_types, launch_key
 from ..kernels.engine.device import STATIC_SHARED, check_launch, reference_gpu
 from ..kernels.engine.errors import LaunchError, UnsupportedKernelError
@@ -183,6 +182,8 @@ class Overload:
     @property
     def signature(self) -> Any:
         """The Numba signature; the result type of a device function is inferred."""
+        from ..kernels.engine.cpu.result import result_type  # only this needs the front end
+
         declared = self.kernel.declared
         result = declared.results.get(tuple(self.argument_types)) if declared else None
         if result is None:

@@ -153,3 +153,18 @@ def test_several_declared_signatures():
         pick[1, 1](np.zeros(1, np.int16), 1)
     with pytest.raises(TypeError, match="void return type"):
         cuda.jit("int32(int32[:])")(lambda x: 1)
+
+
+def test_global_arrays_are_frozen_and_global_device_arrays_are_not():
+    host, device = np.ones(2), cuda.to_device(np.ones(2))
+
+    @cuda.jit
+    def both(x):
+        x[0], x[1] = host[0], device[1]
+
+    x = np.zeros(2)
+    both[1, 1](x)
+    assert x.tolist() == [1, 1]
+    host[:], device[:] = 7, 8
+    both[1, 1](x)
+    assert x.tolist() == [1, 8]

@@ -182,9 +182,8 @@ class Canonical(Folding):
             items = [self.value(item, node) for item in obj]
             if all(item is not None for item in items):
                 return make_tuple(items, getattr(obj, "_fields", ()))  # type: ignore[arg-type]
-        if isinstance(obj, np.ndarray):
-            return load(self.unit.hidden_array(obj))
-        return None
+        array = table.global_array(obj)
+        return None if array is None else load(self.unit.hidden_array(array))
 
     # -- expressions --------------------------------------------------------------------------
     def visit_Name(self, node: ast.Name) -> ast.expr:

@@ -33,6 +33,7 @@ class Fingerprint:
 
     def __init__(self, function: FunctionType) -> None:
         self.arrays: list[np.ndarray] = []
+        self.by_address: list[bool] = []
         self.exceptions: list[type] = []
         self.uses_shared = False
         self._seen: dict[FunctionType, int] = {}
@@ -65,12 +66,14 @@ class Fingerprint:
                 self._add(type(c).__name__, c)
 
     def _value(self, obj: Any) -> None:
-        if isinstance(obj, np.ndarray):
-            known = [i for i, a in enumerate(self.arrays) if a is obj]
+        array = table.global_array(obj)
+        if array is not None:
+            known = [i for i, a in enumerate(self.arrays) if a is array]
             if not known:
-                self.arrays.append(obj)
-            order = obj.flags.c_contiguous, obj.flags.f_contiguous
-            self._add("array", known, type_text(obj.dtype) or obj.dtype.str, obj.ndim, order)
+                self.arrays.append(array)
+                self.by_address.append(array is not obj)
+            order = array.flags.c_contiguous, array.flags.f_contiguous
+            self._add("array", known, type_text(array.dtype) or array.dtype.str, array.ndim, order)
         elif isinstance(obj, table.CudaPath):
             self.uses_shared = self.uses_shared or obj == "shared.array"
             self._add("cuda", str(obj))

@@ -130,7 +130,8 @@ class CpuKernel:
             entry = self._entries.get(key)
             if entry is None:
                 mark = Fingerprint(self.py_func)
-                frozen = [self._freeze(a) for a in mark.arrays]
+                arrays = zip(mark.arrays, mark.by_address)
+                frozen = [a if live else self._freeze(a) for a, live in arrays]
                 made = compiled(self.py_func, mark, frozen, block, args, self.fastmath, self.debug)
                 tuples = any(isinstance(a, tuple) for a in args)
                 entry = self._entries[key] = _Entry(self.py_func.__name__, made, block, tuples)

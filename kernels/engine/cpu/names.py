@@ -125,6 +125,13 @@ def is_cuda_object(obj: object) -> bool:
     return module.startswith("numba.cuda") or "numba_cuda" in module
 
 
+def global_array(obj: object) -> np.ndarray | None:
+    """The NumPy array of a global array, be it a device array of Numba's simulator."""
+    on_device = getattr(obj, "__cuda_ndarray__", False) is True
+    array = getattr(obj, "_ary", None) if on_device else obj
+    return array if isinstance(array, np.ndarray) else None
+
+
 def is_jitted(obj: object) -> bool:
     """True for a function that ``jit`` wraps, wherever it is defined: its source is inlined."""
     return not inspect.isfunction(obj) and python_function(obj) is not None
