@@ -6,6 +6,9 @@
     check_op(my_spec)      # forward, gradient, wrong inputs, unchanged inputs
 
 The comparator needs NumPy only; everything else needs Hypothesis (extra ``test``).
+
+For compilers of CUDA kernels there are ``interpreter.interpret``, which runs any Numba CUDA kernel
+slowly and obviously on the CPU, and ``random_kernels``, which writes legal kernels to compare with.
 """
 
 from __future__ import annotations
