@@ -9,6 +9,8 @@ import pytest
 from numba import cuda, float32, int32, literal_unroll, uint32
 
 from nnlite.kernels.engine.cpu import CpuKernel
+from nnlite.kernels.engine.kernel import kernel as make_kernel
+from nnlite.kernels.engine.memory import array
 
 Point = namedtuple("Point", ("x", "y"))
 Pair = namedtuple("Pair", ("left", "right"))
@@ -60,6 +62,13 @@ def test_named_tuples():
     out = np.zeros(8)
     run(named_argument, 8, Point(2, 5.0), Pair(left, right), out)
     np.testing.assert_array_equal(out, right**2 + 4 + left[::-1] + 4.5 + 5)
+
+
+def test_arrays_of_the_engine_in_tuples():
+    left, right = array(np.arange(8, dtype=np.float32)), array(np.ones(8, np.float32))
+    out = np.zeros(8)
+    make_kernel(named_argument.py_func)[1, 8](Point(2, 5.0), Pair(left, right), out)
+    np.testing.assert_array_equal(out, 1 + 4 + np.arange(8)[::-1] + 4.5 + 5)
 
 
 def test_fields_are_told_apart():

@@ -145,9 +145,10 @@ class _Launch:
                 values.append(a)
                 device = self._same(device, CPU, args)
             else:
-                values.append(a)
-                if hasattr(a, "__cuda_array_interface__"):
-                    device = self._same(device, Device("cuda"), args)
+                values.append(_data_of(a) if isinstance(a, tuple) else a)
+                inner = _device_of(a)
+                if inner is not None:
+                    device = self._same(device, inner, args)
         if device is None or device.is_cpu:
             if CPU not in self.checked:
                 self._check(CPU)
@@ -194,10 +195,20 @@ class _Launch:
         self.checked.add(device)
 
 
+def _data_of(value: Any) -> Any:
+    """What a kernel is given for an argument; the items of tuples too."""
+    if isinstance(value, tuple):
+        items = [_data_of(item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    return value.data if isinstance(value, Array) else value
+
+
 def _device_of(value: Any) -> Device | None:
-    """Where a launch argument lives; None for a scalar."""
+    """Where a launch argument, or the first array in a tuple, lives; None for a scalar."""
     if isinstance(value, Array):
         return value.device
+    if isinstance(value, tuple):
+        return next((d for d in map(_device_of, value) if d is not None), None)
     if isinstance(value, np.ndarray):
         return CPU
     return Device("cuda") if hasattr(value, "__cuda_array_interface__") else None
