@@ -34,16 +34,20 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-SIMULATOR_LIMITS = "asserts that the simulator refuses what CUDA, and the drop-in, can do"
 EXPLAINED = {
-    "cudapy.test_array_alignment.TestCudasimUnsupportedAlignment.test_local_unsupported": (
-        SIMULATOR_LIMITS
-    ),
-    "cudapy.test_array_alignment.TestCudasimUnsupportedAlignment.test_shared_unsupported": (
-        SIMULATOR_LIMITS
-    ),
+    f"cudapy.test_array_alignment.TestCudasimUnsupportedAlignment.test_{kind}_unsupported": (
+        "asserts that the simulator refuses what CUDA, and the drop-in, can do"
+    )
+    for kind in ("local", "shared")
 }
 """Tests that pass under the simulator and cannot pass under the drop-in."""
+
+SITE = f"""
+import sys
+sys.path.append({str(ROOT)!r})
+import nnlite.cudasim
+nnlite.cudasim.enable()
+"""
 
 VARIANTS = ("simulator", "drop-in", "simulator+all", "drop-in+all")
 DEFAULT_VARIANTS = {"cudapy": VARIANTS[:2], "doc_examples": VARIANTS[2:]}
@@ -181,6 +185,9 @@ def run_in_children(module: str, variant: str, folder: Path, limit: float) -> di
     """Every outcome of a module, from as many processes as it takes."""
     file = folder / f"{module}-{variant}.jsonl"
     env = dict(os.environ, NNLITE_CACHE_DIR=str(folder / "cache"), NUMBA_ENABLE_CUDASIM="1")
+    if variant.startswith("drop-in"):  # for the processes that a test starts, too
+        env["PYTHONPATH"] = str(folder)
+        (folder / "sitecustomize.py").write_text(SITE)
     command = [sys.executable, __file__, "--child", module, "--variants", variant, "--out", file]
     while True:
         before = len(outcomes(file))
