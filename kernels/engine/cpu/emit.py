@@ -60,6 +60,7 @@ class Emitter:
         parameters: list[str],
     ) -> None:
         self.split, self.v, self.block = split, split.v, block
+        self.sizes = dict(zip("xyz", block))
         self.parameters, self.signs = parameters, signs
         self.count = block[0] * block[1] * block[2]
         self.inner = innermost(self.v, block)
@@ -211,19 +212,18 @@ class Emitter:
         outer = [d for d, n in zip("zyx", self.block[::-1]) if n > 1 and d != self.inner]
         return [*outer, self.inner]
 
-    def thread_loops(self, depth: int, words: set[str], span: str = "") -> int:
+    def thread_loops(self, depth: int, words: set[str], spans: dict[str, str]) -> int:
         """Open the loops over threads that the body needs; returns the depth of the body.
 
-        ``span`` limits the loop of a one-dimensional block.
+        ``spans`` gives the range of those dimensions in which not every thread is visited.
         """
-        sizes = dict(zip("xyz", self.block))
         if not words & {"tid_x_", "tid_y_", "tid_z_"}:
             self.line(depth, f"for t_ in range(u_({self.count})):")
             return depth + 1
         number = ""
         for d in self.dimensions():
-            self.line(depth, f"for t{d}_ in range({span or sizes[d]}):")
-            number = f"({number}) * {sizes[d]} + t{d}_" if number else f"t{d}_"
+            self.line(depth, f"for t{d}_ in range({spans.get(d, self.sizes[d])}):")
+            number = f"({number}) * {self.sizes[d]} + t{d}_" if number else f"t{d}_"
             depth += 1
         if "t_" in words:
             self.line(depth, f"t_ = u_({number})")

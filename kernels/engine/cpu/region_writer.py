@@ -20,6 +20,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .flow import Variables, exposed
+from .guards import Bounds, take_guard
 from .nodes import Region
 from .tree import has_effect, literal, reads, writes
 
@@ -44,20 +45,45 @@ class RegionWriter:
     def write(self, depth: int) -> None:
         if not self.stmts:
             return
+        bounds = self.take_guard()
+        facts = self.e.rewrite.signs.facts
+        held = [f for test in bounds.tests for f in self.e.rewrite.signs.known_under(test)]
+        facts.extend(held)
         self.build()
+        del facts[len(facts) - len(held) :]
         words = {w for _, text in self.code for w in THREAD_WORDS.findall(text)}
         numbers = [s.lineno for s in self.stmts if hasattr(s, "lineno")]
         if numbers:
             self.e.line(depth, f"# lines {min(numbers)}-{max(numbers)}")
-        span = self.span() if words & {"tid_x_"} else ""
-        inside = self.e.thread_loops(depth, words, span)
+        spans = {d: self.range_of(bounds, d) for d in bounds.dimensions()}
+        words |= {f"tid_{d}_" for d in spans}
+        if not spans and words & {"tid_x_"} and self.span():
+            spans = {"x": self.span()}
+        inside = self.e.thread_loops(depth, words, spans)
         for extra, text in self.code:
             self.e.line(inside + extra, text)
         self.e.line(inside, "thread_end_()")
         flat = not words & {"tid_x_", "tid_y_", "tid_z_"}
-        trips = self.e.count if flat else self.e.block["xyz".index(self.e.inner)]
+        trips = self.e.count if flat else self.e.sizes[self.e.inner]
         short = trips <= SHORT_LOOP
         self.e.line(depth, "short_region_end_()" if short else "region_end_()")
+
+    def take_guard(self) -> Bounds:
+        """Take the guard off the statements where the thread loops can stand for it."""
+        if self.r.mask or self.r.clear or self.r.refine:
+            return Bounds()
+        dimensions = {d for d, n in self.e.sizes.items() if n > 1}
+        self.stmts, bounds = take_guard(self.stmts, self.v, self.e.split.stored, dimensions)
+        return bounds
+
+    def range_of(self, bounds: Bounds, d: str) -> str:
+        """The arguments of ``range`` for the threads within the bounds."""
+        text = self.e.rewrite.text
+        low = [f"np.int64({text(e)})" for e in bounds.low.get(d, ())]
+        high = [f"np.int64({text(e)})" for e in bounds.high.get(d, ())]
+        stop = ", ".join([str(self.e.sizes[d]), *high])
+        stop = f"min({stop})" if high else stop
+        return f"max({', '.join(['0', *low])}), {stop}" if low else stop
 
     def span(self) -> str:
         """The threads to visit, when the whole region is one ``if tid == 0``."""
