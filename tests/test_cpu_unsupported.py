@@ -78,6 +78,12 @@ def unpacks_rest(x):
 
 
 @cuda.jit
+def identity(x):
+    n = x[0]
+    x[1] = n is x  # HERE
+
+
+@cuda.jit
 def deletes(x):
     n = x[0]
     del n  # HERE
@@ -136,7 +142,7 @@ def plain_function(x):
 
 KERNELS = [
     run_time_shape, comprehension, catches, context_manager, raises, unknown_name, global_dict,
-    array_expression, nameless_lambda, copies_array, unpacks_rest, deletes, method,
+    array_expression, nameless_lambda, copies_array, unpacks_rest, deletes, identity, method,
     numpy_function, prints, recursion, returns_value, wrong_types, untypable, plain_function,
 ]  # fmt: skip
 ELSEWHERE = {"recursion": endless}

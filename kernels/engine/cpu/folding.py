@@ -17,7 +17,7 @@ from typing import Any
 
 from .debug import mark_checked
 from .refuse import Refuser
-from .tree import clone, const, literal, load, locate
+from .tree import clone, const, fail, literal, load, locate, text_of
 
 
 def call_np(name: str, *args: Any) -> ast.Call:
@@ -60,6 +60,10 @@ class Folding(Refuser):
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         self.generic_visit(node)
+        sides = [node.left, *node.comparators]
+        identity = any(isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops)
+        if identity and not any(isinstance(e, ast.Constant) for e in sides):
+            fail(node, text_of(node), "values have no identity; compare them with ==")
         if all(isinstance(e, ast.Constant) for e in (node.left, *node.comparators)):
             return fold(node)
         return node
