@@ -138,7 +138,7 @@ class _Kernel:
 
     def make(self, seed: int) -> RandomKernel:
         r = self.r
-        w = Writer(r, self.features, r.choice((*range(3, 11), 24)))
+        w = Writer(r, self.features, r.choice((*range(3, 9), 16)))
         w.threads = self.threads
         grid_barriers = "grid" in self.features and self.blocks > 1
         if grid_barriers:
@@ -212,6 +212,8 @@ class _Kernel:
         lines += ["for z in range(4):", "    mine[z] = z + tid", "s[tid] = 0"]
         if w.dynamic:
             lines.append("dyn[tid] = tid")
+        if "views" in self.features:
+            lines.append("rows[0, tid] = rows[1, tid] = tid")
         counters = [f"bins[z1] = {r.choice((0, 5, 100))}", "flags[z1] = 0"]
         lines += [f"for z1 in range(tid, 8, {threads}):", *("    " + c for c in counters)]
         scope.ints.update(tid="int64", i="int64")
