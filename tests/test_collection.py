@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.collection import ENTRIES, PENDING
+from bench.collection import ENTRIES
 from bench.collection.entry import EXACT, Tolerance, compare
 from nnlite.kernels.engine.cpu import CpuKernel
 
@@ -28,8 +28,6 @@ def compiled(index: int) -> CpuKernel:
 
 def cases():
     for index, entry in enumerate(ENTRIES):
-        if entry.name in PENDING:
-            continue
         for size in (*entry.test, entry.real):
             shown = "x".join(map(str, size)) if isinstance(size, tuple) else size
             yield pytest.param(index, size, id=f"{entry.name}-{shown}")

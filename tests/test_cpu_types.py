@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import cuda, float32, float64, int8, int16, int32, int64, typeof, types, uint8, uint32
 
-from bench.collection import ENTRIES, PENDING
+from bench.collection import ENTRIES
 from nnlite.kernels.engine.cpu.canonical import Unit, canonical
 from nnlite.kernels.engine.cpu.flatten import flatten
 from nnlite.kernels.engine.cpu.infer import variable_types
@@ -95,9 +95,8 @@ def differences(function, signature) -> dict[str, tuple[set[str], set[str]]]:
     return found
 
 
-@pytest.mark.parametrize("name", [e.name for e in ENTRIES if e.name not in PENDING])
-def test_collection(name):
-    entry = next(e for e in ENTRIES if e.name == name)
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_collection(entry):
     signature = tuple(map(typeof, entry.launches(entry.tiny)[0].args))
     assert not differences(entry.kernel.py_func, signature)
 

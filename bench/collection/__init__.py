@@ -46,6 +46,3 @@ def entries(family: str) -> list[Entry]:
 
 
 ENTRIES = [entry for family in FAMILIES for entry in entries(family)]
-
-# Temporary: kernels with a construct that the compiler is about to learn.
-PENDING = "half_axpy"

@@ -21,14 +21,18 @@ from typing import Any
 from llvmlite import ir
 from numba.core import boxing, cgutils, types  # noqa: F401  (boxing fills the tables below)
 from numba.core.datamodel import default_manager, models
+from numba.core.imputils import Registry
 from numba.core.pythonapi import NativeValue, _unboxers
 from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, lower_cast
+from numba.extending import intrinsic
 
 from .rt_scalar import F32, F64, I16, I32, I64
 
 HALF = types.float16
+# Of the CPU only: numba-cuda, which has its own float16, reads what Numba registers for all targets.
+REGISTRY = Registry("float16 of nnlite")
+lower_builtin, lower_cast = REGISTRY.lower, REGISTRY.lower_cast
 NATIVE_MACHINES = ("aarch64", "arm64")
 
 
@@ -251,3 +255,4 @@ FUNCTIONS: dict[str, Any] = {"half_": half}
 
 cpu_target.typing_context.refresh()
 cpu_target.target_context.refresh()
+cpu_target.target_context.install_registry(REGISTRY)
