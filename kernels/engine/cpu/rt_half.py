@@ -30,7 +30,7 @@ from numba.extending import intrinsic
 from .rt_scalar import F32, F64, I16, I32, I64
 
 HALF = types.float16
-# Of the CPU only: numba-cuda, which has its own float16, reads what Numba registers for all targets.
+# Of the CPU only: numba-cuda, with its own float16, reads what Numba registers for all targets.
 REGISTRY = Registry("float16 of nnlite")
 lower_builtin, lower_cast = REGISTRY.lower, REGISTRY.lower_cast
 NATIVE_MACHINES = ("aarch64", "arm64")
