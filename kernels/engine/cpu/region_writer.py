@@ -19,7 +19,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from .flow import Variables, exposed
+from .carried import exposed
+from .flow import Variables
 from .guards import Bounds, take_guard
 from .nodes import Region
 from .tree import has_effect, literal, reads, writes
@@ -119,7 +120,8 @@ class RegionWriter:
         for v in remade:
             self.put(depth, f"{v} = {rewrite.text(self.v.remade[v])}")
         for v in loads:
-            self.put(depth, f"{v} = {v}_all_[t_]")
+            view = v in self.e.storage.views
+            self.put(depth, f"{v} = view_{v}_({v}_all_, t_)" if view else f"{v} = {v}_all_[t_]")
         for s in self.stmts:
             for text in rewrite.lines(s):
                 self.put(depth, text)
@@ -132,7 +134,9 @@ class RegionWriter:
 
     def store(self, v: str, depth: int, speculate: bool) -> None:
         place, mask = f"{v}_all_[t_]", f"{self.r.mask}_all_[t_]"
-        if not speculate:
+        if v in self.e.storage.views:
+            self.put(depth, f"keep_view_({v}, {v}_all_, t_)")
+        elif not speculate:
             self.put(depth, f"{place} = {v}")
         elif v in self.r.clear or (self.r.refine and v == self.r.mask):
             self.put(depth, f"{place} = {mask} & {v}")

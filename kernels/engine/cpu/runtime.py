@@ -26,6 +26,7 @@ from . import (
     rt_print,
     rt_reductions,
     rt_storage,
+    rt_views,
     rt_votes,
     rt_warp,
 )
@@ -44,6 +45,7 @@ FAMILIES = (
     rt_print,
     rt_reductions,
     rt_storage,
+    rt_views,
     rt_votes,
     rt_warp,
 )

@@ -17,6 +17,7 @@ from numba.core import types
 
 from .dtypes import itemsize, source_of, type_text
 from .regions import Splitter
+from .rt_views import words
 from .tree import fail, index_list, walk
 
 STACK_BYTES = 192 * 1024
@@ -44,8 +45,13 @@ class Storage:
                 self.add(f"{name}_all_", (*shape, threads), dtype, "a local array per thread")
             else:
                 self.add(f"{name}_all_", (threads, *shape), dtype, "a local array per thread")
+        self.views: set[str] = set()
         for name in sorted(split.stored):
-            self.add(f"{name}_all_", (threads,), self.dtype_of(name), "a variable per thread")
+            t = self.v.types.get(name)
+            if isinstance(t, types.Array):
+                self.add_view(name, t, threads)
+            else:
+                self.add(f"{name}_all_", (threads,), self.dtype_of(name), "a variable per thread")
         for name, (shape, dtype) in self.v.shared.items():
             if 0 in shape:
                 self.add_dynamic(name, dtype)
@@ -62,6 +68,13 @@ class Storage:
             self.make(name, maker, "scratch_", what)
             self.scratch_bytes += size
 
+    def add_view(self, name: str, t: types.Array, threads: int) -> None:
+        """Where each thread keeps a view that cannot be computed again."""
+        self.views.add(name)
+        self.add(f"{name}_all_", (threads, words(t)), types.int64, "a view per thread")
+        kind = f"types.Array({source_of(t.dtype)}, {t.ndim}, {t.layout!r}, aligned={t.aligned})"
+        self.makers.append(f"view_{name}_ = stored_view({kind})")
+
     def add_dynamic(self, name: str, dtype: Any) -> None:
         """A view of the dynamic shared memory, which lies behind all other scratch memory."""
         self.dynamic = True
@@ -76,8 +89,8 @@ class Storage:
     def dtype_of(self, name: str) -> Any:
         t = self.v.types.get(name, types.int64)
         where = (self.v.defs.get(name) or self.v.body)[0]
-        if isinstance(t, (types.Array, types.Record)):
-            fail(where, name, "a view that depends on memory cannot be kept across a barrier")
+        if isinstance(t, types.Record):
+            fail(where, name, "a record that depends on memory cannot be kept across a barrier")
         if type_text(t) is None:
             fail(where, name, f"a variable of type {t} cannot keep its value across a barrier")
         return t
