@@ -166,6 +166,16 @@ def test_message_says_what_and_why():
         CpuKernel(plain_function).launch((1, 1, 1), (32, 1, 1), 0, (np.zeros(32),))
 
 
+@cuda.jit
+def misspelt(x):
+    x[0] = cuda.gird(1)
+
+
+def test_names_that_a_module_does_not_have():
+    with pytest.raises(UnsupportedKernelError, match=r"cuda\.gird: numba\.cuda has no 'gird'"):
+        CpuKernel(misspelt).source((1, 1, 1), (np.zeros(1),))
+
+
 def test_two_lambdas_on_a_line_and_missing_source():
     _, second = lambda x: None, lambda x: x  # fmt: skip
     with pytest.raises(UnsupportedKernelError, match="which lambda of its line"):

@@ -70,6 +70,85 @@ def test_launches_mean_what_they_mean_on_a_gpu(file):
     assert re.search(r"^\d+ passed in ", done.stdout, re.MULTILINE), done.stdout
 
 
+def test_names_imported_from_numba_cuda(tmp_path):
+    path = program(
+        tmp_path,
+        """
+        from numba.cuda import all_sync, any_sync, ballot_sync, eq_sync, popc, threadIdx
+        from numba.cuda import shfl_down_sync, shfl_sync, shfl_up_sync, shfl_xor_sync
+
+        @cuda.jit
+        def warp(x):
+            v = x[threadIdx.x]
+            v += shfl_down_sync(0xFFFFFFFF, v, 16)
+            if any_sync(0xFFFFFFFF, v > 0):
+                x[threadIdx.x] = v + popc(ballot_sync(0xFFFFFFFF, v > 40))
+
+        x = np.arange(32)
+        warp[1, 32](x)
+        print(x.tolist() == [2 * i + (30 if i < 16 else 14) for i in range(32)])
+        try:
+            shfl_down_sync(1, 2, 3)
+        except NotImplementedError as error:
+            print("shfl_down_sync" in str(error))
+        """,
+    )
+    done = cudasim(path)
+    assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
+
+
+def test_messages_about_arguments(tmp_path):
+    path = program(
+        tmp_path,
+        """
+        @cuda.jit("void(int32[:], int32)")
+        def fill(x, v):
+            x[0] = v
+
+        @cuda.jit
+        def measure(x, s):
+            x[0] = len(s)
+
+        try:
+            fill[1, 1](np.zeros(1), 1)
+        except TypeError as error:
+            print(error)
+        measure[1, 1](np.zeros(1), "abc")
+        """,
+    )
+    done = cudasim(path)
+    assert done.stdout.endswith("declared for (array(int32, 1d, A), int32)\n"), done.stderr
+    assert "measure: argument 1 is of type str, expected an array" in done.stderr
+    assert "measure: measure:" not in done.stderr
+
+
+def test_inspect_cpu_shows_compiles_and_explains(tmp_path):
+    path = program(
+        tmp_path,
+        """
+        from nnlite.kernels.engine.errors import LaunchError, UnsupportedKernelError
+
+        @cuda.jit
+        def lists(x):
+            x[0] = len([1, 2])
+
+        lists[1, 1](np.zeros(1))
+        for kernel, error in ((double, LaunchError), (lists, UnsupportedKernelError)):
+            try:
+                kernel.inspect_cpu()
+            except error as caught:
+                print(caught)
+        print("for blocks of (64, 1, 1)" in double.inspect_cpu(64, (np.ones(3),)))
+        """,
+    )
+    done = cudasim(path)
+    nothing, refused, compiled = done.stdout.splitlines()
+    assert nothing.startswith("double: nothing compiled yet; launch the kernel first")
+    assert "program.py" in refused
+    assert "kernels have no lists" in refused
+    assert compiled == "True"
+
+
 def test_script_sees_its_own_command_line(tmp_path):
     (tmp_path / "beside.py").write_text("VALUE = 7\n")
     path = program(

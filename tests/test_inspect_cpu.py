@@ -36,6 +36,7 @@ def test_shows_variants_that_were_launched():
         "barrier, all threads of the block are here",
     ):
         assert line in text
+    assert text.count("what a thread gives to a warp operation") == 1
     compile(text, "<generated>", "exec")
 
 

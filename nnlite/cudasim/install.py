@@ -12,11 +12,27 @@ from ..kernels.engine.errors import DeviceError
 VARIABLE = "NUMBA_ENABLE_CUDASIM"
 _ABSENT: Any = object()
 
+# Numba alone defines these in a module that cannot be imported beside the simulator.
+_WARP_FUNCTIONS = (
+    *("all_sync", "any_sync", "eq_sync", "ballot_sync"),
+    *("shfl_sync", "shfl_up_sync", "shfl_down_sync", "shfl_xor_sync"),
+)
+
 _changes: list[tuple[Any, str, Any]] = []
 """Every attribute replaced: (object, name, former value), to be put back in reverse order."""
 
 _environment: list[str | None] = []
 """The variable's value before :func:`enable`; empty while not enabled."""
+
+
+class KernelFunction:
+    """A function of ``numba.cuda`` that only kernels can call."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __call__(self, *args: Any) -> Any:
+        raise NotImplementedError(f"cuda.{self.__name__} can only be called in a kernel")
 
 
 def enabled() -> bool:
@@ -107,5 +123,7 @@ def _add_kernel_names(cuda: Any) -> None:
         for name in TOP:
             if hasattr(source, name):
                 put_missing(cuda, name, getattr(source, name))
+    for name in _WARP_FUNCTIONS:
+        put_missing(cuda, name, KernelFunction(name))
     for module in ("cg", "libdevice"):
         put_missing(cuda, module, importlib.import_module(f"numba.cuda.{module}"))

@@ -72,9 +72,23 @@ class CompiledKernel(simulator.FakeCUDAKernel):
         """The argument types launched so far."""
         return list(self.overloads)
 
-    def inspect_cpu(self) -> str:
-        """The generated source of every version compiled so far."""
-        return "\n\n".join(made.source for made in self.cpu.compiled)
+    def inspect_cpu(self, block: Any = None, args: tuple[Any, ...] = ()) -> str:
+        """The generated source: what one block does, region by region.
+
+        Args:
+            block: a block shape to compile for; None shows what launches have compiled so far.
+            args: example arguments for ``block``; their types decide.
+
+        Raises:
+            LaunchError: nothing has been compiled and no block is given.
+            UnsupportedKernelError: the kernel cannot be compiled; the simulator runs it.
+        """
+        if block is None:
+            if self.refused and not self.cpu.compiled:
+                raise next(iter(self.refused.values()))
+            return self.cpu.inspect_cpu()
+        _, shape = normalize_kernel_dimensions(1, block)
+        return self.cpu.inspect_cpu(shape, Arguments(self.__name__, args).values)
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """A device function called from the host or by a simulated kernel."""
@@ -114,7 +128,10 @@ class CompiledKernel(simulator.FakeCUDAKernel):
             except (TypeError, ValueError) as error:  # an argument that the compiler does not take
                 code = self.fn.__code__
                 why = UnsupportedKernelError(
-                    code.co_filename, code.co_firstlineno, self.__name__, str(error)
+                    code.co_filename,
+                    code.co_firstlineno,
+                    self.__name__,
+                    str(error).removeprefix(f"{self.__name__}: "),
                 )
                 self.refused[key] = why
             else:

@@ -43,7 +43,7 @@ class Declared:
             given = ", ".join(str(_type(v)) for v in values)
             raise TypeError(
                 f"No matching definition for argument type(s) {given}; {self.name} is declared for "
-                + " and ".join(str(s) for s in self.signatures)
+                + " and ".join(f"({', '.join(map(str, s))})" for s in self.signatures)
             )
         _, best = min(ranked, key=lambda pair: pair[0])
         return tuple(_cast(t, v) for t, v in zip(best, values))

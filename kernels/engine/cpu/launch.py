@@ -32,6 +32,17 @@ EXPLORE = 64
 MAX_CHUNK = 64
 CHUNKS_PER_THREAD = 8
 
+LEGEND = """\
+# Blocks run one after the other on each CPU core; in a block, each loop over t_ (or tx_, ty_, tz_)
+# is a stretch of the kernel for all its threads. Between two such loops every thread has arrived.
+#   tid_, bid_, bdim_, gdim_   threadIdx, blockIdx, blockDim, gridDim; one name per dimension
+#   name_all_[t_]              the variable `name` of thread t_, kept from stretch to stretch
+#   given__1, got__2           what a thread gives to a warp operation or vote, and gets from it
+#   u_(i)                      an index that is known not to be negative
+#   thread_end_, region_end_   marks for the vectoriser: the threads do not depend on each other
+#   launch_                    next block, blocks to take at once, gridDim
+"""
+
 
 class CpuKernel:
     """A Numba CUDA kernel compiled for the CPU.
@@ -87,13 +98,13 @@ class CpuKernel:
             LaunchError: nothing has been compiled and no block is given.
         """
         if block is not None:
-            return self.source(block, args)
+            return LEGEND + self.source(block, args)
         if not self._entries:
             raise LaunchError(
                 f"{self.py_func.__name__}: nothing compiled yet; launch the kernel first, or give "
                 "inspect_cpu a block and example arguments"
             )
-        return "\n".join(dict.fromkeys(made.source for made in self.compiled))
+        return LEGEND + "\n".join(dict.fromkeys(made.source for made in self.compiled))
 
     @property
     def compiled(self) -> tuple[Compiled, ...]:

@@ -199,6 +199,9 @@ def local_call(canonical: Canonical, node: ast.Call) -> ast.expr:
     inner = f.value
     dtype = f.attr == "type" and isinstance(inner, ast.Attribute) and inner.attr == "dtype"
     if not dtype and f.attr not in METHODS:
+        owner = canonical.resolve(inner)
+        if inspect.ismodule(owner) and not hasattr(owner, f.attr):
+            fail(node, text_of(f), f"{owner.__name__} has no {f.attr!r}")
         fail(node, text_of(f), f"the method {f.attr!r} is not translated to the CPU")
     if node.keywords:
         fail(node, text_of(node), "keyword arguments are not translated for methods")
