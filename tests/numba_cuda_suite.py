@@ -34,14 +34,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-EXPLAINED = {
+EXPLAINED = {  # what passes under the simulator and cannot pass under the drop-in
     f"cudapy.test_array_alignment.TestCudasimUnsupportedAlignment.test_{kind}_unsupported": (
         "asserts that the simulator refuses what CUDA, and the drop-in, can do"
     )
     for kind in ("local", "shared")
 }
-"""Tests that pass under the simulator and cannot pass under the drop-in."""
-
 SITE = f"""
 import sys
 sys.path.append({str(ROOT)!r})
@@ -169,15 +167,13 @@ def flat(suite: Any) -> list[Any]:
 
 
 def outcomes(file: Path) -> dict[str, dict[str, Any]]:
-    """The last line about each test; of several failed subtests the first."""
+    """The outcome of each test; of several failed subtests the first."""
     found: dict[str, dict[str, Any]] = {}
     for text in file.read_text().splitlines() if file.exists() else ():
         line = json.loads(text)
-        if line["status"] == "simulated":
-            line["test"] = f"simulated {line['test']}"
-        old = found.get(line["test"], {"status": "started"})
-        if old["status"] == "started":
-            found[line["test"]] = line
+        name = line["test"] if line["status"] != "simulated" else f"simulated {line['test']}"
+        if found.get(name, {"status": "started"})["status"] == "started":
+            found[name] = line
     return found
 
 
@@ -209,8 +205,8 @@ def run_in_children(module: str, variant: str, folder: Path, limit: float) -> di
             with file.open("a") as out:
                 out.write(json.dumps(line) + "\n")
         if not hung or len(found) == before:
-            if child.returncode and not hung and not found:
-                found[f"{short(module)}"] = {"status": "error", "why": why, "seconds": 0.0}
+            if child.returncode and not found:
+                found[short(module)] = {"status": "error", "why": why, "seconds": 0.0}
             return outcomes(file) or found
 
 

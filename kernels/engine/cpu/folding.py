@@ -62,7 +62,9 @@ class Folding(Refuser):
         self.generic_visit(node)
         sides = [node.left, *node.comparators]
         identity = any(isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops)
-        if identity and not any(isinstance(e, ast.Constant) for e in sides):
+        constants = [e.value for e in sides if isinstance(e, ast.Constant)]
+        alone = not any(v is None or isinstance(v, bool) for v in constants)
+        if identity and alone and len(constants) < len(sides):
             fail(node, text_of(node), "values have no identity; compare them with ==")
         if all(isinstance(e, ast.Constant) for e in (node.left, *node.comparators)):
             return fold(node)
