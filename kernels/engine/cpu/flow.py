@@ -13,6 +13,7 @@ from typing import Any
 
 from numba.core import types
 
+from .carried import carried
 from .infer import declared
 from .intervals import Definitions, definitions
 from .rt_nv_integer import INTEGER_TABLE
@@ -25,8 +26,6 @@ from .tree import (
     is_shape_item,
     locate,
     reads,
-    walk,
-    writes,
 )
 from .uniform import Uniformity
 
@@ -38,37 +37,6 @@ PURE_CALLS = frozenset(
 )
 DIVISIONS = (ast.FloorDiv, ast.Mod, ast.Div)
 MAX_REMADE_NODES = 60
-
-
-def exposed(
-    stmts: list[ast.stmt], given: frozenset[str] = frozenset()
-) -> tuple[set[str], set[str]]:
-    """(names read before they are certainly assigned, names certainly assigned)."""
-    found: set[str] = set()
-    known = set(given)
-    for s in stmts:
-        if isinstance(s, ast.Assign):
-            found |= reads(s.value) - known
-            target = s.targets[0]
-            if isinstance(target, ast.Name):
-                known.add(target.id)
-            else:
-                found |= reads(target) - known
-        elif isinstance(s, ast.If):
-            found |= reads(s.test) - known
-            first, a = exposed(s.body, frozenset(known))
-            second, b = exposed(s.orelse, frozenset(known))
-            found |= first | second
-            known |= a & b
-        elif isinstance(s, ast.For):
-            found |= reads(s.iter) - known
-            found |= exposed(s.body, frozenset(known | writes(s.target)))[0]
-        elif isinstance(s, ast.While):
-            found |= reads(s.test) - known
-            found |= exposed(s.body, frozenset(known))[0]
-        else:
-            found |= reads(s) - known
-    return found, known
 
 
 def selection(e: ast.expr) -> set[int]:
@@ -145,22 +113,19 @@ class Variables:
 
     # -- what is computed again in each region ---------------------------------------------------
     def find_remade(self) -> dict[str, ast.expr]:
-        carried: set[str] = set()
-        for n in walk(self.body):
-            if isinstance(n, (ast.For, ast.While)):
-                carried |= exposed(n.body)[0] & writes(n.body)
+        moving = carried(self.body)
         remade: dict[str, ast.expr] = {}
         changed = True
         while changed:
             changed = False
             for v, found in self.defs.items():
-                if v in remade or v in carried or v not in self.varying or v in self.parameters:
+                if v in remade or v in moving or v not in self.varying or v in self.parameters:
                     continue
                 if len(found) != 1 or not isinstance(found[0], ast.Assign):
                     continue
                 e = found[0].value
                 small = sum(1 for _ in ast.walk(e)) < MAX_REMADE_NODES
-                if small and self.worth(v) and self.pure(v, e, carried, remade):
+                if small and self.worth(v) and self.pure(v, e, moving, remade):
                     remade[v] = e
                     changed = True
         return remade
@@ -179,7 +144,7 @@ class Variables:
         kinds = (types.Integer, types.Boolean, types.Array, types.Record, types.BaseTuple)
         return isinstance(self.types.get(v), kinds)
 
-    def pure(self, v: str, e: ast.expr, carried: set[str], remade: dict[str, ast.expr]) -> bool:
+    def pure(self, v: str, e: ast.expr, moving: set[str], remade: dict[str, ast.expr]) -> bool:
         """True when ``e`` has the same value wherever it is computed again."""
         view = isinstance(self.types.get(v), (types.Array, types.Record))
         steps = selection(e) if view else set()
@@ -193,23 +158,19 @@ class Variables:
             division = isinstance(n, ast.BinOp) and isinstance(n.op, DIVISIONS)
             if division and not isinstance(n.right, ast.Constant):  # type: ignore[attr-defined]
                 return False
-            if isinstance(n, ast.Name) and not self.fixed(v, n.id, carried, remade):
+            if isinstance(n, ast.Name) and not self.fixed(n.id, moving, remade):
                 return False
         return True
 
-    def fixed(self, v: str, name: str, carried: set[str], remade: dict[str, ast.expr]) -> bool:
-        """True when ``name`` cannot have changed between the definition of ``v`` and a use."""
+    def fixed(self, name: str, moving: set[str], remade: dict[str, ast.expr]) -> bool:
+        """True when ``name`` cannot have changed between an assignment that reads it and a use.
+
+        What is assigned has a value of this turn wherever it is read, since it is not ``moving``.
+        """
         if name in THREAD_INDICES or name in BLOCK_VALUES or name in remade:
             return True
         if name not in self.defs:
             return True
         found = self.defs[name]
-        if name in self.varying or len(found) != 1 or name in carried or name in self.parameters:
-            return False
-        return not isinstance(found[0], ast.For) or self.only_inside(v, found[0])
-
-    def only_inside(self, v: str, loop: ast.For) -> bool:
-        inside = {id(n) for n in ast.walk(loop)}
-        return all(
-            id(n) in inside for n in walk(self.body) if isinstance(n, ast.Name) and n.id == v
-        )
+        known = name not in self.varying and name not in self.parameters
+        return known and len(found) == 1 and name not in moving

@@ -86,7 +86,7 @@ class Folder:
             if e.id in THREAD_INDICES:
                 return const(0), const(self.block["xyz".index(e.id[4])] - 1)
             value = single(defs, e.id)
-            if value is None or depth > 20:
+            if value is None or e.id not in fixed or depth > 20:
                 return None
             return self.bounds(value, uniform, defs, fixed, depth + 1)
         if not isinstance(e, ast.BinOp):

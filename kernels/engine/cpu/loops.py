@@ -19,6 +19,7 @@ from typing import Any
 
 from numba.core import types
 
+from .carried import carried, exposed, starting
 from .exits import counting_loop, exit_kinds, lower_loop
 from .intervals import Folder, definitions, positive
 from .loop_forms import Forms, constant_trips, cost, mark
@@ -73,6 +74,8 @@ class _Scheduler:
         self.uniform = Uniformity(body)
         self.defs = definitions(body)
         self.folder = Folder(block)
+        once = {v for v, found in self.defs.items() if len(found) == 1}
+        self.fixed = once - carried(body) - starting(body)
         self.forms = Forms(names, variable_types, self.folder)
 
     def statements(self, body: list[ast.stmt], scalar: bool) -> list[ast.stmt]:
@@ -113,6 +116,12 @@ class _Scheduler:
             and id(n) not in inside
             for n in walk(self.root)
         )
+
+    def goes_on(self, name: str, s: ast.stmt) -> bool:
+        """True when a later turn of a loop around ``s`` starts with the value that ``s`` left."""
+        loops = [n for n in walk(self.root) if isinstance(n, (ast.For, ast.While)) and n is not s]
+        around = [n for n in loops if any(x is s for x in walk(n.body))]
+        return any(name in exposed(n.body)[0] for n in around)
 
     def signed(self, name: str) -> bool:
         t = self.types.get(name)
@@ -165,25 +174,13 @@ class _Scheduler:
             return [s]
         if (reads(stop) | reads(step) | reads(start)) & writes(s.body) or has_load(s.iter):
             return [s]
-        bounds = self.folder.bounds(start, self.uniform, self.defs, self.fixed(s))
+        bounds = self.folder.bounds(start, self.uniform, self.defs, self.fixed)
         if bounds is None:
             return [s]
         whole, guarded = self.forms.split_range(s, bounds, start, stop, step)
         if isinstance(whole[-1], ast.For):
             whole[-1].body = self.statements(whole[-1].body, False)
         return [*whole, *guarded]
-
-    def fixed(self, s: ast.For) -> set[str]:
-        """Variables that still have the value they had when something was computed from them."""
-        once = {v for v, d in self.defs.items() if len(d) == 1 and isinstance(d[0], ast.Assign)}
-        around = {
-            n.target.id
-            for n in walk(self.root)
-            if isinstance(n, ast.For)
-            and isinstance(n.target, ast.Name)
-            and any(x is s for x in walk(n.body))
-        }
-        return once | around
 
     # -- loops that threads leave at different times ---------------------------------------------
     def lockstep(self, s: ast.stmt) -> bool:
@@ -243,7 +240,7 @@ class _Scheduler:
             and isinstance(last.value.left, ast.Name)
             and last.value.left.id == i
         )
-        if not counts or not self.signed(i) or self.used_outside(i, s):
+        if not counts or not self.signed(i) or self.used_outside(i, s) or self.goes_on(i, s):
             return s
         step, body = last.value.right, s.body[:-1]  # type: ignore[attr-defined]
         changed = writes(body)

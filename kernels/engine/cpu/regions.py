@@ -21,8 +21,9 @@ import ast
 
 from numba.core import types
 
+from .carried import exposed
 from .exits import counting_loop
-from .flow import Variables, exposed
+from .flow import Variables
 from .intervals import stable
 from .nodes import (
     Barrier,
@@ -70,6 +71,7 @@ class Splitter:
     def __init__(self, variables: Variables, names: Names) -> None:
         self.v, self.names, self.copies = variables, names, 1
         self.block_level: set[str] = set()
+        self.count_apart(variables)
         while True:
             self.masks: set[str] = set()
             self.used_outside: set[str] = set()
@@ -87,6 +89,22 @@ class Splitter:
         self.stored = self.masks | {
             v for v in needed if v in self.v.defs and v in self.v.varying and v not in self.v.remade
         }
+
+    def count_apart(self, v: Variables) -> None:
+        """A loop variable that threads also change gets its value from one that counts."""
+        for s in list(walk(v.body)):
+            if not isinstance(s, ast.For) or v.uniform.varies(s.iter):
+                continue
+            name = s.target.id  # type: ignore[attr-defined]
+            if name not in v.varying:
+                continue
+            count = self.names.fresh(name)
+            copy = assign(name, load(count), s)
+            s.target = ast.Name(count, ast.Store())
+            s.body.insert(0, copy)
+            v.types[count] = types.int64
+            v.defs[count] = [s]
+            v.defs[name] = [copy if d is s else d for d in v.defs[name]]
 
     # -- what must stand outside the thread loop -------------------------------------------------
     def splits(self, s: ast.stmt) -> bool:

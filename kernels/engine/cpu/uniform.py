@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import ast
 
+from .carried import Chain, starting
 from .tree import COLLECTIVES, EFFECTS, THREAD_INDICES, function_name, writes
 
 VARYING_CALLS = (COLLECTIVES - {"block_count_"}) | {"exchange_"}
-Chain = tuple[int, ...]
 
 
 class Uniformity:
@@ -31,10 +31,11 @@ class Uniformity:
     def __init__(self, body: list[ast.stmt]) -> None:
         self.varying = set(THREAD_INDICES)
         self.local_arrays: set[str] = set()
+        first = starting(body)  # parameters, for example, have a value from the beginning on
         before: set[str] = set()
         while before != self.varying:
             before = set(self.varying)
-            self.assigned: dict[str, list[Chain]] = {}
+            self.assigned: dict[str, list[Chain]] = {name: [()] for name in first}
             self.used: dict[str, list[Chain]] = {}
             self.statements(body, ())
             for name, chains in self.assigned.items():

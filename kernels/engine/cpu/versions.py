@@ -32,11 +32,7 @@ class _Versions:
             if node.id in mixed and len(found) == 1:
                 self.own.setdefault(next(iter(found)), []).append(node)
         self.definition = webs.of_node
-        before = []
-        for a in kernel.args.args:
-            if a.arg in mixed:
-                before += self.parameter(a.arg, kernel, webs)
-        kernel.body = before + self.statements(kernel.body, mixed)
+        kernel.body = self.statements(kernel.body, mixed)
 
     def statements(self, body: list[ast.stmt], mixed: set[str]) -> list[ast.stmt]:
         out: list[ast.stmt] = []
@@ -57,19 +53,3 @@ class _Versions:
             node.id = new
         self.changed = True
         return assign(name, load(new), s)
-
-    def parameter(self, name: str, kernel: ast.FunctionDef, webs: Webs) -> list[ast.stmt]:
-        """A parameter keeps its name, type and own uses; what it is joined with is renamed."""
-        own = {id(n) for n in self.own.get(webs.parameter_of[name], [])}
-        joined = [
-            n
-            for n in ast.walk(kernel)
-            if isinstance(n, ast.Name) and n.id == name and id(n) not in own
-        ]
-        if not own or not joined:
-            return []
-        new = self.names.fresh(name)
-        for node in joined:
-            node.id = new
-        self.changed = True
-        return [assign(new, load(name), kernel)]

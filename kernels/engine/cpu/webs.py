@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ast
 
-from .tree import Names
+from .tree import Names, assign, load, rename, writes
 
 State = dict[str, frozenset[int]]
 
@@ -25,6 +25,18 @@ State = dict[str, frozenset[int]]
 def split_webs(kernel: ast.FunctionDef, names: Names) -> None:
     """Rename the variables of the kernel in place."""
     Webs(kernel).rename(names)
+    keep_parameters(kernel, names)
+
+
+def keep_parameters(kernel: ast.FunctionDef, names: Names) -> None:
+    """Assign to copies of parameters: every thread of every block starts with what was passed.
+
+    Only parameters are left whose assignments join with the passed value (``if c: n = 5``).
+    """
+    for p in sorted(writes(kernel.body) & {a.arg for a in kernel.args.args}):
+        copy = names.fresh(p)
+        rename(kernel.body, {p: copy})
+        kernel.body.insert(0, assign(copy, load(p), kernel))
 
 
 class Webs:
@@ -39,13 +51,11 @@ class Webs:
         self.of_node: dict[int, int] = {}
         self.references: list[tuple[ast.Name, int]] = []
         self.reaching: dict[int, tuple[ast.Name, set[int]]] = {}
-        self.parameter_of: dict[str, int] = {}
         state: State = {}
         self.parameters = set()
         for a in kernel.args.args:
             d = self.new(a.arg)
             self.parameters.add(d)
-            self.parameter_of[a.arg] = d
             state[a.arg] = frozenset([d])
         self.statements(kernel.body, state, [])
 
