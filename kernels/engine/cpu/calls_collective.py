@@ -1,7 +1,7 @@
 """Barriers, votes and shuffles in terms of a few primitives.
 
 A primitive is something the threads of a warp or block do together; ``flatten`` gives each its own
-statement, at which the kernel is split (see ``collectives``)::
+statement, at which the kernel is split (see ``hoisting``)::
 
     cuda.ballot_sync(m, p)      np.int32(warp_bits_(p != 0) & np.uint32(m))
     cuda.all_sync(m, p)         (warp_bits_(p == 0) & np.uint32(m)) == 0
