@@ -59,14 +59,12 @@ class Row:
         }
 
 
-def timed(entry: Entry, prototype: Path | None, rounds: int) -> Row:
-    """Time nnlite, NumPy and the prototype, interleaved."""
+def timed(entry: Entry, prototype: Path | None, worker: Worker, rounds: int) -> Row:
+    """Time nnlite, NumPy and the prototype, interleaved; ``worker`` knows what the latter runs."""
     launches = entry.launches(entry.real)
     refusal = ""
     if prototype is not None:
-        worker = Worker("prototype", str(prototype))
         refusal = worker.ask(entry.name, COMPILATION).get("error", "")
-        worker.close()
 
     def setup(device: Any) -> list[Side]:
         sides = [nnlite_side(entry, entry.real), numpy_side(entry, entry.real)]
@@ -164,13 +162,15 @@ def main(
         console = Console(width=120)
     rows: list[Row] = []
     failed: list[str] = []
+    worker = Worker("prototype", str(prototype))
     for entry in ENTRIES:
         if only in entry.name:
             with console.status(entry.name):
                 try:
-                    rows.append(timed(entry, prototype, rounds))
+                    rows.append(timed(entry, prototype, worker, rounds))
                 except Exception as error:
                     failed.append(f"{entry.name}: {type(error).__name__}: {error}")
+    worker.close()
     with console.status("compiling and loading in processes of their own"):
         if compilation:
             compile_and_load(rows)
