@@ -211,3 +211,18 @@ def test_what_numba_cuda_cannot_print_is_refused():
 
     with pytest.raises(UnsupportedKernelError, match="print takes text, numbers"):
         run(prints_array, 1, np.zeros(3))
+
+
+@cuda.jit
+def beyond(x, out):
+    i = cuda.grid(1)
+    out[i + 1] = x[i]
+
+
+def test_debug_checks_every_index():
+    kernel, x = CpuKernel(beyond, debug=True), np.arange(8.0)
+    out = np.zeros(9)
+    kernel.launch((1, 1, 1), (8, 1, 1), 0, (x, out))
+    np.testing.assert_array_equal(out[1:], x)
+    with pytest.raises(IndexError, match="out of bounds"):
+        kernel.launch((1, 1, 1), (8, 1, 1), 0, (x, np.zeros(8)))

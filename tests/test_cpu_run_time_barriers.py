@@ -54,9 +54,7 @@ def test_barrier_that_some_threads_miss_is_an_error(kernel):
     args = (flag, np.zeros(64, np.int32))
     if kernel is run_time_condition:
         args = (np.zeros(64, np.float32), flag, np.zeros(64, np.float32))
-    with pytest.raises(
-        LaunchError, match=r"_barriers\.py:\d+: not every thread.* 40 "
-    ):
+    with pytest.raises(LaunchError, match=r"_barriers\.py:\d+: not every thread.* 40 "):
         run(kernel, 1, (64, 1, 1), *args)
 
 

@@ -238,7 +238,8 @@ def kernel(
         launch_bounds: most threads per block, or (threads, least blocks per multiprocessor);
             lets the GPU compiler give each thread more registers.
         max_registers: most registers a thread may use on a GPU.
-        debug: report exceptions that the kernel raises; without it they only end the thread.
+        debug: report exceptions that the kernel raises; without it they only end the thread. On the
+            CPU every index is checked as well (IndexError).
 
     Returns:
         :class:`Kernel`, launched as ``k[grid, block](*args)``.

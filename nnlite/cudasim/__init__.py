@@ -17,8 +17,8 @@ with the numba-cuda package.
 What differs from a GPU: launches are over when they return, streams and events order nothing, host
 memory is device memory (an array given to a kernel is not copied unless the copy could be seen),
 and launch limits are those of the reference GPU (``NNLITE_REFERENCE_GPU``, by default an A100).
-As on a GPU, compiled kernels check no index: to find one that is out of bounds, run the program on
-the simulator alone, ``NUMBA_ENABLE_CUDASIM=1 python script.py``, at a small size.
+As on a GPU, compiled kernels check no index, unless they are compiled with ``debug=True``; which
+element of which array it was says the simulator alone, ``NUMBA_ENABLE_CUDASIM=1 python script.py``.
 """
 
 from __future__ import annotations

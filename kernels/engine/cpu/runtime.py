@@ -52,13 +52,13 @@ FAMILIES = (
 """The files that give generated code its functions, each in a table ``FUNCTIONS``."""
 
 
-def native(fastmath: Any) -> Any:
-    """Numba's decorator with the options of every kernel."""
+def native(fastmath: Any, boundscheck: bool = False) -> Any:
+    """Numba's decorator with the options of every kernel; ``boundscheck`` for debugging."""
     return njit(
         nogil=True,
         error_model="numpy",
         fastmath=fastmath,
-        boundscheck=False,
+        boundscheck=boundscheck,
         pipeline_class=KernelPipeline,
         _nrt=False,
     )

@@ -88,7 +88,8 @@ def translate(
     emitter = Emitter(splitter, signs, magnitudes, block, [*parameters, *unit.arrays])
     emitter.failures += unit.failures
     options = True if fastmath else {"contract"}
-    decorator = f"@native(fastmath={options!r})"
+    checked = ", boundscheck=True" if debug else ""
+    decorator = f"@native(fastmath={options!r}{checked})"
     name = f"{kernel.name}_{suffix}"
     source = emitter.function(name, decorator)
     header = f"# {function.__module__}.{function.__qualname__} for blocks of {block}\n"
