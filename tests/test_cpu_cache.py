@@ -145,7 +145,7 @@ def test_one_compilation_per_block_types_and_signs():
 def test_source_is_readable_python():
     source = CpuKernel(fill).source((8, 1, 1), (np.zeros(9), np.int32(1)))
     compile(source, "<generated>", "exec")
-    assert "for tx_ in range(8):" in source
+    assert "for tx_ in range(" in source
     assert "# lines" in source
 
 
