@@ -143,7 +143,7 @@ class _Taker:
             if inner is not None and depth < DEPTH:
                 return self.resolved(inner, depth + 1) if self.signed(e.id) else None
             index = e.id in THREAD and THREAD[e.id] in self.dimensions
-            return e if index or (self.signed(e.id) and e.id not in self.v.varying) else None
+            return e if index or (self.signed(e.id) and self.lasting(e.id)) else None
         if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub, ast.Mult)):
             left, right = self.resolved(e.left, depth), self.resolved(e.right, depth)
             if left is None or right is None:
@@ -162,6 +162,15 @@ class _Taker:
             return True
         kind = self.v.types.get(name)
         return isinstance(kind, types.Integer) and bool(kind.signed)
+
+    def lasting(self, name: str) -> bool:
+        """One value for all threads and regions; not ``s`` of ``while s > 0: if t < s: ...``.
+
+        Loops over few threads, and over fewer in each turn, are slower than masks.
+        """
+        found = self.v.defs.get(name, [])
+        moves = len(found) > 1 or any(isinstance(d, ast.For) for d in found)
+        return name not in self.v.varying and not moves
 
     def split(self, e: ast.expr) -> tuple[str | None, ast.expr | None]:
         """(thread index, the uniform rest) of a sum that has one thread index once."""

@@ -254,7 +254,15 @@ class _Scheduler:
         if i in self.uniform.varying:
             self.uniform.varying.add(new.target.id)  # type: ignore[attr-defined]
         self.defs[i] = [d for d in self.defs[i] if d is not last]
+        if len(self.defs[i]) == 1 and self.same_turn(self.defs[i][0], s):
+            self.fixed.add(i)
         return new
+
+    def same_turn(self, earlier: ast.stmt, s: ast.stmt) -> bool:
+        """True when every loop around ``earlier`` is around ``s`` too."""
+        loops = [walk(n.body) for n in walk(self.root) if isinstance(n, (ast.For, ast.While))]
+        inside = [{id(x) for x in body} for body in loops]
+        return all(id(s) in body for body in inside if id(earlier) in body)
 
 
 def takes_locks(body: list[ast.stmt]) -> bool:
