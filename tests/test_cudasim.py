@@ -232,6 +232,12 @@ def test_enabled_under_the_simulator_that_a_user_switched_on(tmp_path):
     assert done.stdout == "80.0 #\n", done.stderr
 
 
+def test_kernels_of_a_command_are_compiled():
+    text = f"import nnlite.cudasim as s; s.enable()\n{KERNEL}\nprint(doubled(2), s.simulated())"
+    done = python("-c", text)
+    assert done.stdout == "[0, 2] {}\n", done.stderr
+
+
 def test_too_late_to_enable_says_what_to_do(tmp_path):
     path = program(tmp_path, "import nnlite.cudasim\nnnlite.cudasim.enable()\n")
     done = python(path)

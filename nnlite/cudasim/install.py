@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import linecache
 import os
 import sys
 from typing import Any
@@ -103,8 +104,17 @@ def _install(cuda: Any) -> None:
         if name.startswith("numba.cuda") and getattr(module, "jit", None) is original:
             put(module, "jit", jit.jit)
     _add_kernel_names(cuda)
+    _remember_command()
     host.install(cuda, put, put_missing)
     children.install(put)
+
+
+def _remember_command() -> None:
+    """Let the kernels of ``python -c "..."`` be found; Python itself does so from 3.13 on."""
+    if sys.argv[:1] == ["-c"] and "-c" in sys.orig_argv[:-1]:
+        text = sys.orig_argv[sys.orig_argv.index("-c") + 1]
+        entry = len(text), None, text.splitlines(True), "<string>"
+        linecache.cache.setdefault("<string>", entry)
 
 
 def _add_kernel_names(cuda: Any) -> None:
