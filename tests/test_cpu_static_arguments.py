@@ -121,3 +121,13 @@ def test_a_variable_assigned_once_may_be_a_size():
     x = np.arange(24.0)
     CpuKernel(local_size).launch((1, 1, 1), (24, 1, 1), 0, (x,))
     assert x.tolist() == list(range(23, -1, -1))
+
+
+@cuda.jit
+def writes_by_ufunc(x, out):
+    np.sin(x, out)
+
+
+def test_a_ufunc_with_an_output_array_is_refused():
+    with pytest.raises(UnsupportedKernelError, match="a ufunc with an output array"):
+        CpuKernel(writes_by_ufunc).launch((1, 1, 1), (1, 1, 1), 0, (np.ones(2), np.ones(2)))

@@ -144,6 +144,8 @@ def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
         return call(name + "_", *args)
     if not table.is_library(obj):
         fail(node, text_of(node.func), "this function is not translated to the CPU")
+    if isinstance(obj, np.ufunc) and len(args) > obj.nin:
+        fail(node, text_of(node), "a ufunc with an output array is not translated; use its value")
     if f"{name}_of_" in REDUCTIONS:
         return call(f"{name}_of_", *args)
     modules = [m.__name__ for m in (math, cmath) if getattr(m, name, None) is obj]
