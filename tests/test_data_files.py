@@ -49,6 +49,8 @@ def test_idx_reads_every_type_plain_and_gzip(tmp_path, code, pack):
 
 
 WHOLE = idx_bytes(0x08, np.zeros((2, 3), np.uint8))
+# Without a fixed time stamp the bytes, and so the names of the tests, would differ between workers.
+PACKED = gzip.compress(WHOLE, mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -60,8 +62,8 @@ WHOLE = idx_bytes(0x08, np.zeros((2, 3), np.uint8))
         (WHOLE[:7], "header of 7 bytes found, expected 12"),
         (WHOLE[:-1], "truncated: 17 bytes found, expected 18 for uint8 values of shape (2, 3)"),
         (WHOLE + b"x", "has bytes left over: 19 bytes found, expected 18"),
-        (gzip.compress(WHOLE)[:-9], "broken gzip file"),
-        (gzip.compress(WHOLE)[:15] + b"\xff\xff\xff" + gzip.compress(WHOLE)[18:], "broken gzip"),
+        (PACKED[:-9], "broken gzip file"),
+        (PACKED[:15] + b"\xff\xff\xff" + PACKED[18:], "broken gzip"),
     ],
 )
 def test_idx_errors_name_file_found_and_expected(tmp_path, content, message):

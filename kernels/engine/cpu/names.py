@@ -139,7 +139,7 @@ def is_jitted(obj: object) -> bool:
 
 def why_unsupported(text: str) -> str:
     """The reason why a name such as ``cuda.shfl_sync`` is refused."""
-    return "this part of numba.cuda is not translated to the CPU yet"
+    return "this is not translated to the CPU"
 
 
 def python_function(obj: object) -> Any | None:

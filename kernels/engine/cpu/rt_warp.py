@@ -77,6 +77,31 @@ def each_warp(bld: Any, threads: int, body: Callable[[Any, int], None]) -> None:
 
 
 # -- shuffles --------------------------------------------------------------------------------------
+def _permute(kind: str, threads: int, bld: Any, source: Any, target: Any, distance: int) -> None:
+    """A distance that is known: one permutation of the vector of a warp."""
+
+    def body(start: Any, lanes: int) -> None:
+        vector = load_warp(bld, source, start, lanes)
+        order = [source_lane(kind, i, distance, lanes) if i < lanes else i for i in range(WARP)]
+        places = ir.Constant(ir.VectorType(INT32, WARP), order)
+        moved = bld.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), places)
+        store_warp(bld, moved, target, start, lanes)
+
+    each_warp(bld, threads, body)
+
+
+def _one_by_one(kind: str, threads: int, bld: Any, source: Any, target: Any, distance: Any) -> None:
+    """Any distance, and elements that are no vectors."""
+
+    def body(start: Any, lanes: int) -> None:
+        with cgutils.for_range(bld, INT64(lanes), intp=INT64) as loop:
+            lane = _source(bld, kind, loop.index, distance, INT64(lanes))
+            item = bld.load(bld.gep(source, [bld.add(start, lane)]))
+            bld.store(item, bld.gep(target, [bld.add(start, loop.index)]))
+
+    each_warp(bld, threads, body)
+
+
 @functools.cache
 def warp_shuffle(kind: str, threads: int, by: int | None = None) -> Any:
     """A function (source, target[, by]) that shuffles within each warp of a block of ``threads``.
@@ -84,24 +109,8 @@ def warp_shuffle(kind: str, threads: int, by: int | None = None) -> Any:
     Without ``by`` the distance or lane is an argument, the same for all threads.
     """
 
-    def permute(bld: Any, source: Any, target: Any, distance: int) -> None:
-        def body(start: Any, lanes: int) -> None:
-            vector = load_warp(bld, source, start, lanes)
-            order = [source_lane(kind, i, distance, lanes) if i < lanes else i for i in range(WARP)]
-            places = ir.Constant(ir.VectorType(INT32, WARP), order)
-            moved = bld.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), places)
-            store_warp(bld, moved, target, start, lanes)
-
-        each_warp(bld, threads, body)
-
-    def anything(bld: Any, source: Any, target: Any, distance: Any) -> None:
-        def body(start: Any, lanes: int) -> None:
-            with cgutils.for_range(bld, INT64(lanes), intp=INT64) as loop:
-                lane = _source(bld, kind, loop.index, distance, INT64(lanes))
-                item = bld.load(bld.gep(source, [bld.add(start, lane)]))
-                bld.store(item, bld.gep(target, [bld.add(start, loop.index)]))
-
-        each_warp(bld, threads, body)
+    permute = functools.partial(_permute, kind, threads)
+    anything = functools.partial(_one_by_one, kind, threads)
 
     def generate(ctx: Any, bld: Any, sig: Any, args: Any) -> Any:
         source, _ = array_parts(ctx, bld, sig.args[0], args[0])
