@@ -13,6 +13,8 @@ from typing import Any
 
 Signature = tuple[Any, tuple[Any, ...]]  # a kernel and the numba types of its arguments
 Signatures = tuple[Signature, ...]
+Integer = Callable[[int, int], int]  # draws an integer between two bounds, both included
+Configure = Callable[[Integer], tuple[dict[str, int], dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,17 @@ class OpSpec:
             ``((kernel, (numba types...)), ...)``.
         block: a size around which the test shapes are drawn (block-1, block, block+1).
         smooth: options -> False where the function has kinks that a finite difference would hit.
+        configure: draws one case whose sizes and options fit together (kernel size, stride and
+            padding against the size of the image): called with ``integer(low, high)``, which draws
+            an integer with both ends included, it returns the sizes of symbolic dimensions by
+            name, and options. Dimensions and options that it does not name are drawn as without
+            it: each on its own, around ``block``, from ``options``.
+
+            Example::
+
+                def configure(integer):
+                    kernel, stride = integer(1, 5), integer(1, 3)
+                    return {"n": kernel + integer(0, 9), "k": kernel}, {"stride": stride}
     """
 
     name: str
@@ -115,3 +128,4 @@ class OpSpec:
     kernels: Signatures = ()
     block: int = 16
     smooth: bool = True
+    configure: Configure | None = None

@@ -12,7 +12,7 @@ from numba import cuda
 
 import nnlite as nl
 from nnlite.errors import ArgumentError, DtypeError
-from nnlite.kernels.opspec import Arg, OpSpec, Wrong
+from nnlite.kernels.opspec import Arg, OpSpec, Tolerance, Wrong
 from nnlite.testing import (
     calls,
     check_forward,
@@ -21,6 +21,7 @@ from nnlite.testing import (
     check_op,
     check_wrong,
 )
+from nnlite.testing.edges import special_calls
 from nnlite.testing.layouts import LAYOUTS, fits, place
 
 
@@ -125,6 +126,71 @@ def test_a_changed_input_is_found():
 def test_a_wrong_gradient_is_found(vjp):
     with pytest.raises(AssertionError, match="gradient of square"):
         check_gradient(dataclasses.replace(SPEC, vjp=vjp))
+
+
+def moving_sum(x, kernel, stride):
+    """Sums of windows; a window longer than x is a case that must not be drawn."""
+    assert 1 <= kernel <= x.shape[1]
+    return sum(x[:, k : x.shape[1] - kernel + k + 1 : stride] for k in range(kernel))
+
+
+def spread(dy, x, kernel, stride):
+    dx = np.zeros(x.shape, dy.dtype)
+    for k in range(kernel):
+        dx[:, k : x.shape[1] - kernel + k + 1 : stride] += dy.numpy()
+    return nl.array(dx, device=x.device)
+
+
+def fitting(integer):
+    kernel, stride = integer(1, 4), integer(1, 3)
+    return {"n": kernel + integer(0, 60)}, {"kernel": kernel, "stride": stride}
+
+
+WINDOWS = OpSpec(
+    "moving_sum",
+    lambda x, **o: nl.array(moving_sum(x.numpy(), **o), device=x.device),
+    moving_sum,
+    (Arg("x", "rows n"),),
+    (),
+    {"stride": (7,)},
+    vjp=spread,
+    magnitude=lambda x, **o: moving_sum(np.abs(x), **o),
+    tolerance=Tolerance(terms=lambda x, kernel, stride: kernel),
+    special=False,
+    configure=fitting,
+)
+
+
+def test_an_op_configures_sizes_and_options_that_fit(device):
+    """Every case of every check has them: the reference asserts that they fit."""
+    seen, graded = [], []
+
+    def record(found):
+        def reference(x, **options):
+            found.append((x.shape, options["kernel"], options["stride"]))
+            return moving_sum(x, **options)
+
+        return dataclasses.replace(WINDOWS, reference=reference)
+
+    check_forward(record(seen), device=device)
+    check_gradient(record(graded), device=device)
+    for found, cases in ((seen, 200), (graded, 50)):
+        assert len(found) >= cases
+        assert {kernel for _, kernel, _ in found} == {1, 2, 3, 4}
+        assert {stride for _, _, stride in found} == {1, 2, 3}
+    assert len({shape[0] for shape, _, _ in seen}) > 3  # rows are not configured
+    for call in special_calls(WINDOWS):
+        moving_sum(call.values[0], **call.options)
+
+
+def test_a_wrong_gradient_of_a_configured_op_is_found():
+    def one_too_few(dy, x, kernel, stride):
+        dx = spread(dy, x, kernel, stride).numpy()
+        dx[:, : dy.shape[1] * (kernel == 4)] = 0
+        return nl.array(dx)
+
+    with pytest.raises(AssertionError, match="gradient of moving_sum.*'kernel': 4"):
+        check_gradient(dataclasses.replace(WINDOWS, vjp=one_too_few))
 
 
 def test_a_wrong_call_that_passes_is_found():

@@ -18,12 +18,21 @@ from nnlite.kernels.opspec import Arg, OpSpec
 
 from .strategies import Call, shape_of, special_values
 
+# A case that an op configures itself stands for a size around a block: as many as make, with those
+# that Hypothesis draws, 200 of the forward pass.
+CONFIGURED = 160
+CONFIGURED_SPECIAL = 12
+
 
 def boundary_calls(spec: OpSpec) -> Iterator[Call]:
     """float32 calls where each dimension in turn is 0, 1 or next to one or two blocks.
 
-    The combinations of the options take turns.
+    The combinations of the options take turns. Where the spec configures its own cases,
+    CONFIGURED of them instead.
     """
+    if spec.configure is not None:
+        yield from (_call(spec, *case) for case in configured(spec, CONFIGURED))
+        return
     names = list(dict.fromkeys(name for arg in spec.args for name in arg.dims.split()))
     combinations = itertools.cycle(options_of(spec))
     block = spec.block
@@ -44,18 +53,44 @@ def boundary_calls(spec: OpSpec) -> Iterator[Call]:
 def special_calls(spec: OpSpec, dtype: Any = np.float32) -> Iterator[Call]:
     """Calls whose float arguments run through the special values, for each combination of options.
 
-    Four calls shift the arguments against each other, so that NaN meets infinity, and so on.
+    Four calls shift the arguments against each other, so that NaN meets infinity, and so on. Where
+    the spec configures its own cases, CONFIGURED_SPECIAL of them.
     """
     dtype = np.dtype(dtype)
     names = dict.fromkeys(name for arg in spec.args for name in arg.dims.split())
-    sizes = {n: (4, 9) if n == "..." else int(n) if n.isdigit() else 6 for n in names}
-    for shift in range(4):
-        values = tuple(
-            _special(spec, arg, sizes, dtype, shift * (position + 1))
-            for position, arg in enumerate(spec.args)
-        )
-        for options in options_of(spec):
+    usual: dict[str, Any]
+    usual = {n: (4, 9) if n == "..." else int(n) if n.isdigit() else 6 for n in names}
+    if spec.configure is not None:
+        cases = list(configured(spec, CONFIGURED_SPECIAL, usual))
+    else:
+        cases = [(usual, options) for options in options_of(spec)]
+    for number, (sizes, options) in enumerate(cases):
+        for shift in range(4) if spec.configure is None else (number % 4,):
+            values = tuple(
+                _special(spec, arg, sizes, dtype, shift * (position + 1))
+                for position, arg in enumerate(spec.args)
+            )
             yield Call(values, ("contiguous",) * len(values), options, dtype)
+
+
+def configured(
+    spec: OpSpec, cases: int, usual: dict[str, Any] | None = None
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Sizes and options of cases that ``spec.configure`` chooses, the same in every run.
+
+    Args:
+        cases: how many.
+        usual: sizes of the dimensions that it leaves open; 3 and (2, 3) where None.
+    """
+    assert spec.configure is not None
+    rng = np.random.default_rng(seed_of(spec))
+    names = dict.fromkeys(name for arg in spec.args for name in arg.dims.split())
+    if usual is None:
+        usual = {n: int(n) if n.isdigit() else (2, 3) if n == "..." else 3 for n in names}
+    combinations = itertools.cycle(options_of(spec))
+    for _ in range(cases):
+        sizes, options = spec.configure(lambda low, high: int(rng.integers(low, high + 1)))
+        yield {**usual, **sizes}, {**next(combinations), **options}
 
 
 def options_of(spec: OpSpec) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from nnlite.kernels.engine import Device, array
 from nnlite.kernels.engine import device as find_device
 from nnlite.kernels.opspec import OpSpec
 
-from .edges import options_of, random_values, seed_of
+from .edges import configured, options_of, random_values, seed_of
 
 # The cube root of eps balances truncation (h^2) against rounding (eps / h).
 STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
@@ -29,10 +29,13 @@ TOLERANCE_32 = 1e-5
 # Full differences cost two references per element; larger arrays get random directions.
 FULL_ELEMENTS = 200
 DIRECTIONS = 4
+CONFIGURED = 50  # cases of an op that configures its own
 
 
 def check_gradient(spec: OpSpec, *, device: Device | str | None = None) -> None:
     """Check ``spec.vjp`` for each combination of options, on a small and a block-sized shape.
+
+    Where the spec configures its own cases, CONFIGURED of them instead.
 
     Raises:
         AssertionError: a gradient is wrong, missing, or of the wrong shape or dtype.
@@ -40,9 +43,10 @@ def check_gradient(spec: OpSpec, *, device: Device | str | None = None) -> None:
     if spec.vjp is None:
         raise ValueError(f"{spec.name} has no vjp to check")
     target = find_device(device)
-    for number, (small, options) in enumerate(_cases(spec)):
+    for number, (sizes, options) in enumerate(_cases(spec)):
         rng = np.random.default_rng([seed_of(spec), number])
-        values = _draw(spec, rng, small)
+        # float32 holds the values exactly, so that both runs see the same numbers.
+        values = [random_values(arg, sizes, rng, spec.smooth) for arg in spec.args]
         try:
             with np.errstate(all="ignore"):
                 output = spec.reference(*values, **options)
@@ -54,11 +58,15 @@ def check_gradient(spec: OpSpec, *, device: Device | str | None = None) -> None:
         _check_case(spec, values, dy, options, target)
 
 
-def _cases(spec: OpSpec) -> Iterator[tuple[bool, dict[str, Any]]]:
+def _cases(spec: OpSpec) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Sizes of the dimensions, and options, of every case."""
+    if spec.configure is not None:
+        yield from configured(spec, CONFIGURED)
+        return
     for options in options_of(spec):
-        yield True, options
+        yield _sizes(spec, small=True), options
     # One large shape: the options take part in the small ones, tiling does not.
-    yield False, options_of(spec)[0]
+    yield _sizes(spec, small=False), options_of(spec)[0]
 
 
 def _check_case(
@@ -156,8 +164,8 @@ def _unit(shape: tuple[int, ...], k: int) -> np.ndarray:
     return direction
 
 
-def _draw(spec: OpSpec, rng: np.random.Generator, small: bool) -> list[Any]:
-    """Arguments in float64 that float32 holds exactly, so that both runs see the same numbers."""
+def _sizes(spec: OpSpec, small: bool) -> dict[str, Any]:
+    """Sizes of the dimensions, a few items or about a block each."""
     names = dict.fromkeys(name for arg in spec.args for name in arg.dims.split())
     choices = [2, 3, 5] if small else [spec.block + 1, spec.block - 1]
     sizes: dict[str, Any] = {}
@@ -166,4 +174,4 @@ def _draw(spec: OpSpec, rng: np.random.Generator, small: bool) -> list[Any]:
             sizes[name] = (3, 5) if small else (3, spec.block + 1)
         else:
             sizes[name] = int(name) if name.isdigit() else choices[k % len(choices)]
-    return [random_values(arg, sizes, rng, spec.smooth) for arg in spec.args]
+    return sizes

@@ -161,7 +161,11 @@ def calls(
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
     if special is None:
         special = spec.special and draw(st.booleans())
-    sizes_of = draw_dims(draw, spec)
+    given: dict[str, int] = {}
+    fitting: dict[str, Any] = {}
+    if spec.configure is not None:
+        given, fitting = spec.configure(lambda low, high: draw(st.integers(low, high)))
+    sizes_of = draw_dims(draw, spec, given)
     # float64 runs the same code: the compilations of its strided variants are not worth their time.
     plain = not strided or dtype == np.float64 or draw(st.booleans())
     values: list[np.ndarray | None] = []
@@ -180,15 +184,22 @@ def calls(
         values.append(value)
         layouts.append(layout if fits(layout, value) else "contiguous")
     options = {name: draw(st.sampled_from(choice)) for name, choice in spec.options.items()}
+    options.update(fitting)
     return Call(tuple(values), tuple(layouts), options, dtype)
 
 
-def draw_dims(draw: st.DrawFn, spec: OpSpec) -> dict[str, Any]:
-    """A size for every symbolic dimension of the spec, and a shape for ``"..."``."""
+def draw_dims(draw: st.DrawFn, spec: OpSpec, given: dict[str, int]) -> dict[str, Any]:
+    """A size for every symbolic dimension of the spec, and a shape for ``"..."``.
+
+    Args:
+        given: sizes that ``spec.configure`` has chosen.
+    """
     names = dict.fromkeys(name for arg in spec.args for name in arg.dims.split())
     found: dict[str, Any] = {}
     for name in names:
-        if name == "...":
+        if name in given:
+            found[name] = given[name]
+        elif name == "...":
             found[name] = draw(shapes(block=spec.block))
         elif name.isdigit():
             found[name] = int(name)
