@@ -20,9 +20,11 @@ FAMILIES = (
     "bias",
     "matmul",
     "reduce",
+    "prelu",
     "arithmetic",
     "softmax",
     "loss",
+    "pool",
     "update",
 )
 

@@ -24,10 +24,8 @@ from . import functions
 
 RELU = Map("relu", functions.relu)
 RELU_BACKWARD = Map("relu_backward", functions.relu_backward, inputs=2)
-LEAKY_RELU = Map("leaky_relu", functions.leaky_relu, scalar=True)
-LEAKY_RELU_BACKWARD = Map(
-    "leaky_relu_backward", functions.leaky_relu_backward, inputs=2, scalar=True
-)
+LEAKY_RELU = Map("leaky_relu", functions.leaky_relu, scalars=1)
+LEAKY_RELU_BACKWARD = Map("leaky_relu_backward", functions.leaky_relu_backward, inputs=2, scalars=1)
 SIGMOID = Map("sigmoid", functions.sigmoid)
 SIGMOID_BACKWARD = Map("sigmoid_backward", functions.sigmoid_backward, inputs=2)
 SIGMOID_FROM_OUTPUT = Map(

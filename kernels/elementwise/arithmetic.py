@@ -13,7 +13,7 @@ ADD = Map("add", functions.add_items, inputs=2)
 SUB = Map("sub", functions.sub_items, inputs=2)
 MUL = Map("mul", functions.mul_items, inputs=2)
 DIV = Map("div", functions.div_items, inputs=2)
-SCALE = Map("scale", functions.mul_items, scalar=True)
+SCALE = Map("scale", functions.mul_items, scalars=1)
 NEG = Map("neg", functions.neg_item)
 
 

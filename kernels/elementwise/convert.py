@@ -14,7 +14,7 @@ from .mapping import Map, require_rank
 
 CASTABLE = tuple(np.dtype(t) for t in ("f4", "f8", "i4", "i8", "u1", "?"))
 COPY = Map("copy", functions.identity)
-FILL = Map("fill", functions.constant, scalar=True)
+FILL = Map("fill", functions.constant, scalars=1)
 
 
 def fill(out: Array, value: float) -> Array:

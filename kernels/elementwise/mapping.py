@@ -8,7 +8,7 @@ A :class:`Map` makes two kernels of its function:
   stride 0). The grid has one dimension for each of the last three axes, so that no thread has to
   divide a flat index; threads run along the last one.
 
-A function takes one or two items, then the scalar of the map if it has one.
+A function takes one or two items, then the scalars of the map: none, one or two.
 """
 
 from __future__ import annotations
@@ -88,11 +88,43 @@ def _make_binary_scalar(function: Any) -> tuple[Any, Any]:
     return flat, strided
 
 
+def _make_unary_two_scalars(function: Any) -> tuple[Any, Any]:
+    def flat(x, alpha, beta, out):
+        i = cuda.grid(1)
+        if i < out.size:
+            out[i] = function(x[i], alpha, beta)
+
+    def strided(x, alpha, beta, out):
+        q, r, j = cuda.blockIdx.z, cuda.blockIdx.y, cuda.grid(1)
+        for p in range(out.shape[1]):
+            if j < out.shape[4]:
+                out[0, p, q, r, j] = function(x[0, p, q, r, j], alpha, beta)
+
+    return flat, strided
+
+
+def _make_binary_two_scalars(function: Any) -> tuple[Any, Any]:
+    def flat(x, y, alpha, beta, out):
+        i = cuda.grid(1)
+        if i < out.size:
+            out[i] = function(x[i], y[i], alpha, beta)
+
+    def strided(x, y, alpha, beta, out):
+        q, r, j = cuda.blockIdx.z, cuda.blockIdx.y, cuda.grid(1)
+        for p in range(out.shape[1]):
+            if j < out.shape[4]:
+                out[0, p, q, r, j] = function(x[0, p, q, r, j], y[0, p, q, r, j], alpha, beta)
+
+    return flat, strided
+
+
 FACTORIES = {
-    (1, False): _make_unary,
-    (1, True): _make_unary_scalar,
-    (2, False): _make_binary,
-    (2, True): _make_binary_scalar,
+    (1, 0): _make_unary,
+    (1, 1): _make_unary_scalar,
+    (1, 2): _make_unary_two_scalars,
+    (2, 0): _make_binary,
+    (2, 1): _make_binary_scalar,
+    (2, 2): _make_binary_two_scalars,
 }
 
 
@@ -101,24 +133,24 @@ class Map:
 
     Args:
         name: name of the op, also that of the kernels (``<name>_flat``, ``<name>_strided``).
-        function: a ``cuda.jit(device=True)`` function of ``inputs`` items (and a scalar).
+        function: a ``cuda.jit(device=True)`` function of ``inputs`` items (and scalars).
         inputs: number of input arrays, 1 or 2.
-        scalar: the function takes a scalar as its last argument.
+        scalars: how many scalars the function takes after the items, 0 to 2.
 
     Attributes:
         flat, strided: the two kernels.
     """
 
-    __slots__ = ("name", "inputs", "scalar", "flat", "strided")
+    __slots__ = ("name", "inputs", "scalars", "flat", "strided")
 
-    def __init__(self, name: str, function: Any, inputs: int = 1, scalar: bool = False) -> None:
-        flat, strided = FACTORIES[inputs, scalar](function)
-        self.name, self.inputs, self.scalar = name, inputs, scalar
+    def __init__(self, name: str, function: Any, inputs: int = 1, scalars: int = 0) -> None:
+        flat, strided = FACTORIES[inputs, scalars](function)
+        self.name, self.inputs, self.scalars = name, inputs, scalars
         self.flat: Kernel = _named(flat, f"{name}_flat")
         self.strided: Kernel = _named(strided, f"{name}_strided")
 
     def __call__(self, out: Array, *args: Any) -> Array:
-        """Overwrite ``out`` with the map of ``args`` (input arrays, then the scalar).
+        """Overwrite ``out`` with the map of ``args`` (input arrays, then the scalars).
 
         Inputs are broadcast to the shape of ``out``; an input may be ``out`` itself, because each
         thread reads only the items at the place it writes.
@@ -153,10 +185,10 @@ class Map:
         """Kernels with argument types for the compile gate, for each numba dtype in ``dtypes``."""
         found = []
         for dtype in dtypes or (types.float32, types.float64):
-            scalar = (dtype,) if self.scalar else ()
+            scalars = (dtype,) * self.scalars
             line, block = types.Array(dtype, 1, "C"), types.Array(dtype, 1 + RANK, "A")
-            found.append((self.flat, (*[line] * self.inputs, *scalar, line)))
-            found.append((self.strided, (*[block] * self.inputs, *scalar, block)))
+            found.append((self.flat, (*[line] * self.inputs, *scalars, line)))
+            found.append((self.strided, (*[block] * self.inputs, *scalars, block)))
         return tuple(found)
 
 

@@ -16,8 +16,8 @@ LOG = Map("log", functions.log_item)
 SQRT = Map("sqrt", functions.sqrt_item)
 SQRT_BACKWARD = Map("sqrt_backward", functions.sqrt_backward_item, inputs=2)
 SQUARE = Map("square", functions.square)
-POWER = Map("pow", functions.power, scalar=True)
-POWER_BACKWARD = Map("pow_backward", functions.power_backward, inputs=2, scalar=True)
+POWER = Map("pow", functions.power, scalars=1)
+POWER_BACKWARD = Map("pow_backward", functions.power_backward, inputs=2, scalars=1)
 
 
 def exp(x: Array) -> Array:

@@ -1,0 +1,164 @@
+"""GLU, the gated linear unit: one half of an axis, gated by the sigmoid of the other.
+
+    x = (a, b) halves along an axis:   y = a sigmoid(b)
+    da = dy sigmoid(b),   db = dy a sigmoid(b) (1 - sigmoid(b))
+
+Source: Dauphin, Fan, Auli, Grangier, "Language Modeling with Gated Convolutional Networks",
+arXiv:1612.08083.
+
+The axis that is halved splits x into (outer, 2, n): the axes before it, its halves, and half of it
+with the axes after it. Kernels, each with a thread per column of n, in steps over ``outer``, so
+that neighbouring threads touch neighbouring items of both halves:
+
+* ``glu_kernel``: the value.
+* ``glu_backward_kernel``: the gradients of both halves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import cuda, float32, types
+
+from ..checks import require_float, require_like, require_shape
+from ..elementwise import copy
+from ..elementwise.mapping import require_rank
+from ..elementwise.specs import FLOATS, wrong_unary
+from ..engine import ArgumentError, Array, ShapeError, empty, kernel
+from ..opspec import Arg, OpSpec, Tolerance, Wrong
+from .functions import sigmoid
+from .reference import sigmoid as sigmoid_reference
+
+BLOCK = (32, 8)
+MAX_GRID_Y = 65535
+
+
+def glu_reference(x: np.ndarray, dim: int = -1) -> np.ndarray:
+    if x.shape[dim] % 2:
+        raise ValueError("odd axis")
+    a, b = np.split(x, 2, axis=dim)
+    return a * sigmoid_reference(b)
+
+
+@kernel
+def glu_kernel(x, y):  # x: (outer, 2, n), y: (outer, n)
+    column, first = cuda.grid(2)
+    outer, n = y.shape
+    if column < n:
+        for row in range(first, outer, cuda.gridDim.y * cuda.blockDim.y):
+            y[row, column] = x[row, 0, column] * sigmoid(x[row, 1, column])
+
+
+@kernel
+def glu_backward_kernel(dy, x, dx):  # dy: (outer, n), x, dx: (outer, 2, n)
+    column, first = cuda.grid(2)
+    outer, n = dy.shape
+    if column < n:
+        for row in range(first, outer, cuda.gridDim.y * cuda.blockDim.y):
+            b = x[row, 1, column]
+            e = math.exp(-abs(b))
+            d = float32(1.0) + e
+            g = dy[row, column]
+            dx[row, 0, column] = g * ((e if b < float32(0.0) else float32(1.0)) / d)
+            dx[row, 1, column] = g * x[row, 0, column] * (e / (d * d))
+
+
+def glu(x: Array, dim: int = -1) -> Array:
+    """``a sigmoid(b)`` for the halves a and b of ``x`` along one axis.
+
+    Args:
+        x: float32 or float64 array of rank 1 to 8, any strides.
+        dim: the axis; its size is even.
+
+    Returns:
+        A new array in which that axis has half the size.
+
+    Raises:
+        DtypeError: x is not a float array.
+        ArgumentError: x has no such axis.
+        ShapeError: the size of the axis is odd, or x has more than 8 axes.
+    """
+    outer, n, shape = _halves("glu", x, dim)
+    y = empty(shape, x.dtype, x.device)
+    if outer * n:
+        source = x if x.is_contiguous else copy(x)
+        glu_kernel[_grid(outer, n), BLOCK](source.reshape((outer, 2, n)), y.reshape((outer, n)))
+    return y
+
+
+def glu_backward(dy: Array, x: Array, dim: int = -1) -> Array:
+    """Gradient of :func:`glu` for x; ``dy`` has the shape of the output."""
+    op = "glu_backward"
+    outer, n, shape = _halves(op, x, dim)
+    require_like(op, "dy", dy, "x", x)
+    require_shape(op, "dy", dy, shape)
+    dx = empty(x.shape, x.dtype, x.device)
+    if outer * n:
+        source = x if x.is_contiguous else copy(x)
+        dense = dy if dy.is_contiguous else copy(dy)
+        halves = (outer, 2, n)
+        glu_backward_kernel[_grid(outer, n), BLOCK](
+            dense.reshape((outer, n)), source.reshape(halves), dx.reshape(halves)
+        )
+    return dx
+
+
+def _halves(op: str, x: Array, dim: int) -> tuple[int, int, tuple[int, ...]]:
+    """Check the arguments; outer, n and the shape of the output."""
+    require_float(op, "x", x)
+    require_rank(op, "x", x.shape)
+    rank = len(x.shape)
+    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)) or not -rank <= dim < rank:
+        raise ArgumentError(f"{op}: dim: {dim!r} given, expected an axis of shape {x.shape}")
+    axis = int(dim) % rank
+    half, odd = divmod(x.shape[axis], 2)
+    if odd:
+        raise ShapeError(f"{op}: x: shape {x.shape} given, expected an even size of axis {dim}")
+    outer, inner = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+    return outer, half * inner, (*x.shape[:axis], half, *x.shape[axis + 1 :])
+
+
+def _grid(outer: int, n: int) -> tuple[int, int]:
+    width, height = BLOCK
+    return (n + width - 1) // width, min((outer + height - 1) // height, MAX_GRID_Y)
+
+
+def _configure(integer: Any) -> Any:
+    """Shapes of rank 1 to 4 with one even axis: that one is halved."""
+    rank = integer(1, 4)
+    shape = [integer(0, 40 if rank < 3 else 9) for _ in range(rank)]
+    dim = integer(-rank, rank - 1)
+    shape[dim] = 2 * integer(0, 35 if rank < 3 else 4)
+    return {"...": tuple(shape)}, {"dim": dim}
+
+
+def _signatures() -> tuple[Any, ...]:
+    found: list[Any] = []
+    for real in (types.float32, types.float64):
+        table, halves = types.Array(real, 2, "C"), types.Array(real, 3, "C")
+        found.append((glu_kernel, (halves, table)))
+        found.append((glu_backward_kernel, (table, halves, halves)))
+    return tuple(found)
+
+
+SPECS: tuple[OpSpec, ...] = (
+    OpSpec(
+        name="glu",
+        forward=glu,
+        reference=glu_reference,
+        args=(Arg("x", "..."),),
+        vjp=glu_backward,
+        # Four roundings of the sigmoid and one of the product: 5 ulp at most.
+        tolerance=Tolerance(ulp=5.0),
+        wrong=(
+            *wrong_unary(),
+            Wrong((FLOATS,), ShapeError, r"x: shape \(2, 3\) given, expected an even size"),
+            Wrong((FLOATS,), ArgumentError, "dim: 2 given, expected an axis", {"dim": 2}),
+            Wrong((FLOATS,), ArgumentError, "dim: None given, expected an axis", {"dim": None}),
+        ),
+        kernels=_signatures(),
+        configure=_configure,
+    ),
+)
