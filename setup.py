@@ -29,6 +29,7 @@ KERNELS = (
     "engine/cpu",
     "engine/gpu",
     "matmul",
+    "pool",
     "reduce",
     "softmax",
     "update",

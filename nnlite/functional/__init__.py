@@ -11,6 +11,16 @@ from __future__ import annotations
 from .activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from .arithmetic import accumulate, add, div, exp, log, mul, neg, pow, sqrt, sub
 from .losses import accuracy, cross_entropy, mse_loss
+from .pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from .products import bias_add, linear, matmul
 from .reductions import Axis, argmax, max, mean, min, sum
 from .shapes import (
@@ -48,8 +58,14 @@ __all__ = [
     "Axis",
     "accumulate",
     "accuracy",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "add",
     "argmax",
+    "avg_pool1d",
+    "avg_pool2d",
     "bias_add",
     "broadcast_to",
     "celu",
@@ -73,6 +89,8 @@ __all__ = [
     "logsigmoid",
     "matmul",
     "max",
+    "max_pool1d",
+    "max_pool2d",
     "mean",
     "min",
     "mish",

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from .. import functional, init
+from . import utils
 from .activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from .containers import Sequential
 from .layers import Flatten, Identity, Linear
 from .losses import CrossEntropyLoss, MSELoss
 from .module import Module
 from .parameter import Parameter
+from .pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 from .units import (
     CELU,
     ELU,
@@ -30,13 +41,18 @@ from .units import (
 )
 
 __all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
+    "AvgPool2d",
     "CELU",
+    "CrossEntropyLoss",
     "ELU",
+    "Flatten",
     "GELU",
     "GLU",
-    "SELU",
-    "CrossEntropyLoss",
-    "Flatten",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -46,12 +62,15 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
     "Mish",
     "Module",
     "PReLU",
     "Parameter",
     "ReLU",
     "ReLU6",
+    "SELU",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -64,4 +83,5 @@ __all__ = [
     "Threshold",
     "functional",
     "init",
+    "utils",
 ]

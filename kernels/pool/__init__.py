@@ -1,0 +1,34 @@
+"""Pooling: max, average, both adaptive, of images; a sequence is an image of one row.
+
+- ``windows``: which elements a window holds, and the reverse.
+- ``reference``: the references in NumPy.
+- ``launch``: planes and grids.
+- ``maximum``, ``average``: kernels and launchers.
+- ``specs``: ``SPECS``.
+"""
+
+from .average import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+)
+from .maximum import (
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
+from .specs import SPECS
+
+__all__ = [
+    "SPECS",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+]
