@@ -89,6 +89,7 @@ def test_state_dict_is_a_copy() -> None:
         "group.0.betas.1",
         "group.0.eps",
         "group.0.weight_decay",
+        "group.0.amsgrad",
         "state.0.exp_avg",
         "state.0.exp_avg_sq",
         "state.0.step",

@@ -1,26 +1,46 @@
-"""Optimizer updates in place: SGD with momentum, Adam and AdamW; one launch per parameter.
+"""Optimizer updates in place, clipping of gradients, moving averages: one launch for many tensors.
 
-SGD (Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013,
-in the form that PyTorch uses)::
+Each launcher treats its arrays as one line of items. ``nnlite.optim`` keeps small parameters, and
+their state, side by side in one stretch of memory, so that one launch updates all of them.
 
-    g = grad + weight_decay * p
-    v = momentum * v + (1 - dampening) * g
-    p = p - lr * (g + momentum * v  if nesterov else  v)
-
-Adam (Kingma and Ba, 2015), and AdamW (Loshchilov and Hutter, 2019) if ``decoupled``::
-
-    g = grad + weight_decay * p            (Adam)       p = p * (1 - lr * weight_decay)  (AdamW)
-    m = m + (1 - beta1) (g - m)            v = beta2 * v + (1 - beta2) g^2
-    p = p - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
-
-Kernels, each with one thread per element and everything read and written once:
-
-- ``sgd``: without velocity.
-- ``sgd_momentum``: with velocity.
-- ``adam``: both forms of weight decay.
+- ``sgd``: with momentum, dampening, Nesterov momentum.
+- ``adam``: Adam, AdamW, AMSGrad.
+- ``rmsprop``: plain, centered, with momentum.
+- ``adagrad``, ``lion``.
+- ``average``: exponential moving average of weights.
+- ``clip``: norm of many gradients; scaling them by it; limiting their values.
 """
 
-from .launch import adam_update, sgd_update
-from .specs import SPECS
+from . import adagrad, adam, average, clip, clip_specs, lion, rmsprop, sgd
+from .adagrad import adagrad_update
+from .adam import adam_update
+from .average import average_update
+from .clip import clip_scale, clip_value, combine_norms, partial_norm
+from .lion import lion_update
+from .rmsprop import rmsprop_update
+from .sgd import sgd_update
 
-__all__ = ["SPECS", "adam_update", "sgd_update"]
+SPECS = (
+    *sgd.SPECS,
+    *adam.SPECS,
+    *rmsprop.SPECS,
+    *adagrad.SPECS,
+    *lion.SPECS,
+    *average.SPECS,
+    *clip_specs.SPECS,
+)
+
+__all__ = [
+    "SPECS",
+    "adagrad_update",
+    "adam_update",
+    "average_update",
+    "clip",
+    "clip_scale",
+    "clip_value",
+    "combine_norms",
+    "lion_update",
+    "partial_norm",
+    "rmsprop_update",
+    "sgd_update",
+]

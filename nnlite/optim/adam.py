@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..kernels.engine import Array
 from ..kernels.update import adam_update
-from ..tensor import Tensor
 from .optimizer import Optimizer, Params
 
 
@@ -29,12 +28,13 @@ class Adam(Optimizer):
         betas: :math:`(\beta_1, \beta_2)`.
         eps: :math:`\epsilon`.
         weight_decay: :math:`\lambda`.
+        amsgrad: divide by the largest :math:`v` so far (S. Reddi et al., ICLR 2018).
 
     Examples:
         >>> optimizer = nl.optim.Adam(model.parameters(), lr=1e-3)
     """
 
-    slots = ("exp_avg", "exp_avg_sq")
+    slots = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     decoupled = False
 
     def __init__(
@@ -44,30 +44,48 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
     ) -> None:
         super().__init__(
-            params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
+            params,
+            {
+                "lr": lr,
+                "betas": tuple(betas),
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+            },
         )
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
         self._require_positive(options, "lr", "eps", "weight_decay")
-        betas = options["betas"]
-        valid = len(betas) == 2 and all(isinstance(b, float | int) and 0 <= b < 1 for b in betas)
-        self._require(valid, "betas", betas, "two numbers in [0, 1)")
+        self._require_betas(options)
 
-    def _updater(self, group: dict[str, Any]) -> Callable[[int, Tensor, Array], None]:
-        lr, eps, decay = group["lr"], group["eps"], group["weight_decay"]
-        beta1, beta2 = group["betas"]
-        decoupled = self.decoupled
+    def _slots_of(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return self.slots if group["amsgrad"] else self.slots[:2]
 
-        def update(number: int, p: Tensor, grad: Array) -> None:
-            state = self._state_of(number, p)
-            step = state["step"] + 1
-            m, v = state["exp_avg"], state["exp_avg_sq"]
-            adam_update(p.array, grad, m, v, step, lr, beta1, beta2, eps, decay, decoupled)
-            state["step"] = step
-
-        return update
+    def _update(
+        self,
+        group: dict[str, Any],
+        step: int,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+    ) -> None:
+        adam_update(
+            param,
+            grad,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            state.get("max_exp_avg_sq"),
+            step,
+            lr=group["lr"],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            decoupled=self.decoupled,
+        )
 
 
 class AdamW(Adam):
@@ -76,7 +94,7 @@ class AdamW(Adam):
     Source: I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 
     Args:
-        params, lr, betas, eps: as :class:`Adam`.
+        params, lr, betas, eps, amsgrad: as :class:`Adam`.
         weight_decay: :math:`\lambda`.
     """
 
@@ -89,5 +107,6 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)

@@ -1,4 +1,4 @@
-"""``Optimizer``: parameter groups, state and its dictionary; what SGD and Adam share."""
+"""``Optimizer``: parameter groups, state and its dictionary; what all optimizers share."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numbers
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from ..autograd import enable_grad
 from ..errors import ArgumentError, AutogradError, ShapeError
 from ..kernels.checks import require_like, require_shape
-from ..kernels.engine import Array, array, zeros
+from ..kernels.engine import Array, full
 from ..tensor import Tensor
+from .buckets import Bucket, Buckets, moved
+from .state import Stateful
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
-class Optimizer:
+class Optimizer(Stateful):
     """Base class: holds parameters in groups that share options, and state per parameter.
 
     Args:
@@ -28,6 +28,9 @@ class Optimizer:
         param_groups: dicts with ``"params"`` and the options; options may be changed.
         state: for each parameter, by its number, arrays and a step count.
         slots: names of the arrays.
+
+    A subclass defines ``slots`` and :meth:`_update`. Its kernels take any number of items: small
+    parameters of a group are updated together, see :mod:`nnlite.optim.buckets`.
     """
 
     slots: tuple[str, ...] = ()
@@ -37,6 +40,7 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[int, dict[str, Any]] = {}
         self._ids: set[int] = set()
+        self._buckets: dict[int, Buckets] = {}
         if isinstance(params, Tensor):
             raise TypeError(f"{self._name}: params: one Tensor given, expected a list of them")
         given: list[Any] = list(params)
@@ -98,6 +102,11 @@ class Optimizer:
             ok = isinstance(value, numbers.Real) and value >= 0  # type: ignore[operator]
             self._require(ok, name, value, "a number of at least 0")
 
+    def _require_betas(self, options: Mapping[str, Any]) -> None:
+        betas = options["betas"]
+        valid = len(betas) == 2 and all(isinstance(b, (float, int)) and 0 <= b < 1 for b in betas)
+        self._require(valid, "betas", betas, "two numbers in [0, 1)")
+
     @property
     def lr(self) -> float:
         """Learning rate of the first group; setting it sets that of every group."""
@@ -128,23 +137,25 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        work = []
         number = 0
-        updates = []
-        for group in self.param_groups:
+        for index, group in enumerate(self.param_groups):
             if len(self.param_groups) > 1:  # a wrong option of the only group changes nothing yet
                 self._check_options(group)
-            update = self._updater(group)
-            for p in group["params"]:
-                if p.grad is not None:
-                    a, grad = p.array, p.grad.array
-                    same = grad.dtype is a.dtype and grad.device is a.device
-                    if not same or grad.shape != a.shape:
-                        self._require_like(number, a, grad)
-                    updates.append((update, number, p, grad))
-                number += 1
-        for update, number, p, grad in updates:
-            update(number, p, grad)
-            p.version.changes += 1
+            for bucket in self._buckets_of(index, number, group["params"]):
+                ready = []
+                for i, p in enumerate(bucket.params):
+                    if p.grad is not None:
+                        a, grad = p.array, p.grad.array
+                        same = grad.dtype is a.dtype and grad.device is a.device
+                        if not same or grad.shape != a.shape:
+                            self._require_like(bucket.numbers[i], a, grad)
+                        ready.append(i)
+                if ready:
+                    work.append((group, bucket, ready))
+            number += len(group["params"])
+        for group, bucket, ready in work:
+            self._update_bucket(group, bucket, ready)
         return loss
 
     def _require_like(self, number: int, a: Array, grad: Array) -> None:
@@ -152,108 +163,70 @@ class Optimizer:
         require_like(op, name, grad, "the parameter", a)
         require_shape(op, name, grad, a.shape)
 
-    def _updater(self, group: dict[str, Any]) -> Callable[[int, Tensor, Array], None]:
-        """``update(number, parameter, gradient)`` with the options of ``group``."""
+    def _buckets_of(self, index: int, first: int, params: list[Tensor]) -> list[Bucket]:
+        """The buckets of group ``index``, whose first parameter has the number ``first``."""
+        found = self._buckets.get(index)
+        if found is None or not found.fit(first, params):
+            found = self._buckets[index] = Buckets(first, params)
+        return found.buckets
+
+    def _update_bucket(self, group: dict[str, Any], bucket: Bucket, ready: list[int]) -> None:
+        """Update the parameters ``ready``: neighbours with one count of steps in one launch."""
+        names = self._slots_of(group)
+        steps = [self._state_of(group, bucket, i, names) for i in ready]
+        bucket.fetch(ready)
+        start = 0
+        for k in range(1, len(ready) + 1):
+            joined = k < len(ready) and ready[k] == ready[k - 1] + 1 and steps[k] == steps[start]
+            if not joined:
+                first, last = ready[start], ready[k - 1]
+                param, grad = bucket.part(first, last)
+                state = {name: bucket.part_of_state(name, first, last) for name in names}
+                self._update(group, steps[start] + 1, param, grad, state)
+                start = k
+        for i in ready:
+            bucket.params[i].version.changes += 1
+            if names:
+                self.state[bucket.numbers[i]]["step"] += 1
+
+    def _slots_of(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """Names of the arrays that the options of ``group`` need; without one, no step counts."""
+        return self.slots
+
+    def _first_value(self, name: str, group: dict[str, Any]) -> float:
+        """With what the array ``name`` of the state begins."""
+        return 0.0
+
+    def _update(
+        self,
+        group: dict[str, Any],
+        step: int,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+    ) -> None:
+        """Run step number ``step`` (from 1) on ``param`` in place, with the options of ``group``.
+
+        ``param``, ``grad`` and the arrays of ``state`` have one shape: that of a parameter, or one
+        axis with several parameters beside each other.
+        """
         raise NotImplementedError
 
-    def _state_of(self, number: int, p: Tensor) -> dict[str, Any]:
-        """State of a parameter: zeros at first, with its device and dtype ever after."""
-        state = self.state.get(number)
+    def _state_of(
+        self, group: dict[str, Any], bucket: Bucket, i: int, names: tuple[str, ...]
+    ) -> int:
+        """Steps that a parameter has had; its state is in the slabs of its bucket ever after."""
+        if not names:
+            return 0
+        state = self.state.get(bucket.numbers[i])
         if state is None:
-            arrays = {name: zeros(p.shape, p.dtype, p.device) for name in self.slots}
-            state = self.state[number] = {**arrays, "step": 0}
-            return state
-        first = state[self.slots[0]]
-        if first.device is not p.device or first.dtype != p.dtype:
-            for name in self.slots:
-                state[name] = array(state[name], p.dtype, p.device)
-        return state
-
-    def state_dict(self) -> dict[str, Any]:
-        """Options and state as one flat dict of numbers and, for the arrays, NumPy arrays.
-
-        Keys are ``group.<group>.<option>`` (``group.0.betas.1`` for the items of a tuple) and
-        ``state.<parameter>.<name>``; parameters are numbered through all groups.
-        """
-        flat = self._options()
-        for number, state in self.state.items():
-            for name, value in state.items():
-                flat[f"state.{number}.{name}"] = (
-                    value.numpy() if isinstance(value, Array) else value
-                )
-        return flat
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave; nothing changes if it does not fit.
-
-        Raises:
-            ArgumentError: an option or a parameter is missing or unknown.
-            ShapeError: an array does not have the shape of its parameter.
-        """
-        params = [p for group in self.param_groups for p in group["params"]]
-        groups = [dict(group) for group in self.param_groups]
-        expected = set(self._options())
-        given = {key for key in state_dict if key.startswith("group.")}
-        if expected != given:
-            raise ArgumentError(
-                f"{self._name}.load_state_dict: missing options: "
-                f"{', '.join(sorted(expected - given)) or 'none'}; unexpected: "
-                f"{', '.join(sorted(given - expected)) or 'none'}"
-            )
-        for key in given:
-            _, g, name, *item = key.split(".")
-            if item:
-                values = list(groups[int(g)][name])
-                values[int(item[0])] = state_dict[key]
-                groups[int(g)][name] = tuple(values)
-            else:
-                groups[int(g)][name] = state_dict[key]
-        for group in groups:
-            self._check_options(group)
-        state: dict[int, dict[str, Any]] = {}
-        for key in state_dict:
-            if key not in given:
-                number, name = self._state_key(key, len(params))
-                value = self._state_value(key, state_dict[key], params[number])
-                state.setdefault(number, {})[name] = value
-        for number, found in state.items():
-            if set(found) != {*self.slots, "step"}:
-                raise ArgumentError(
-                    f"{self._name}.load_state_dict: state.{number} with {sorted(found)} given, "
-                    f"expected {sorted([*self.slots, 'step'])}"
-                )
-        for group, new in zip(self.param_groups, groups):
-            group.update(new)
-        self.state = state
-
-    def _options(self) -> dict[str, Any]:
-        flat: dict[str, Any] = {}
-        for g, group in enumerate(self.param_groups):
-            for name, value in group.items():
-                if isinstance(value, tuple):
-                    flat.update({f"group.{g}.{name}.{i}": v for i, v in enumerate(value)})
-                elif name != "params":
-                    flat[f"group.{g}.{name}"] = value
-        return flat
-
-    def _state_key(self, key: str, count: int) -> tuple[int, str]:
-        prefix, _, rest = key.partition(".")
-        number, _, name = rest.partition(".")
-        if prefix != "state" or not number.isdigit() or not name or int(number) >= count:
-            raise ArgumentError(
-                f"{self._name}.load_state_dict: key {key!r} given, expected "
-                f"'state.<parameter below {count}>.<name>' or 'group.<group>.<option>'"
-            )
-        return int(number), name
-
-    def _state_value(self, key: str, value: Any, p: Tensor) -> Any:
-        what = f"{self._name}.load_state_dict: {key}"
-        if key.endswith(".step"):
-            if not isinstance(value, (int, np.integer)) or value < 0:
-                raise ArgumentError(f"{what}: {value!r} given, expected an integer >= 0")
-            return int(value)
-        if not isinstance(value, (np.ndarray, Array)):
-            raise ArgumentError(f"{what}: {type(value).__name__} given, expected an array")
-        if value.shape != p.shape:
-            raise ShapeError(f"{what}: shape {value.shape} given, expected {p.shape}")
-        return array(value, p.dtype, p.device)
+            state = self.state[bucket.numbers[i]] = {"step": 0}
+        for name in names:
+            view = bucket.slab(name).views[i]
+            held = state.get(name)
+            if held is not view:
+                if held is None:  # full, as the slab may hold what a replaced state left
+                    held = full(view.shape, self._first_value(name, group), view.dtype, view.device)
+                view.copy_from(moved(held, view.dtype, view.device))
+                state[name] = view
+        return state["step"]

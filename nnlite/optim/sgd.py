@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..kernels.engine import Array
 from ..kernels.update import sgd_update
-from ..tensor import Tensor
 from .optimizer import Optimizer, Params
 
 
@@ -70,19 +69,26 @@ class SGD(Optimizer):
         valid = not options["nesterov"] or (options["momentum"] > 0 and options["dampening"] == 0)
         self._require(valid, "nesterov", True, "a momentum above 0 and no dampening with it")
 
-    def _updater(self, group: dict[str, Any]) -> Callable[[int, Tensor, Array], None]:
-        lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
-        dampening, nesterov = group["dampening"], group["nesterov"]
+    def _slots_of(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return self.slots if group["momentum"] else ()
 
-        def update(number: int, p: Tensor, grad: Array) -> None:
-            if momentum == 0:
-                sgd_update(p.array, grad, None, lr, 0.0, 0.0, decay, False)
-                return
-            state = self._state_of(number, p)
-            # The first velocity is the gradient itself, not dampened.
-            damp = dampening if state["step"] else 0.0
-            velocity = state["momentum_buffer"]
-            sgd_update(p.array, grad, velocity, lr, momentum, damp, decay, nesterov)
-            state["step"] += 1
-
-        return update
+    def _update(
+        self,
+        group: dict[str, Any],
+        step: int,
+        param: Array,
+        grad: Array,
+        state: dict[str, Array],
+    ) -> None:
+        # The first velocity is the gradient itself, not dampened.
+        dampening = group["dampening"] if state and step > 1 else 0.0
+        sgd_update(
+            param,
+            grad,
+            state.get("momentum_buffer"),
+            group["lr"],
+            group["momentum"],
+            dampening,
+            group["weight_decay"],
+            group["nesterov"],
+        )

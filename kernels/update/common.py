@@ -1,0 +1,118 @@
+"""What the launchers of the optimizer updates share: checks, flattening, wrong calls for the specs.
+
+An update takes arrays of any shape and treats them as one line of items. That is how one launch
+updates many parameters: ``nnlite.optim`` keeps them, and their state, side by side in memory and
+passes the whole stretch.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+from numba import cuda, float32, float64
+
+from .. import checks
+from ..elementwise import copy
+from ..engine import ArgumentError, Array, DtypeError, ShapeError
+from ..opspec import Wrong
+
+BLOCK = 256
+
+
+def real_of(dtype: Any) -> Any:
+    """numba's float32 or float64."""
+    return float32 if np.dtype(dtype) == np.float32 else float64
+
+
+@functools.cache
+def lerp_function(dtype: Any) -> Any:
+    """Device function ``lerp(a, b, t) = a + t (b - a)``, exact at both ends as PyTorch's."""
+    real = real_of(dtype)
+
+    @cuda.jit(device=True)
+    def lerp(a: Any, b: Any, t: Any) -> Any:
+        # From the nearer end, so that t = 1 gives b exactly.
+        if t < real(0.5):
+            return a + t * (b - a)
+        return b - (b - a) * (real(1.0) - t)
+
+    return lerp
+
+
+def lerp_reference(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
+    """The same in NumPy: two equal infinities give NaN."""
+    return a + t * (b - a) if t < 0.5 else b - (b - a) * (1 - t)
+
+
+def blocks_of(n: int) -> int:
+    """Blocks for n items, one thread each."""
+    return (n + BLOCK - 1) // BLOCK
+
+
+def flat(x: Array) -> Array:
+    """The items in one dimension; shares the memory of a contiguous array."""
+    if not x.is_contiguous:
+        x = copy(x)
+    return x if len(x.shape) == 1 else x.reshape((x.size,))
+
+
+def check_arrays(op: str, param: Array, grad: Array, **state: Array | None) -> None:
+    """``param`` and its state can be updated in place, and ``grad`` is like ``param``."""
+    checks.require_float(op, "param", param)
+    require_contiguous(op, "param", param)
+    checks.require_like(op, "grad", grad, "param", param)
+    checks.require_shape(op, "grad", grad, param.shape)
+    for name, x in state.items():
+        if x is not None:
+            checks.require_like(op, name, x, "param", param)
+            checks.require_shape(op, name, x, param.shape)
+            require_contiguous(op, name, x)
+
+
+def require_contiguous(op: str, name: str, x: Array) -> None:
+    """Raise ShapeError for an array that cannot be updated in place as one line of items."""
+    if not x.is_contiguous:
+        raise ShapeError(
+            f"{op}: {name}: strides {x.strides} of shape {x.shape} given, expected a contiguous "
+            "array, as it is updated in place"
+        )
+
+
+def check_numbers(op: str, **numbers: float) -> None:
+    """Raise ArgumentError unless every number is finite and at least 0."""
+    for name, value in numbers.items():
+        # False for NaN too.
+        if not 0.0 <= value < math.inf:
+            raise ArgumentError(f"{op}: {name}: {value!r} given, expected in [0, inf)")
+
+
+def check_fraction(op: str, name: str, value: float) -> None:
+    """Raise ArgumentError unless ``0 <= value < 1``."""
+    if not 0.0 <= value < 1.0:
+        raise ArgumentError(f"{op}: {name}: {value!r} given, expected in [0, 1)")
+
+
+P = np.ones((2, 3), np.float32)  # an argument of the wrong calls
+
+
+def wrong_arrays(op: str, *state: Any, **options: Any) -> tuple[Wrong, ...]:
+    """Wrong calls of ``op(param, grad, *state, **options)`` that every update must refuse."""
+    wide, cut, line = P.astype(np.float64), P[:1].copy(), np.ones(3, np.float32)
+    return (
+        Wrong((P, cut, *state), ShapeError, rf"{op}: grad: shape \(1, 3\) given", options),
+        Wrong((P, line, *state), ShapeError, rf"{op}: grad: shape \(3,\) given", options),
+        Wrong((P, wide, *state), DtypeError, f"{op}: grad: dtype float64 given", options),
+        Wrong((P.astype(int), P, *state), DtypeError, f"{op}: param: dtype int64", options),
+        Wrong((P, None, *state), DtypeError, f"{op}: grad: NoneType given", options),
+        Wrong((P, P, *state), ArgumentError, f"{op}: lr: -0.1 given", {**options, "lr": -0.1}),
+        Wrong((P, P, *state), ArgumentError, f"{op}: lr: nan", {**options, "lr": math.nan}),
+        Wrong(
+            (P, P, *state),
+            ArgumentError,
+            f"{op}: weight_decay: -1.0 given",
+            {**options, "weight_decay": -1.0},
+        ),
+    )

@@ -1,0 +1,268 @@
+"""RMSprop in place, plain, centered, with momentum.
+
+Hinton, Srivastava and Swersky, "Neural Networks for Machine Learning", lecture 6e, 2012; centered:
+Graves, "Generating Sequences With Recurrent Neural Networks", 2013, section 4.2::
+
+    g = grad + weight_decay * p
+    v = alpha * v + (1 - alpha) g^2
+    a = a + (1 - alpha) (g - a)                    (centered)
+    d = sqrt(v - a^2) + eps  (centered)            d = sqrt(v) + eps  (else)
+    b = momentum * b + g / d,  p = p - lr * b      (with momentum)
+    p = p - lr * g / d                             (else)
+
+``v - a^2`` is a variance; where rounding makes it negative it counts as 0 (PyTorch gives NaN).
+
+Kernels, each with one thread per item and everything read and written once:
+
+- ``rmsprop``: one array of state.
+- ``rmsprop_full``: mean and momentum, each if it is used; an unused one is an array of no items.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+from numba import cuda, float32, float64
+
+from ..engine import ArgumentError, Array, DtypeError, Kernel, kernel
+from ..opspec import Arg, OpSpec, Wrong
+from .common import (
+    BLOCK,
+    P,
+    blocks_of,
+    check_arrays,
+    check_fraction,
+    check_numbers,
+    flat,
+    lerp_function,
+    lerp_reference,
+    real_of,
+    wrong_arrays,
+)
+
+
+def rmsprop_reference(
+    param: np.ndarray,
+    grad: np.ndarray,
+    square: np.ndarray,
+    mean: np.ndarray | None = None,
+    buffer: np.ndarray | None = None,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+) -> tuple[np.ndarray | None, ...]:
+    """New parameter, mean square, mean and momentum, in float64."""
+    if momentum and buffer is None:
+        raise ValueError("momentum needs a buffer")
+    g = grad + weight_decay * param if weight_decay else grad
+    square = alpha * square + (1 - alpha) * g * g
+    variance = square
+    if mean is not None:
+        mean = lerp_reference(mean, g, 1 - alpha)
+        variance = np.maximum(square - mean * mean, 0.0)
+    move = g / (np.sqrt(variance) + eps)
+    if buffer is not None:
+        move = buffer = momentum * buffer + move
+    return param - lr * move, square, mean, buffer
+
+
+@functools.cache
+def rmsprop_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
+    """``rmsprop`` and ``rmsprop_full`` for float32 or float64."""
+    real = real_of(dtype)
+    lerp = lerp_function(dtype)
+
+    @kernel
+    def rmsprop(
+        param: Any,
+        grad: Any,
+        square: Any,
+        lr: Any,
+        alpha: Any,
+        take: Any,
+        eps: Any,
+        weight_decay: Any,
+    ) -> None:
+        """param, grad, square (n,); take = 1 - alpha."""
+        i = cuda.grid(1)
+        if i < param.size:
+            g = grad[i]
+            if weight_decay != real(0.0):
+                g += weight_decay * param[i]
+            v = alpha * square[i] + take * g * g
+            square[i] = v
+            param[i] -= lr * (g / (math.sqrt(v) + eps))
+
+    @kernel
+    def rmsprop_full(
+        param: Any,
+        grad: Any,
+        square: Any,
+        mean: Any,
+        buffer: Any,
+        lr: Any,
+        alpha: Any,
+        take: Any,
+        eps: Any,
+        weight_decay: Any,
+        momentum: Any,
+    ) -> None:
+        """param, grad, square (n,); mean, buffer (n,) or (0,) if not used."""
+        i = cuda.grid(1)
+        if i < param.size:
+            g = grad[i]
+            if weight_decay != real(0.0):
+                g += weight_decay * param[i]
+            v = alpha * square[i] + take * g * g
+            square[i] = v
+            if mean.size > 0:
+                a = lerp(mean[i], g, take)
+                mean[i] = a
+                v -= a * a
+                if v < real(0.0):  # NaN stays
+                    v = real(0.0)
+            move = g / (math.sqrt(v) + eps)
+            if buffer.size > 0:
+                move += momentum * buffer[i]
+                buffer[i] = move
+            param[i] -= lr * move
+
+    return rmsprop, rmsprop_full
+
+
+def rmsprop_update(
+    param: Array,
+    grad: Array,
+    square: Array,
+    mean: Array | None = None,
+    buffer: Array | None = None,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+) -> tuple[Array | None, ...]:
+    """One step of RMSprop, in place.
+
+    Args:
+        param, square, mean, buffer: updated in place; contiguous, float32 or float64. The state
+            starts as zeros; with ``mean`` it is centered, with ``buffer`` it has momentum.
+        grad: like ``param``, any strides; not changed.
+        lr, alpha, eps, weight_decay, momentum: see the formulas above.
+
+    Returns:
+        ``(param, square, mean, buffer)``, the arrays given.
+
+    Raises:
+        DtypeError, ShapeError, DeviceError: an array is not like ``param``, or one to
+            update is not contiguous.
+        ArgumentError: momentum without ``buffer``, alpha outside [0, 1], or a number that is
+            negative or not finite. Nothing is changed then.
+    """
+    op = "rmsprop_update"
+    if square is None:
+        raise DtypeError(f"{op}: square: NoneType given, expected an Array")
+    check_arrays(op, param, grad, square=square, mean=mean, buffer=buffer)
+    check_numbers(op, lr=lr, eps=eps, weight_decay=weight_decay, momentum=momentum)
+    if alpha != 1.0:
+        check_fraction(op, "alpha", alpha)
+    if momentum and buffer is None:
+        raise ArgumentError(f"{op}: buffer: None given, expected an Array as momentum is not 0")
+    n = param.size
+    if n == 0:
+        return param, square, mean, buffer
+    real = param.dtype.type
+    plain, full = rmsprop_kernels(param.dtype)
+    arrays = (flat(param), flat(grad), flat(square))
+    numbers = (real(lr), real(alpha), real(1.0 - alpha), real(eps), real(weight_decay))
+    if mean is None and buffer is None:
+        plain[blocks_of(n), BLOCK](*arrays, *numbers)
+    else:
+        none = arrays[0][:0]
+        full[blocks_of(n), BLOCK](
+            *arrays,
+            none if mean is None else flat(mean),
+            none if buffer is None else flat(buffer),
+            *numbers,
+            real(momentum),
+        )
+    return param, square, mean, buffer
+
+
+def _magnitude(
+    param: np.ndarray,
+    grad: np.ndarray,
+    square: np.ndarray,
+    mean: np.ndarray | None,
+    buffer: np.ndarray | None,
+    **options: Any,
+) -> tuple[np.ndarray | None, ...]:
+    """Sums of absolute terms; for the parameter, the errors of g and d carried through g / d."""
+    decay, alpha = options.get("weight_decay", 0.0), options.get("alpha", 0.99)
+    eps, momentum = options.get("eps", 1e-8), options.get("momentum", 0.0)
+    terms = np.abs(grad) + decay * np.abs(param) if decay else np.abs(grad)
+    squares = alpha * square + (1 - alpha) * terms * terms
+    means = None if mean is None else alpha * np.abs(mean) + (1 - alpha) * terms
+    _, second, first, _ = rmsprop_reference(param, grad, square, mean, buffer, **options)
+    assert second is not None
+    variance = second if first is None else np.maximum(second - first * first, 0.0)
+    under = squares if means is None else squares + means * means
+    amplified = np.where(variance > 0, under / variance, 1.0)
+    move = terms / (np.sqrt(variance) + eps) * (2 + amplified)
+    move = np.where(np.isfinite(move), move, 0.0)
+    if buffer is not None:
+        move = move + momentum * np.abs(buffer)
+    return (
+        np.abs(param) + options["lr"] * move,
+        squares,
+        means,
+        None if buffer is None else move,
+    )
+
+
+def _signatures() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+    found: list[tuple[Any, tuple[Any, ...]]] = []
+    for real in (float32, float64):
+        plain, full = rmsprop_kernels(np.dtype(real.name))
+        found.append((plain, (real[::1],) * 3 + (real,) * 5))
+        found.append((full, (real[::1],) * 5 + (real,) * 6))
+    return tuple(found)
+
+
+SPECS = (
+    OpSpec(
+        name="rmsprop_update",
+        forward=rmsprop_update,
+        reference=rmsprop_reference,
+        args=(
+            Arg("param", "..."),
+            Arg("grad", "..."),
+            # A mean below the root of the mean square, as it is in training: a variance of nearly
+            # 0 would only measure its own rounding.
+            Arg("square", "...", low=1.0, bounded=True),
+            Arg("mean", "...", low=-0.5, high=0.5, bounded=True, optional=True),
+            Arg("buffer", "...", optional=True),
+        ),
+        options={
+            "lr": (0.01,),
+            "alpha": (0.99, 0.5),
+            "weight_decay": (0.0, 0.01),
+            "momentum": (0.0, 0.9),
+        },
+        mutates=("param", "square", "mean", "buffer"),
+        magnitude=_magnitude,
+        block=BLOCK,
+        wrong=(
+            *wrong_arrays("rmsprop_update", P, None, None),
+            Wrong((P, P, None, None, None), DtypeError, "rmsprop_update: square: NoneType"),
+            Wrong((P, P, P, None, None), ArgumentError, "buffer: None given", {"momentum": 0.9}),
+            Wrong((P, P, P, None, None), ArgumentError, "alpha: 1.5 given", {"alpha": 1.5}),
+        ),
+        kernels=_signatures(),
+    ),
+)

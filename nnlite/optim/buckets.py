@@ -1,0 +1,170 @@
+"""Buckets: small arrays side by side in memory, so that one launch updates all of them.
+
+A launch costs some ten microseconds, an update of a bias of ten items nothing. So an optimizer
+moves the small parameters of a group into one stretch of memory, each parameter now a view of it;
+their state lies side by side in the same order, and their gradients are copied together before a
+step. A large parameter stays where it is: copying its gradient would cost more than its own launch.
+
+A parameter whose memory something else refers to (``p.detach()``, a view of it) stays, too, so that
+whoever looks at it goes on seeing it change.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import Any
+
+from ..kernels.engine import Array, array, full
+from ..tensor import Tensor
+
+LARGE = 1 << 17  # items; copying 512 kB takes about as long as a launch
+ALIGN = 64  # items, so that every view begins where its own allocation could
+
+
+class Slab:
+    """One stretch of memory and, for each of some shapes, a view of it.
+
+    Attributes:
+        memory: all items, in one dimension; a few between the views are not used.
+        views: an array for each shape.
+        starts: where each begins.
+    """
+
+    def __init__(
+        self, shapes: Sequence[tuple[int, ...]], dtype: Any, device: Any, memory: Any = None
+    ) -> None:
+        self.starts: list[int] = []
+        total = 0
+        for shape in shapes:
+            self.starts.append(total)
+            total += -(-prod(shape) // ALIGN) * ALIGN
+        if memory is None:
+            memory = full((total,), 0, dtype, device)
+        self.memory: Array = memory
+        self.views = [
+            memory[start : start + prod(shape)].reshape(shape)
+            for start, shape in zip(self.starts, shapes)
+        ]
+
+    def part(self, first: int, last: int) -> Array:
+        """The memory from the view ``first`` to the end of the view ``last``."""
+        return self.memory[self.starts[first] : self.starts[last] + self.views[last].size]
+
+
+class Bucket:
+    """Parameters that one launch can update: one large one, or several small ones in a slab.
+
+    Attributes:
+        numbers: the numbers of the parameters in their optimizer.
+        params: the parameters.
+        arrays: their arrays; views of one slab if there are several.
+        state: a slab for each array of the state in use.
+    """
+
+    def __init__(self, numbers: Sequence[int], params: Sequence[Tensor]) -> None:
+        self.numbers, self.params = list(numbers), list(params)
+        self.shapes = [p.shape for p in params]
+        self.dtype, self.device = params[0].dtype, params[0].device
+        self.state: dict[str, Slab] = {}
+        self._parts: dict[tuple[int, int], tuple[Array, Array]] = {}
+        if len(params) > 1:
+            self._slab = Slab(self.shapes, self.dtype, self.device)
+            self._grads = Slab(self.shapes, self.dtype, self.device)
+            for p, view in zip(params, self._slab.views):
+                view.copy_from(p.array)
+                p.array = view
+        self.arrays = [p.array for p in params]
+
+    def slab(self, name: str) -> Slab:
+        """The slab of the state ``name``, of zeros if it is new."""
+        found = self.state.get(name)
+        if found is None:
+            found = self.state[name] = Slab(self.shapes, self.dtype, self.device)
+        return found
+
+    def fetch(self, ready: Iterable[int]) -> None:
+        """Copy the gradients of some parameters together."""
+        if len(self.params) > 1:
+            views, params = self._grads.views, self.params
+            for i in ready:
+                views[i].copy_from(params[i].grad.array)  # type: ignore[union-attr]
+
+    def part(self, first: int, last: int) -> tuple[Array, Array]:
+        """Items and fetched gradients of the parameters ``first`` to ``last``, as one array."""
+        if len(self.params) == 1:
+            return self.arrays[0], self.params[0].grad.array  # type: ignore[union-attr]
+        found = self._parts.get((first, last))
+        if found is None:
+            found = self._slab.part(first, last), self._grads.part(first, last)
+            self._parts[first, last] = found
+        return found
+
+    def part_of_state(self, name: str, first: int, last: int) -> Array:
+        """The state ``name`` of the parameters ``first`` to ``last``, shaped as ``part``."""
+        slab = self.state[name]
+        return slab.views[0] if len(self.params) == 1 else slab.part(first, last)
+
+
+class Buckets:
+    """The buckets of one parameter group, made anew when its parameters or their arrays change.
+
+    Args:
+        first: number of the first parameter of the group.
+        params: its parameters.
+    """
+
+    def __init__(self, first: int, params: Sequence[Tensor]) -> None:
+        self.first = first
+        together: dict[Any, list[int]] = {}
+        self.buckets: list[Bucket] = []
+        for i, p in enumerate(params):
+            if p.size < LARGE and p.array.is_contiguous and _is_free(p):
+                together.setdefault((p.dtype, p.device), []).append(i)
+            else:
+                self.buckets.append(Bucket([first + i], [p]))
+        for numbers in together.values():
+            bucket = Bucket([first + i for i in numbers], [params[i] for i in numbers])
+            self.buckets.append(bucket)
+        self._members = [(p, p.array) for p in params]
+
+    def fit(self, first: int, params: Sequence[Tensor]) -> bool:
+        """True if the buckets still hold exactly these parameters, and these their arrays."""
+        return (
+            first == self.first
+            and len(params) == len(self._members)
+            and all(p is q and p.array is a for p, (q, a) in zip(params, self._members))
+        )
+
+
+def moved(x: Any, dtype: Any, device: Any) -> Array:
+    """``x`` as an array of this dtype on this device; itself if it is one."""
+    if isinstance(x, Array) and x.dtype == dtype and x.device == device:
+        return x
+    return array(x, dtype, device)
+
+
+class _Holder:
+    """Refers to an array as a tensor does."""
+
+    def __init__(self) -> None:
+        self.array = full((1,), 0, "float32", "cpu")
+
+
+def _references(holder: Any) -> tuple[int, int]:
+    """How often the array of a tensor, and its memory, are referred to."""
+    x = holder.array
+    memory = x.data if x.device.is_cpu else x.buffer
+    cached = 0 if x.device.is_cpu or x._data is None else 1  # numba's view of a GPU array
+    return sys.getrefcount(x), sys.getrefcount(memory) - cached
+
+
+_ALONE = _references(_Holder())
+
+
+def _is_free(p: Tensor) -> bool:
+    """True if nothing but ``p`` refers to the memory of its array."""
+    found = _references(p)
+    whole = not p.device.is_cpu or p.array.data.base is None
+    return whole and found[0] <= _ALONE[0] and found[1] <= _ALONE[1]
