@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,11 @@ class Row:
     parameters: int
 
 
-def rows(model: Any, input_shape: Sequence[int]) -> list[Row]:
-    """One row per layer that holds no other layer, in the order they run.
+def rows(model: Any, input_shape: Sequence[int], dtype: Any = "float32") -> list[Row]:
+    """One row per layer, in the order they end.
+
+    A layer is a module that holds no other, or one with parameters of its own beside those of the
+    modules in it; of those, its row counts its own only.
 
     Runs the model on an empty batch, in evaluation mode and without gradients: the shapes come
     out, but no kernel has anything to do, so none is compiled.
@@ -29,58 +32,32 @@ def rows(model: Any, input_shape: Sequence[int]) -> list[Row]:
     Args:
         model: a Module.
         input_shape: shape of one input, without the batch axis.
+        dtype: dtype of the input; ``"int64"`` for a model that begins with an embedding.
     """
     from .kernels.engine import array
     from .tensor import Tensor
     from .train.inference import inference_mode, model_device
 
     found: list[Row] = []
-    empty = np.zeros((0, *input_shape), np.float32)
-    with _watched(model, found), inference_mode(model):
-        model(Tensor(array(empty, device=model_device(model))))
+    empty = np.zeros((0, *input_shape), dtype)
+    with contextlib.ExitStack() as watching:
+        for name, layer in list(model.named_modules()):
+            if layer._parameters or not any(True for _ in layer.children()):
+                watching.enter_context(layer.register_forward_hook(_noting(name, found)))
+        with inference_mode(model):
+            model(Tensor(array(empty, device=model_device(model))))
     return found
 
 
-@contextmanager
-def _watched(model: Any, found: list[Row]) -> Iterator[None]:
-    """Note a row whenever a layer without sublayers runs."""
-    from .nn import Sequential
+def _noting(name: str, found: list[Row]) -> Any:
+    def note(layer: Any, args: Any, output: Any) -> None:
+        while isinstance(output, (tuple, list)):  # of a recurrent layer: without its last state
+            output = output[0]
+        count = sum(p.size for p in layer._parameters.values() if p is not None)
+        text = f"{type(layer).__name__}({layer.extra_repr()})"
+        found.append(Row(name, text, tuple(output.shape[1:]), count))
 
-    changed = []
-    for name, layer in list(model.named_modules()):
-        if type(layer) is Sequential:
-            forward = _one_by_one(layer)  # instead of fused pairs, which skip their layers
-        elif not any(True for _ in layer.children()):
-            forward = _noting(name, layer, found)
-        else:
-            continue
-        object.__setattr__(layer, "forward", forward)
-        changed.append(layer)
-    try:
-        yield
-    finally:
-        for layer in changed:
-            object.__delattr__(layer, "forward")
-
-
-def _one_by_one(sequence: Any) -> Any:
-    def forward(x: Any) -> Any:
-        for module in sequence:
-            x = module(x)
-        return x
-
-    return forward
-
-
-def _noting(name: str, layer: Any, found: list[Row]) -> Any:
-    forward = layer.forward
-
-    def noting(*args: Any, **options: Any) -> Any:
-        output = forward(*args, **options)
-        found.append(Row(name, repr(layer), tuple(output.shape[1:]), parameter_count(layer)))
-        return output
-
-    return noting
+    return note
 
 
 def parameter_count(model: Any) -> int:
@@ -88,14 +65,14 @@ def parameter_count(model: Any) -> int:
     return sum(p.size for p in model.parameters())
 
 
-def summary(model: Any, input_shape: Sequence[int]) -> str:
+def summary(model: Any, input_shape: Sequence[int], dtype: Any = "float32") -> str:
     """The table of :func:`rows` as text, with the total below.
 
     Example:
         >>> print(nl.summary(model, (1, 28, 28)))
     """
     table = [("", "layer", "output", "parameters")]
-    for row in rows(model, input_shape):
+    for row in rows(model, input_shape, dtype):
         table.append((row.name, row.layer, shape_text(row.output_shape), f"{row.parameters:,}"))
     table.append(("", "total", "", f"{parameter_count(model):,}"))
     widths = [max(len(line[i]) for line in table) for i in range(4)]

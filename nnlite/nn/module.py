@@ -12,6 +12,7 @@ from ..kernels.engine import Array, Device, array
 from ..kernels.engine.device import device as find_device
 from ..kernels.engine.memory import check_dtype
 from ..tensor import Tensor
+from .hooks import Hookable
 from .parameter import Parameter
 
 M = TypeVar("M", bound="Module")
@@ -24,7 +25,7 @@ class LoadResult(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Module:
+class Module(Hookable):
     """Base class of layers and networks: assign parameters and modules, define ``forward``.
 
     Attributes that are a :class:`Parameter` or a :class:`Module` are found by ``parameters()``,
@@ -52,12 +53,6 @@ class Module:
     def __init__(self) -> None:
         # The tables say what is trained, saved and moved; the values are plain attributes too.
         self.__dict__.update(_parameters={}, _buffers={}, _modules={}, training=True)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} defines no forward(...)")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_modules" not in self.__dict__:
