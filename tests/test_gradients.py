@@ -92,8 +92,8 @@ UNARY: dict[str, tuple[Callable[..., nl.Tensor], float]] = {
     "broadcast": (lambda x: F.broadcast_to(x, (2, 5, 3)), -1),
     "contiguous": (lambda x: x.T.contiguous(), -1),
     "cross_entropy": (lambda x: F.cross_entropy(x, LABELS), -1),
-    "cross_entropy sum": (lambda x: F.cross_entropy(x, LABELS, "sum"), -1),
-    "cross_entropy none": (lambda x: F.cross_entropy(x, LABELS, "none"), -1),
+    "cross_entropy sum": (lambda x: F.cross_entropy(x, LABELS, reduction="sum"), -1),
+    "cross_entropy none": (lambda x: F.cross_entropy(x, LABELS, reduction="none"), -1),
 }
 
 

@@ -46,7 +46,7 @@ def test_linear_on_any_rank() -> None:
         (lambda: nn.Linear(4.0, 3), ArgumentError, "in_features: 4.0"),
         (lambda: nn.Linear(4, 3)(np.ones((5, 4))), TypeError, "linear: x: ndarray"),
         (lambda: nn.GELU("fast"), ArgumentError, "approximate: 'fast'"),
-        (lambda: nn.CrossEntropyLoss("max"), ArgumentError, "reduction: 'max'"),
+        (lambda: nn.CrossEntropyLoss(reduction="max"), ArgumentError, "reduction: 'max'"),
         (lambda: nn.Sequential(nn.ReLU(), 3), ArgumentError, "Sequential: 1: int"),
         (
             lambda: nl.functional.linear(batch(), nn.Linear(4, 3).weight, activation="swish"),

@@ -63,7 +63,7 @@ def test_forward_and_gradients(activation: str, reduction: str) -> None:
     x, labels = data()
     y, z = ours(nl.tensor(x)), theirs(torch.from_numpy(x))
     close(y, z)
-    loss = nl.nn.CrossEntropyLoss(reduction)(y, labels)
+    loss = nl.nn.CrossEntropyLoss(reduction=reduction)(y, labels)
     peer = torch.nn.CrossEntropyLoss(reduction=reduction)(z, torch.from_numpy(labels))
     close(loss, peer)
     loss.backward()

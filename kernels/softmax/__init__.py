@@ -2,22 +2,36 @@
 
 - ``plain``: softmax, log_softmax and their gradients.
 - ``entropy``: cross entropy of integer labels, fused with the softmax.
+- ``weighted``, ``weighted_kernels``: the same with class weights, ignored rows and label
+  smoothing; negative log-likelihood of given logarithms.
 - ``metrics``: accuracy.
-- ``specs``: ``SPECS``.
+- ``specs``, ``weighted_specs``: ``SPECS``.
 """
 
+from . import specs, weighted_specs
 from .entropy import cross_entropy, cross_entropy_backward
 from .metrics import accuracy
 from .plain import log_softmax, log_softmax_backward, softmax, softmax_backward
-from .specs import SPECS
+from .weighted import (
+    cross_entropy_weighted,
+    cross_entropy_weighted_backward,
+    nll,
+    nll_backward,
+)
+
+SPECS = (*specs.SPECS, *weighted_specs.SPECS)
 
 __all__ = [
     "SPECS",
     "accuracy",
     "cross_entropy",
     "cross_entropy_backward",
+    "cross_entropy_weighted",
+    "cross_entropy_weighted_backward",
     "log_softmax",
     "log_softmax_backward",
+    "nll",
+    "nll_backward",
     "softmax",
     "softmax_backward",
 ]

@@ -10,7 +10,20 @@ from __future__ import annotations
 
 from .activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from .arithmetic import accumulate, add, div, exp, log, mul, neg, pow, sqrt, sub
-from .losses import accuracy, cross_entropy, mse_loss
+from .item_losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
+from .losses import (
+    accuracy,
+    cross_entropy,
+    nll_loss,
+)
 from .pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -67,6 +80,8 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "bias_add",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "broadcast_to",
     "celu",
     "contiguous",
@@ -82,6 +97,9 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
     "leaky_relu",
     "linear",
     "log",
@@ -97,6 +115,7 @@ __all__ = [
     "mse_loss",
     "mul",
     "neg",
+    "nll_loss",
     "permute",
     "pow",
     "prelu",
@@ -106,6 +125,7 @@ __all__ = [
     "selu",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
     "softmax",
     "softplus",
     "softshrink",

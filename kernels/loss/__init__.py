@@ -1,0 +1,53 @@
+"""Losses that compare a prediction with a target of the same shape, item by item.
+
+==================  =======================================================================
+file                what it holds
+==================  =======================================================================
+functions.py        the device functions: value and slopes for one item, and their stable forms
+kernels.py          the kernels: one item per thread, or a sum per block
+launchers.py        the common launch; squared, absolute, smooth and Huber errors
+probabilities.py    binary cross entropy (of probabilities, of scores), Kullback-Leibler
+reference.py        NumPy references
+specs.py            wrong inputs, tolerances and their reasons
+==================  =======================================================================
+
+The losses of class numbers, cross entropy and negative log-likelihood, are in ``softmax``.
+"""
+
+from .launchers import (
+    huber,
+    huber_backward,
+    l1,
+    l1_backward,
+    mse,
+    mse_backward,
+    smooth_l1,
+    smooth_l1_backward,
+)
+from .probabilities import (
+    bce,
+    bce_backward,
+    bce_logits,
+    bce_logits_backward,
+    kl_div,
+    kl_div_backward,
+)
+from .specs import SPECS
+
+__all__ = [
+    "SPECS",
+    "bce",
+    "bce_backward",
+    "bce_logits",
+    "bce_logits_backward",
+    "huber",
+    "huber_backward",
+    "kl_div",
+    "kl_div_backward",
+    "l1",
+    "l1_backward",
+    "mse",
+    "mse_backward",
+    "smooth_l1",
+    "smooth_l1_backward",
+]
