@@ -24,6 +24,7 @@ from .losses import (
     cross_entropy,
     nll_loss,
 )
+from .normalisation import batch_norm, group_norm, layer_norm, rms_norm
 from .pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -79,6 +80,7 @@ __all__ = [
     "argmax",
     "avg_pool1d",
     "avg_pool2d",
+    "batch_norm",
     "bias_add",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -93,6 +95,7 @@ __all__ = [
     "gelu",
     "getitem",
     "glu",
+    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -100,6 +103,7 @@ __all__ = [
     "huber_loss",
     "kl_div",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log",
@@ -122,6 +126,7 @@ __all__ = [
     "relu",
     "relu6",
     "reshape",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import functional, init
 from . import utils
 from .activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from .batch_norm import BatchNorm1d, BatchNorm2d
 from .containers import ModuleDict, ModuleList, Sequential
 from .layers import Flatten, Identity, Linear
 from .losses import (
@@ -19,6 +20,7 @@ from .losses import (
     SmoothL1Loss,
 )
 from .module import Module
+from .normalisation import GroupNorm, LayerNorm, RMSNorm
 from .parameter import Parameter
 from .pooling import (
     AdaptiveAvgPool1d,
@@ -51,11 +53,6 @@ from .units import (
 )
 
 __all__ = [
-    "CELU",
-    "ELU",
-    "GELU",
-    "GLU",
-    "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool1d",
@@ -64,8 +61,15 @@ __all__ = [
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "CELU",
     "CrossEntropyLoss",
+    "ELU",
     "Flatten",
+    "GELU",
+    "GLU",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -74,6 +78,7 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
@@ -87,8 +92,10 @@ __all__ = [
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
+    "SELU",
     "Sequential",
     "SiLU",
     "Sigmoid",
