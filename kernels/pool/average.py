@@ -20,12 +20,14 @@ The mean of whole planes (global pooling) is that of ``reduce``.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 from numba import cuda, float32, float64
 
 from .. import checks
+from ..elementwise import scale
 from ..engine import ArgumentError, Array, Kernel, empty, kernel
 from ..reduce import mean
 from .launch import COMPILED_CELLS, over, planes, require_image, require_result
@@ -216,9 +218,11 @@ def adaptive_avg_pool2d_backward(
     """Gradient of :func:`adaptive_avg_pool2d`; arguments as :func:`avg_pool2d_backward`."""
     checks.require_float(op, "dy", dy)
     size = require_image(op, "shape", shape)
-    return _backward(
-        op, dy, shape, adaptive(op, size, require_image(op, "dy", dy.shape)), INSIDE, 0
-    )
+    found = adaptive(op, size, require_image(op, "dy", dy.shape))
+    if found.size == (1, 1):
+        require_result(op, dy, shape, found)
+        return scale(dy.broadcast_to(shape), 1.0 / (size[0] * size[1]))
+    return _backward(op, dy, shape, found, INSIDE, 0)
 
 
 def _plan(
@@ -249,7 +253,7 @@ def _forward(x: Array, found: Windows, sizes: int, divisor: float) -> Array:
         real = x.dtype.type
         if found.cells in COMPILED_CELLS:
             average_cells, _ = cell_kernels(x.dtype, *found.cells)
-            average_cells[grid, block](flat, real(divisor or _area(found)), flat_y)
+            average_cells[grid, block](flat, real(divisor or math.prod(found.cells)), flat_y)
         else:
             rows, columns = found.rows, found.columns
             average_windows, _ = window_kernels(x.dtype)
@@ -276,7 +280,8 @@ def _backward(
         if found.cells in COMPILED_CELLS:
             _, average_cells_backward = cell_kernels(dy.dtype, *found.cells)
             grid, block = over(flat.shape)
-            average_cells_backward[grid, block](flat, real(divisor or _area(found)), flat_dx)
+            scalar = real(divisor or math.prod(found.cells))
+            average_cells_backward[grid, block](flat, scalar, flat_dx)
         else:
             rows, row_owners = found.rows.on(dy.device)
             columns, column_owners = found.columns.on(dy.device)
@@ -294,7 +299,3 @@ def _backward(
                 flat_dx,
             )
     return dx
-
-
-def _area(found: Windows) -> int:
-    return found.rows.taps * found.columns.taps
