@@ -142,7 +142,7 @@ def avg_pool2d(
     *,
     op: str = "avg_pool2d",
 ) -> Array:
-    """The mean of each window.
+    """The mean of each window: a new array (..., oh, ow).
 
     Args:
         x: (..., h, w), any strides; float32 or float64.
@@ -152,9 +152,6 @@ def avg_pool2d(
         count_include_pad: divide by the size of the window with the padding (of zeros) in it.
         divisor_override: divide by this instead.
         op: the name of the op in errors.
-
-    Returns:
-        A new array (..., oh, ow).
 
     Raises:
         DtypeError: x is not a float array.
