@@ -32,6 +32,7 @@ KERNELS = (
     "matmul",
     "norm",
     "pool",
+    "recurrent",
     "reduce",
     "softmax",
     "update",

@@ -27,6 +27,7 @@ FAMILIES = (
     "norm",
     "pool",
     "update",
+    "recurrent",
 )
 
 

@@ -36,6 +36,7 @@ from .pooling import (
     max_pool2d,
 )
 from .products import bias_add, linear, matmul
+from .recurrent import recurrent
 from .reductions import Axis, argmax, max, mean, min, sum
 from .shapes import (
     broadcast_to,
@@ -123,6 +124,7 @@ __all__ = [
     "permute",
     "pow",
     "prelu",
+    "recurrent",
     "relu",
     "relu6",
     "reshape",

@@ -6,6 +6,7 @@ from .. import functional, init
 from . import utils
 from .activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from .batch_norm import BatchNorm1d, BatchNorm2d
+from .cells import GRUCell, LSTMCell, RNNCell
 from .containers import ModuleDict, ModuleList, Sequential
 from .layers import Flatten, Identity, Linear
 from .losses import (
@@ -32,6 +33,7 @@ from .pooling import (
     MaxPool1d,
     MaxPool2d,
 )
+from .recurrent import GRU, LSTM, RNN
 from .units import (
     CELU,
     ELU,
@@ -53,6 +55,9 @@ from .units import (
 )
 
 __all__ = [
+    "GRUCell",
+    "LSTMCell",
+    "RNNCell",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool1d",
@@ -95,6 +100,9 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "ReLU6",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Sequential",
     "SiLU",
