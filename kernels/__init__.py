@@ -24,6 +24,7 @@ FAMILIES = (
     "arithmetic",
     "softmax",
     "loss",
+    "dropout",
     "norm",
     "pool",
     "update",

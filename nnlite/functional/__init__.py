@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from .arithmetic import accumulate, add, div, exp, log, mul, neg, pow, sqrt, sub
+from .dropout import dropout, dropout1d, dropout2d
 from .item_losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -90,6 +91,9 @@ __all__ = [
     "contiguous",
     "cross_entropy",
     "div",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
     "elu",
     "exp",
     "flatten",

@@ -8,6 +8,7 @@ from .activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from .batch_norm import BatchNorm1d, BatchNorm2d
 from .cells import GRUCell, LSTMCell, RNNCell
 from .containers import ModuleDict, ModuleList, Sequential
+from .dropout import Dropout, Dropout1d, Dropout2d
 from .layers import Flatten, Identity, Linear
 from .losses import (
     BCELoss,
@@ -55,9 +56,6 @@ from .units import (
 )
 
 __all__ = [
-    "GRUCell",
-    "LSTMCell",
-    "RNNCell",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool1d",
@@ -70,10 +68,15 @@ __all__ = [
     "BatchNorm2d",
     "CELU",
     "CrossEntropyLoss",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
     "ELU",
     "Flatten",
     "GELU",
     "GLU",
+    "GRU",
+    "GRUCell",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
@@ -83,6 +86,8 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -98,11 +103,10 @@ __all__ = [
     "PReLU",
     "Parameter",
     "RMSNorm",
+    "RNN",
+    "RNNCell",
     "ReLU",
     "ReLU6",
-    "GRU",
-    "LSTM",
-    "RNN",
     "SELU",
     "Sequential",
     "SiLU",
