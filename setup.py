@@ -28,6 +28,7 @@ KERNELS = (
     "engine",
     "engine/cpu",
     "engine/gpu",
+    "indexing",
     "loss",
     "matmul",
     "norm",

@@ -21,6 +21,7 @@ FAMILIES = (
     "matmul",
     "reduce",
     "prelu",
+    "indexing",
     "arithmetic",
     "softmax",
     "loss",

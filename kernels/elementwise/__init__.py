@@ -1,4 +1,4 @@
-"""Elementwise ops: arithmetic with broadcasting, exp/log/sqrt/pow, fill, copy and cast.
+"""Elementwise ops: arithmetic with broadcasting, exp/log/sqrt/pow, fill, copy, assign and cast.
 
 Every op here is a :class:`~nnlite.kernels.elementwise.mapping.Map` of a scalar device function:
 
@@ -9,7 +9,7 @@ functions.py    the device functions: the mathematics of one item
 mapping.py      the two kernels (contiguous, strided) that apply a function to arrays
 arithmetic.py   add, sub, mul, div, scale, neg, accumulate
 unary.py        exp, log, sqrt, pow and gradients
-convert.py      fill, copy, cast
+convert.py      fill, copy, assign, cast
 specs.py        NumPy references, wrong inputs, tolerances
 ==============  =========================================================================
 
@@ -25,7 +25,7 @@ from .arithmetic import (
     scale,
     sub,
 )
-from .convert import cast, copy, fill
+from .convert import assign, cast, copy, fill
 from .specs import SPECS
 from .unary import (
     exp,
@@ -42,6 +42,7 @@ __all__ = [
     "SPECS",
     "accumulate",
     "add",
+    "assign",
     "cast",
     "copy",
     "div",

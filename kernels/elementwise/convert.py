@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import require_array, require_number
+from ..checks import require_array, require_like, require_number, require_shape
 from ..engine import Array, DtypeError, empty
 from . import functions
 from .arithmetic import like, require_writable
@@ -48,6 +48,25 @@ def copy(x: Array) -> Array:
     """
     _require_castable("copy", "x", x)
     return like("copy", COPY, x)
+
+
+def assign(out: Array, x: Array) -> Array:
+    """Overwrite ``out`` with the items of ``x``; returns ``out``.
+
+    Args:
+        out: an array of any strides, but not a broadcast view; dtypes as :func:`fill`.
+        x: an array of its shape and dtype, of any strides, apart from its memory.
+
+    Raises:
+        DtypeError, DeviceError: the dtype is none of these, or x is not like out.
+        ShapeError: the shapes differ, or out repeats items by a stride of 0.
+    """
+    _require_castable("assign", "out", out)
+    require_like("assign", "x", x, "out", out)
+    require_shape("assign", "x", x, out.shape)
+    require_rank("assign", "out", out.shape)
+    require_writable("assign", out)
+    return COPY(out, x)
 
 
 def cast(x: Array, dtype: Any) -> Array:

@@ -155,6 +155,22 @@ SPECS: tuple[OpSpec, ...] = (
         block=256,
     ),
     OpSpec(
+        name="assign",
+        forward=convert.assign,
+        reference=lambda out, x: x,
+        args=(Arg("out", "..."), X),
+        mutates=("out",),
+        wrong=(
+            Wrong((FLOATS, FLOATS[:1]), ShapeError, r"x: shape \(1, 3\) given"),
+            Wrong((FLOATS, DOUBLES), DtypeError, "x: dtype float64 given"),
+            Wrong((FLOATS, None), DtypeError, "x: NoneType given"),
+            Wrong((FLOATS.astype(np.complex64), FLOATS), DtypeError, "out: dtype complex64"),
+            Wrong((RANK_NINE, RANK_NINE), ShapeError, "at most 8 axes"),
+        ),
+        kernels=convert.COPY.signatures(types.float32),
+        block=256,
+    ),
+    OpSpec(
         name="copy",
         forward=convert.copy,
         reference=lambda x: x,

@@ -11,6 +11,14 @@ from __future__ import annotations
 from .activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from .arithmetic import accumulate, add, div, exp, log, mul, neg, pow, sqrt, sub
 from .dropout import dropout, dropout1d, dropout2d
+from .indexing import (
+    cat,
+    concatenate,
+    embedding,
+    one_hot,
+    pad,
+    stack,
+)
 from .item_losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -87,7 +95,9 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "broadcast_to",
+    "cat",
     "celu",
+    "concatenate",
     "contiguous",
     "cross_entropy",
     "div",
@@ -95,6 +105,7 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "elu",
+    "embedding",
     "exp",
     "flatten",
     "gelu",
@@ -125,6 +136,8 @@ __all__ = [
     "mul",
     "neg",
     "nll_loss",
+    "one_hot",
+    "pad",
     "permute",
     "pow",
     "prelu",
@@ -142,6 +155,7 @@ __all__ = [
     "softshrink",
     "softsign",
     "sqrt",
+    "stack",
     "sub",
     "sum",
     "tanh",

@@ -16,7 +16,7 @@ from ..tensor import Tensor, as_tensor, record
 from .shapes import permute, reshape
 
 
-def _labels(labels: Any, device: Device) -> Array:
+def labels_on(labels: Any, device: Device) -> Array:
     """Class numbers as an array on ``device``; host integers of any width become int64."""
     if isinstance(labels, Tensor):
         return labels.array
@@ -75,7 +75,7 @@ def cross_entropy(
             they are tensors of other integers than int32 and int64, or on another device.
     """
     logits = as_tensor(logits, "cross_entropy", "logits")
-    found = _labels(labels, logits.device)
+    found = labels_on(labels, logits.device)
     if logits.ndim != 2 and found.dtype.kind == "i":
         table, line = _tabled("cross_entropy", "logits", logits, found)
         loss = cross_entropy(
@@ -149,7 +149,7 @@ def nll_loss(
     Arguments, shapes and errors are those of :func:`cross_entropy`.
     """
     logp = as_tensor(logp, "nll_loss", "logp")
-    found = _labels(labels, logp.device)
+    found = labels_on(labels, logp.device)
     if logp.ndim != 2 and found.dtype.kind == "i":
         table, line = _tabled("nll_loss", "logp", logp, found)
         loss = nll_loss(table, line, weight, ignore_index=ignore_index, reduction=reduction)
@@ -170,4 +170,4 @@ def accuracy(logits: Tensor, labels: Any) -> Tensor:
     Not differentiable. Labels and errors as :func:`cross_entropy`; ``logits`` (n, classes).
     """
     logits = as_tensor(logits, "accuracy", "logits")
-    return Tensor(softmax_kernels.accuracy(logits.array, _labels(labels, logits.device)))
+    return Tensor(softmax_kernels.accuracy(logits.array, labels_on(labels, logits.device)))

@@ -135,7 +135,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 def _getitem_backward(node: Node, dy: Array) -> Gradients:
     key, shape = node.constants
     dx = zeros(shape, dy.dtype, dy.device)
-    elementwise.accumulate(dx[key], dy)
+    elementwise.assign(dx[key], dy)
     return (dx,)
 
 
