@@ -60,6 +60,9 @@ def test_layers(name: str, case: int) -> None:
         "batch_first": bool(rng.integers(2)),
         "bidirectional": bool(rng.integers(2)),
     }
+    if options["num_layers"] > 1:
+        options["dropout"] = (0.0, 0.5, 1.0)[case % 3]
+    train = options.get("dropout") != 0.5  # whose masks are random
     if name == "RNN":
         options["nonlinearity"] = ("tanh", "relu")[case % 2]
     ours = getattr(nl.nn, name)(inputs, hidden, **options, dtype=dtype)
@@ -75,7 +78,8 @@ def test_layers(name: str, case: int) -> None:
         given += [rng.normal(size=state).astype(dtype) for _ in range(count)]
     depth = steps * options["num_layers"]
     bound = 4 * np.sqrt(inputs + 2 * hidden + 2) * EPS[dtype] * depth
-    check_parity(WithState(ours), TorchWithState(theirs), *given, bound=bound, floor=1.0)
+    pair = WithState(ours), TorchWithState(theirs)
+    check_parity(*pair, *given, bound=bound, floor=1.0, train=train)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -121,6 +125,17 @@ def test_a_part_of_the_results_is_enough() -> None:
             return y[-1], self.layer(x, state)[1][1]
 
     check_parity(Last(), TorchLast(), x, bound=4 * 4 * EPS["float32"] * 10, floor=1.0)
+
+
+def test_dropout_lies_between_the_layers() -> None:
+    x = nl.tensor(np.random.default_rng(0).normal(size=(3, 2, 5)).astype(np.float32))
+    one, two = nl.nn.GRU(5, 4, dropout=0.5), nl.nn.GRU(5, 4, num_layers=2, dropout=0.5)
+    assert np.array_equal(one(x)[0].numpy(), one(x)[0].numpy())
+    assert not np.array_equal(two(x)[0].numpy(), two(x)[0].numpy())
+    nl.manual_seed(1)
+    first = two(x)[0].numpy()
+    nl.manual_seed(1)
+    assert np.array_equal(first, two(x)[0].numpy())
 
 
 def test_initial_values_have_the_same_bounds() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ArgumentError, ShapeError
+from .. import functional as F
+from ..errors import ShapeError
 from ..functional.recurrent import joined, recurrent, stacked
+from ..kernels.checks import require_between
 from ..kernels.engine import Device
 from ..tensor import Tensor
 from .cells import Recurrent, checked_nonlinearity
@@ -29,8 +31,7 @@ class _Layer(Recurrent):
     ) -> None:
         super().__init__(kind, input_size, hidden_size, bias)
         self._require_size("num_layers", num_layers)
-        if dropout != 0:
-            raise ArgumentError(f"{type(self).__name__}: dropout: {dropout!r} given, expected 0")
+        require_between(type(self).__name__, "dropout", dropout, 0.0, 1.0)
         self.num_layers, self.batch_first = int(num_layers), batch_first
         self.dropout, self.bidirectional = dropout, bidirectional
         directions = 2 if bidirectional else 1
@@ -72,6 +73,8 @@ class _Layer(Recurrent):
         ends: list[list[Tensor]] = [[] for _ in given]
         suffixes = ("", "_reverse") if self.bidirectional else ("",)
         for layer in range(self.num_layers):
+            if layer and self.dropout:
+                x = F.dropout(x, self.dropout, self.training)
             results = []
             for direction, suffix in enumerate(suffixes):
                 first = tuple(s[layer * len(suffixes) + direction] for s in given)
@@ -113,7 +116,7 @@ class RNN(_Layer):
         nonlinearity: ``"tanh"`` or ``"relu"``.
         bias: add the biases.
         batch_first: the batch is the first axis of input and output (not of the states).
-        dropout: 0; here for the order of the arguments.
+        dropout: share of the outputs of each layer but the last that is dropped in training.
         bidirectional: a second network runs backwards; their outputs lie side by side.
         device: where the parameters live; None is the default device.
         dtype: float32 or float64.
