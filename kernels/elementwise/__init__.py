@@ -1,6 +1,6 @@
 """Elementwise ops: arithmetic with broadcasting, exp/log/sqrt/pow, fill, copy, assign and cast.
 
-Every op here is a :class:`~nnlite.kernels.elementwise.mapping.Map` of a scalar device function:
+Nearly every op is a :class:`~nnlite.kernels.elementwise.mapping.Map` of a scalar device function:
 
 ==============  =========================================================================
 file            what it holds
@@ -10,6 +10,7 @@ mapping.py      the two kernels (contiguous, strided) that apply a function to a
 arithmetic.py   add, sub, mul, div, scale, neg, accumulate
 unary.py        exp, log, sqrt, pow and gradients
 convert.py      fill, copy, assign, cast
+transposing.py  copies of transposed arrays, through tiles in shared memory
 specs.py        NumPy references, wrong inputs, tolerances
 ==============  =========================================================================
 

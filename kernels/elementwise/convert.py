@@ -11,6 +11,7 @@ from ..engine import Array, DtypeError, empty
 from . import functions
 from .arithmetic import like, require_writable
 from .mapping import Map, require_rank
+from .transposing import transposed_copy
 
 CASTABLE = tuple(np.dtype(t) for t in ("f4", "f8", "i4", "i8", "u1", "?"))
 COPY = Map("copy", functions.identity)
@@ -38,7 +39,7 @@ def fill(out: Array, value: float) -> Array:
 
 
 def copy(x: Array) -> Array:
-    """A new C-contiguous array with the items of ``x``.
+    """A new C-contiguous array with the items of ``x``; a transposed one goes through tiles.
 
     Args:
         x: array of any shape (rank 8 at most) and strides; dtypes as :func:`fill`.
@@ -47,7 +48,8 @@ def copy(x: Array) -> Array:
         DtypeError: the dtype is none of these.
     """
     _require_castable("copy", "x", x)
-    return like("copy", COPY, x)
+    turned = transposed_copy(x)
+    return like("copy", COPY, x) if turned is None else turned
 
 
 def assign(out: Array, x: Array) -> Array:

@@ -9,7 +9,7 @@ from numba import types
 
 from ..engine import ArgumentError, DtypeError, ShapeError
 from ..opspec import Arg, OpSpec, Wrong
-from . import arithmetic, convert, unary
+from . import arithmetic, convert, transposing, unary
 
 X = Arg("x", "...")
 FLOATS = np.ones((2, 3), np.float32)
@@ -177,7 +177,10 @@ SPECS: tuple[OpSpec, ...] = (
         args=(X,),
         vjp=lambda dy, x: convert.copy(dy),
         wrong=WRONG_COPY,
-        kernels=convert.COPY.signatures(types.float32, types.float64, types.int64, types.uint8),
+        kernels=(
+            *convert.COPY.signatures(types.float32, types.float64, types.int64, types.uint8),
+            *transposing.signatures(),
+        ),
         block=256,
     ),
     OpSpec(
