@@ -15,6 +15,7 @@ LAYER = (
     "cudasim",
     "data",
     "functional",
+    "models",
     "nn",
     "optim",
     "testing",

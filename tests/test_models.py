@@ -58,8 +58,8 @@ def test_models_by_name():
     shapes = [p.shape for p in model.parameters()]
     assert shapes == [(8, 12), (8,), (6, 8), (6,), (5, 6), (5,)]
     assert [p.shape for p in models.build("mlp", (7,), 2, hidden=()).parameters()] == [(2, 7), (2,)]
-    with pytest.raises(ArgumentError, match="model 'resnet' given, expected one of mlp"):
-        models.build("resnet", (7,), 2)
+    with pytest.raises(ArgumentError, match="model 'transformer' given, expected one of .*mlp"):
+        models.build("transformer", (7,), 2)
     with pytest.raises(ArgumentError, match="unexpected keyword argument 'depth'"):
         models.build("mlp", (7,), 2, depth=3)
     with pytest.raises(ArgumentError, match=r"hidden: \(0,\) given"):
@@ -67,13 +67,15 @@ def test_models_by_name():
 
 
 def test_register_adds_a_model(monkeypatch):
-    monkeypatch.setattr(models, "_BUILDERS", dict(models._BUILDERS))
+    registry = models.registry
+    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
 
     @models.register("linear")
     def linear(input_shape, num_classes):
         return nl.nn.Sequential(nl.nn.Flatten(), nl.nn.Linear(4, num_classes))
 
-    assert models.names() == ("linear", "mlp")
+    assert "linear" in models.names()
+    assert "mlp" in models.names()
     assert models.build("linear", (1, 2, 2), 3)(nl.zeros((2, 1, 2, 2))).shape == (2, 3)
 
 

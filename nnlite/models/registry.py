@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 
 Builder = Callable[..., Any]
 _BUILDERS: dict[str, Builder] = {}
@@ -53,27 +52,3 @@ def build(name: str, input_shape: Sequence[int], num_classes: int, **options: An
         if "unexpected keyword" not in str(e):
             raise
         raise ArgumentError(f"model {name!r}: {e}") from e
-
-
-@register("mlp")
-def mlp(input_shape: Sequence[int], num_classes: int, hidden: Sequence[int] = (128,)) -> Any:
-    """Multi-layer perceptron: Flatten, then Linear and ReLU per hidden layer, then Linear.
-
-    Args:
-        input_shape: shape of one input.
-        num_classes: number of outputs.
-        hidden: widths of the hidden layers; none gives a linear classifier.
-
-    Raises:
-        ArgumentError: a width is below 1.
-    """
-    from . import nn
-
-    if any(width < 1 for width in hidden):
-        raise ArgumentError(f"mlp: hidden: {tuple(hidden)} given, expected widths of 1 or more")
-    layers: list[Any] = [nn.Flatten()]
-    width = prod(input_shape)
-    for size in hidden:
-        layers += [nn.Linear(width, size), nn.ReLU()]
-        width = size
-    return nn.Sequential(*layers, nn.Linear(width, num_classes))

@@ -1,0 +1,14 @@
+"""Ready models, by name, so that a checkpoint can say how to build the model it belongs to.
+
+Layers have the attribute names that they have in a PyTorch model of the same make, and PyTorch's
+parameter names, so that safetensors files of the parameters go both ways.
+"""
+
+from __future__ import annotations
+
+from . import registry
+from .charlstm import CharLSTM
+from .mlp import mlp
+from .registry import Builder, build, names, register
+
+__all__ = ["Builder", "CharLSTM", "build", "mlp", "names", "register", "registry"]
