@@ -5,17 +5,24 @@ file            what it holds
 ==============  =========================================================================
 kernels.py      the kernels; open this to understand tiling
 launcher.py     ``matmul(a, b, …)``: checks, choice of the tile, gradient
+batched.py      ``bmm(a, b)``: many products of one size, whole
 specs.py        NumPy reference, wrong inputs, tolerances
 ==============  =========================================================================
 """
 
+from . import batched, specs
+from .batched import bmm, bmm_backward
 from .kernels import TILE, make_matmul, matmul_tiled
 from .launcher import matmul, matmul_backward
-from .specs import SPECS, matmul_reference
+from .specs import matmul_reference
+
+SPECS = (*specs.SPECS, *batched.SPECS)
 
 __all__ = [
     "SPECS",
     "TILE",
+    "bmm",
+    "bmm_backward",
     "make_matmul",
     "matmul",
     "matmul_backward",

@@ -161,12 +161,14 @@ def fold(blocks: int) -> tuple[int, int]:
     return (blocks + z - 1) // z, z
 
 
-def choose_items(m: int, n: int, tiles: dict[int, float], processors: int) -> int:
+def choose_items(
+    m: int, n: int, tiles: dict[int, float], processors: int, products: int = 1
+) -> int:
     """Items per thread and axis: the tile that finishes (m, n) first on so many processors."""
 
     def time(items: int) -> float:
         width = items * TILE
-        blocks = ((m + width - 1) // width) * ((n + width - 1) // width)
+        blocks = products * ((m + width - 1) // width) * ((n + width - 1) // width)
         return (blocks + processors - 1) // processors * tiles[items]
 
     return min(sorted(tiles), key=time)

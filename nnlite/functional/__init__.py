@@ -44,9 +44,15 @@ from .pooling import (
     max_pool1d,
     max_pool2d,
 )
-from .products import bias_add, linear, matmul
+from .products import (
+    bias_add,
+    bmm,
+    linear,
+    matmul,
+)
 from .recurrent import recurrent
 from .reductions import Axis, argmax, max, mean, min, sum
+from .resample import interpolate
 from .shapes import (
     broadcast_to,
     contiguous,
@@ -94,6 +100,7 @@ __all__ = [
     "bias_add",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "bmm",
     "broadcast_to",
     "cat",
     "celu",
@@ -117,6 +124,7 @@ __all__ = [
     "hardswish",
     "hardtanh",
     "huber_loss",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from ..autograd import Gradients, Node, mode
 from ..errors import ArgumentError, DeviceError, DtypeError, NnliteError, ShapeError
 from ..kernels import activations
 from ..kernels import bias as bias_kernels
 from ..kernels.checks import require_float, require_like, require_option, require_shape
 from ..kernels.engine import Array
+from ..kernels.matmul import bmm as bmm_kernel
 from ..kernels.matmul import matmul as matmul_kernel
 from ..kernels.matmul.launcher import ACTIVATIONS
+from ..kernels.reduce import sum_to
 from ..tensor import Tensor, as_tensor, record
 from .activations import gelu, silu
-from .shapes import reshape
+from .shapes import broadcast_to, reshape
 
 FROM_OUTPUT = {
     "relu": activations.relu_backward_from_output,
@@ -48,20 +52,25 @@ def _named(
 
 
 def matmul(x: Tensor, y: Tensor) -> Tensor:
-    """Matrix product ``x @ y``.
+    """Matrix product ``x @ y``, or many of them.
 
     Shape:
-        ``x`` (..., k), ``y`` (k, n), result (..., n).
+        ``x`` (..., m, k), ``y`` (..., k, n), result (..., m, n): the leading axes are broadcast
+        together. A vector (k,) is a row of x, or a column of y, whose axis the result lacks.
 
     Raises:
-        ShapeError: the shapes are not these, or their k differ.
+        ShapeError: the shapes are not these, their k differ, or they do not broadcast.
         DtypeError, DeviceError: ``x`` is not of float dtype, or ``y`` is not like it.
     """
     x, y = as_tensor(x, "matmul", "x"), as_tensor(y, "matmul", "y")
-    if y.ndim != 2 or x.ndim < 1 or x.shape[-1] != y.shape[0]:
+    if x.ndim < 1 or y.ndim < 1 or x.shape[-1] != y.shape[max(y.ndim - 2, 0)]:
         raise ShapeError(
-            f"matmul: shapes {x.shape} and {y.shape} given, expected (..., k) and (k, n)"
+            f"matmul: shapes {x.shape} and {y.shape} given, expected (..., m, k) and (..., k, n)"
         )
+    if y.ndim == 1:
+        return reshape(matmul(x, reshape(y, y.shape[0], 1)), *x.shape[:-1])
+    if y.ndim > 2:
+        return _many(x, y)
     if x.ndim != 2:
         return reshape(matmul(_rows(x), y), *x.shape[:-1], y.shape[1])
     try:
@@ -77,6 +86,70 @@ def _matmul_backward(node: Node, dy: Array) -> Gradients:
     return (
         matmul_kernel(dy, y, transpose_b=True) if node.needs(0) else None,
         matmul_kernel(x, dy, transpose_a=True) if node.needs(1) else None,
+    )
+
+
+def bmm(x: Tensor, y: Tensor) -> Tensor:
+    """Products of the matrices of two batches.
+
+    Shape:
+        ``x`` (p, m, k), ``y`` (p, k, n), result (p, m, n).
+
+    Raises:
+        ShapeError: the shapes are not these.
+        DtypeError, DeviceError: as :func:`matmul`.
+    """
+    x, y = as_tensor(x, "bmm", "x"), as_tensor(y, "bmm", "y")
+    if x.ndim != 3 or y.ndim != 3 or x.shape[::2] != y.shape[:2]:
+        raise ShapeError(
+            f"bmm: shapes {x.shape} and {y.shape} given, expected (p, m, k), (p, k, n)"
+        )
+    return _many(x, y)
+
+
+def _many(x: Tensor, y: Tensor) -> Tensor:
+    """:func:`matmul` with leading axes: each factor as a batch, or as one matrix for all."""
+    if x.ndim == 1:
+        found = _many(reshape(x, 1, x.shape[0]), y)
+        return reshape(found, *found.shape[:-2], found.shape[-1])
+    lead = _together(x.shape[:-2], y.shape[:-2])
+    batch = math.prod(lead)
+    out = _bmm(_batch(x, lead, batch), _batch(y, lead, batch))
+    return reshape(out, *lead, x.shape[-2], y.shape[-1])
+
+
+def _together(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """The leading axes of both factors, broadcast."""
+    rank = max(len(a), len(b))
+    pairs = list(zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b))
+    if any(s != t and 1 not in (s, t) for s, t in pairs):
+        raise ShapeError(f"matmul: leading axes {a} and {b} given, expected ones that broadcast")
+    return tuple(t if s == 1 else s for s, t in pairs)
+
+
+def _batch(x: Tensor, lead: tuple[int, ...], batch: int) -> Tensor:
+    """``x`` as (batch, rows, columns), or (1, rows, columns) if all products share it."""
+    matrix = x.shape[-2:]
+    if math.prod(x.shape[:-2]) == 1:
+        return reshape(x, 1, *matrix)
+    return reshape(broadcast_to(x, (*lead, *matrix)), batch, *matrix)
+
+
+def _bmm(x: Tensor, y: Tensor) -> Tensor:
+    try:
+        out = bmm_kernel(x.array, y.array)
+    except REFUSALS as error:
+        raise _named("matmul", error, x=x.array, y=y.array) from None
+    saved = (x if y.requires_grad else None, y if x.requires_grad else None)
+    return record("bmm", out, (x, y), _bmm_backward, saved, (x.shape, y.shape))
+
+
+def _bmm_backward(node: Node, dy: Array) -> Gradients:
+    x, y = node.saved
+    a, b = node.constants
+    return (
+        sum_to(bmm_kernel(dy, y, transpose_b=True), a) if node.needs(0) else None,
+        sum_to(bmm_kernel(x, dy, transpose_a=True), b) if node.needs(1) else None,
     )
 
 
