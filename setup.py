@@ -36,6 +36,7 @@ KERNELS = (
     "pool",
     "recurrent",
     "reduce",
+    "resample",
     "softmax",
     "update",
 )

@@ -28,6 +28,7 @@ FAMILIES = (
     "dropout",
     "norm",
     "pool",
+    "resample",
     "update",
     "recurrent",
 )

@@ -50,6 +50,7 @@ from .pooling import (
     MaxPool2d,
 )
 from .recurrent import GRU, LSTM, RNN
+from .resample import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from .units import (
     CELU,
     ELU,
@@ -144,6 +145,9 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
