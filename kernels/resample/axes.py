@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -57,20 +58,19 @@ class Axis:
 @functools.lru_cache(maxsize=1024)
 def axis_of(n: int, m: int, mode: str, align: bool, scale: float | None) -> Axis:
     """The table that resamples n elements to m."""
-    o = np.arange(m, dtype=np.float64)
-    ratio = n / max(m, 1) if scale is None else 1.0 / scale
     if mode == "bilinear":
-        if align:
-            s = o * ((n - 1) / (m - 1) if m > 1 else 0.0)
-        else:
-            s = np.maximum((o + 0.5) * (1.0 if m == n else ratio) - 0.5, 0.0)
-        low = np.minimum(s.astype(np.int32), n - 1)
+        # As fractions, because the weights are what is left of s without its whole part.
+        ratio = Fraction(n, m) if scale is None or n == m else 1 / Fraction(float(scale))
+        step = Fraction(n - 1, max(m - 1, 1))
+        half, zero = Fraction(1, 2), Fraction(0)
+        s = [o * step if align else max((o + half) * ratio - half, zero) for o in range(m)]
+        low = np.array([min(int(at), n - 1) for at in s], np.int32)
         high = np.minimum(low + 1, n - 1)
-        part = np.clip(s - low, 0.0, 1.0)
+        part = np.array([float(at - int(at)) for at in s])
     else:
-        start = np.float32(0.5 if mode == "nearest-exact" else 0.0)
-        s = (o.astype(np.float32) + start) * np.float32(ratio)
-        low = high = np.minimum(np.floor(s).astype(np.int32), n - 1)
+        o = np.arange(m).astype(np.float32) + np.float32(0.5 if mode == "nearest-exact" else 0.0)
+        at = o * np.float32(n / m if scale is None else 1.0 / scale)
+        low = high = np.minimum(np.floor(at).astype(np.int32), n - 1)
         part = np.zeros(m)
     where = np.arange(n)
     owners = np.array([np.searchsorted(high, where), np.searchsorted(low, where, "right") - 1])
@@ -90,19 +90,18 @@ def resample_reference(
 
     def matrix(n: int, m: int, factor: float | None) -> np.ndarray:
         found = np.zeros((m, n))
-        ratio = n / m if factor is None else 1 / factor
+        ratio = Fraction(n, m) if factor is None else 1 / Fraction(factor)
         for o in range(m):
             if mode == "bilinear":
-                s = (o + 0.5) * ratio - 0.5 if m != n else o
+                s = Fraction(o) if m == n else (o + Fraction(1, 2)) * ratio - Fraction(1, 2)
                 if align_corners:
-                    s = o * (n - 1) / (m - 1) if m > 1 else 0.0
-                s = min(max(s, 0.0), n - 1.0)
-                k = min(int(s), n - 1)
-                found[o, k] += 1 - (s - k)
-                found[o, min(k + 1, n - 1)] += s - k
+                    s = Fraction(o * (n - 1), m - 1) if m > 1 else Fraction(0)
+                s = min(max(s, Fraction(0)), Fraction(n - 1))
+                found[o, int(s)] += 1 - float(s - int(s))
+                found[o, min(int(s) + 1, n - 1)] += float(s - int(s))
             else:
                 half = np.float32(0.5 if mode == "nearest-exact" else 0)
-                found[o, min(int((np.float32(o) + half) * np.float32(ratio)), n - 1)] = 1
+                found[o, min(int((np.float32(o) + half) * np.float32(float(ratio))), n - 1)] = 1
         return found
 
     rows, columns = (matrix(*each) for each in zip(x.shape[-2:], size, scale))
