@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numba import cuda, int32
+from numba import cuda, int8, int16, int32, uint8, uint32
 
 from nnlite.kernels.engine.cpu import CpuKernel
 
@@ -90,7 +90,39 @@ def test_the_guard_leaves_the_innermost_loop():
     out = np.zeros((24, 32), np.int32)
     for kernel in (inside, returns, frame):
         source = CpuKernel(kernel).source((8, 4, 1), (out, 9, 9))
-        assert "if " not in source.split("for b_ in")[1], source
+        loops = [part.split("thread_end_")[0] for part in source.split("for tx_ in")[1:]]
+        assert len(loops) == 2, source  # for whole blocks, and for those at the edge
+        assert not any("if " in loop for loop in loops), source
+
+
+@cuda.jit
+def one_of_them(out, n, m):
+    x, y = cuda.grid(2)
+    if cuda.threadIdx.x == 3 and y == m:
+        out[y, x] += 1
+
+
+@cuda.jit
+def all_but_one_leave(out, n, m):
+    x, y = cuda.grid(2)
+    if cuda.threadIdx.x != 5:
+        return
+    if y < out.shape[0] and x < out.shape[1]:
+        out[y, x] += 1
+
+
+@pytest.mark.parametrize("m", [-1, 0, 5, 15, 40])
+def test_a_guard_for_one_thread_visits_that_thread(m):
+    for kernel, column in ((one_of_them, 3), (all_but_one_leave, 5)):
+        out, want = np.zeros((24, 32), np.int32), np.zeros((24, 32), np.int32)
+        compiled = CpuKernel(kernel)
+        compiled.launch((3, 4, 1), (8, 4, 1), 0, (out, 0, m))
+        rows = range(m, m + 1) if kernel is one_of_them else range(16)
+        want[[y for y in rows if 0 <= y < 16], column:24:8] = 1
+        np.testing.assert_array_equal(out, want)
+        assert f"for tx_ in range({column}, {column + 1})" in compiled.source(
+            (8, 4, 1), (out, 0, m)
+        )
 
 
 @cuda.jit
@@ -114,3 +146,27 @@ def test_values_of_the_threads_outside_are_kept(n):
     CpuKernel(passes_values_on).launch((1, 1, 1), (32, 1, 1), 0, (x, out, n))
     v = np.where(t < n, x[::-1] + 2 * t, 5)
     np.testing.assert_array_equal(out, v + 2 * t + x)
+
+
+def some_lanes(dtype):
+    @cuda.jit
+    def kernel(x, out):
+        mine = cuda.shared.array(0, dtype)
+        t = cuda.threadIdx.y * 8 + cuda.threadIdx.x
+        value = x[t]
+        mine[t] = t
+        cuda.syncthreads()
+        if t % 5 == 1:
+            mine[t] = value % 3
+        cuda.syncthreads()
+        out[t] = mine[t]
+
+    return kernel
+
+
+@pytest.mark.parametrize("dtype", [int8, uint8, int16, uint32], ids=str)
+def test_a_narrow_store_of_one_lane_leaves_its_neighbours(dtype):
+    """LLVM 22.1.0 stores eight bytes where it knows that one lane of a vector is stored."""
+    t, out = np.arange(24, dtype=np.int8), np.zeros(24, np.int64)
+    CpuKernel(some_lanes(dtype)).launch((1, 1, 1), (8, 3, 1), 96, (t, out))
+    np.testing.assert_array_equal(out, np.where(t % 5 == 1, t % 3, t))

@@ -87,15 +87,15 @@ class Rewriter(ast.NodeTransformer):
         if not isinstance(n.value, ast.Name) or not self.v.is_array(n.value.id):
             self.generic_visit(n)
             return n
-        indices = [self.index(i) for i in index_list(n)]
+        indices = [self.index(i, n.value.id, k) for k, i in enumerate(index_list(n))]
         if n.value.id in self.by_element:
             n.value = load(f"{n.value.id}_all_")
             indices.append(self.thread)
         n.slice = indices[0] if len(indices) == 1 else ast.Tuple(indices, ast.Load())
         return n
 
-    def index(self, i: ast.expr) -> ast.expr:
-        plain = isinstance(i, ast.Constant) or not self.signs.nonnegative(i)
+    def index(self, i: ast.expr, array: str, axis: int) -> ast.expr:
+        plain = isinstance(i, ast.Constant) or not self.signs.index(i, array, axis)
         new = self.visit(i)
         return new if plain else call("u_", new)
 
@@ -110,7 +110,7 @@ class Rewriter(ast.NodeTransformer):
             return n
         array, index, *values = n.args
         indices = list(index.elts) if isinstance(index, ast.Tuple) else [index]
-        indices = [self.index(i) for i in indices]
+        indices = [self.index(i, ast.unparse(array), k) for k, i in enumerate(indices)]
         own = isinstance(array, ast.Name) and (
             array.id in self.v.shared or array.id in self.v.local
         )

@@ -14,7 +14,8 @@ Before::                                     After::
                 out[x, y] = a[y, x]
 
 A comparison is taken out of the test when one side is a thread index plus something uniform and
-the other side is uniform, all in signed integers; what is left of the test stays where it was.
+the other side is uniform, all in signed integers; what is left of the test stays where it was. So
+``if t == 0: ...`` becomes a loop of one turn.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from numba.core import types
 
 from .flow import Variables
 from .intervals import stable
-from .tree import clone, conjunction, const, has_effect, is_shape_item, reads
+from .tree import clone, conjunction, const, has_effect, is_shape_item, literal, reads
 
 THREAD = {f"tid_{d}_": d for d in "xyz"}
-MIRRORED = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
-NEGATED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
+MIRRORED = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Eq: ast.Eq}
+NEGATED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.NotEq: ast.Eq}
 DEPTH = 20
 
 
@@ -126,11 +127,19 @@ class _Taker:
         index, offset = self.split(left)
         if index is None or reads(right) & THREAD.keys():
             return False
+        if kind is ast.Eq and (offset is not None or literal(right) is None):
+            return False
         limit = right if offset is None else ast.BinOp(right, ast.Sub(), offset)
-        if kind in (ast.LtE, ast.Gt):
-            limit = ast.BinOp(limit, ast.Add(), const(1))
-        side = self.bounds.high if kind in (ast.Lt, ast.LtE) else self.bounds.low
-        side.setdefault(THREAD[index], []).append(limit)
+        known = literal(limit)
+        above: ast.expr = ast.BinOp(limit, ast.Add(), const(1))
+        if isinstance(known, int):
+            above = const(known + 1)
+        if kind is not ast.Lt and kind is not ast.LtE:
+            low = above if kind is ast.Gt else limit
+            self.bounds.low.setdefault(THREAD[index], []).append(low)
+        if kind is not ast.Gt and kind is not ast.GtE:
+            high = limit if kind is ast.Lt else above
+            self.bounds.high.setdefault(THREAD[index], []).append(high)
         self.bounds.tests.append(test)
         return True
 

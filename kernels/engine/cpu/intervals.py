@@ -13,6 +13,7 @@ that index arithmetic does not overflow 64 bits; products and shifts that feed o
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from numba.core import types
 
@@ -146,7 +147,9 @@ class Signs:
         self, defs: Definitions, variable_types: dict, parameters: set[str], arguments: set[str]
     ) -> None:
         """``arguments`` are the parameters whose value is >= 0 in this launch."""
-        self.types = variable_types
+        self.types, self.defs = variable_types, defs
+        self.axis = ""  # the extent of the axis that is being indexed
+        self.depth = 0
         integers = {v for v in defs if isinstance(variable_types.get(v), types.Integer)}
         integers -= parameters - arguments
         self.names = integers | arguments
@@ -186,7 +189,8 @@ class Signs:
             unsigned = self.types.get(e.id)
             if isinstance(unsigned, types.Integer) and not unsigned.signed:
                 return True
-            return e.id in self.names or e.id == "t_" or plainly_nonnegative(e)
+            certain = e.id in self.names or e.id == "t_" or plainly_nonnegative(e)
+            return certain or (bool(self.axis) and self.by_definition(e.id, self.nonnegative))
         if isinstance(e, ast.BinOp):
             return self._operation(e)
         if isinstance(e, ast.IfExp):
@@ -199,6 +203,32 @@ class Signs:
         if isinstance(e, ast.Call):
             return self._call(e)
         return False
+
+    def index(self, e: ast.expr, array: str, axis: int) -> bool:
+        """``nonnegative`` for an index: the axis it looks into cannot be empty."""
+        self.axis = f"{array}.shape[{axis}]"
+        known = self.nonnegative(e)
+        self.axis = ""
+        return known
+
+    def by_definition(self, name: str, holds: Callable[[ast.expr], bool]) -> bool:
+        """Whether something holds for the only value of a variable, or its first in a loop.
+
+        What is known where the variable is read may not have been so where it was assigned.
+        """
+        found = self.defs.get(name, [])
+        if len(found) != 1 or self.depth > 8:
+            return False
+        value = found[0].value if isinstance(found[0], ast.Assign) else None
+        if isinstance(found[0], ast.For):
+            start, _, step = range_bounds(found[0])
+            value = start if positive(step, self.defs) else None
+        facts, self.facts = self.facts, []
+        self.depth += 1
+        known = value is not None and holds(value)
+        self.depth -= 1
+        self.facts = facts
+        return known
 
     def _operation(self, e: ast.BinOp) -> bool:
         a, b = self.nonnegative(e.left), self.nonnegative(e.right)
@@ -222,7 +252,7 @@ class Signs:
         return name in NONNEGATIVE_CALLS
 
     def known_under(self, test: ast.expr) -> list[str]:
-        """Expressions that are >= 0 wherever ``test`` holds: ``a >= b`` gives ``a - b``."""
+        """What is >= 0 wherever ``test`` holds: ``a >= b`` gives ``a - b``, ``a > 0`` ``a - 1``."""
         if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
             return [f for v in test.values for f in self.known_under(v)]
         found: list[str] = []
@@ -235,14 +265,20 @@ class Signs:
                     continue
                 if self.nonnegative(low):
                     found.append(ast.unparse(high))
+                least = literal(low)
+                if isinstance(op, (ast.Lt, ast.Gt)) and isinstance(least, int):
+                    low = const(least + 1)
                 found.append(ast.unparse(ast.BinOp(high, ast.Sub(), low)))
         return found
 
 
 def at_most(small: ast.expr, large: ast.expr, signs: Signs) -> bool:
     """True when ``small <= large`` is plain, both being >= 0: ``t & m <= t``, ``t <= 2 * t``."""
-    if ast.unparse(small) == ast.unparse(large):
+    text = ast.unparse(large)
+    if ast.unparse(small) == text or (literal(small) == 1 and text == signs.axis):
         return True
+    if isinstance(large, ast.Name):
+        return signs.by_definition(large.id, lambda value: at_most(small, value, signs))
     if isinstance(small, ast.BinOp):
         parts = [small.left]
         if isinstance(small.op, ast.BitAnd):

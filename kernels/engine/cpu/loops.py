@@ -21,13 +21,13 @@ from numba.core import types
 
 from .carried import carried, exposed, starting
 from .exits import counting_loop, exit_kinds, lower_loop
-from .intervals import Folder, definitions, positive
+from .intervals import Folder, definitions, positive, single
+from .loop_facts import is_effect, leaves, takes_locks
 from .loop_forms import Forms, constant_trips, cost, mark
 from .tree import (
-    EFFECTS,
+    THREAD_INDICES,
     Names,
     blocks,
-    function_name,
     has_load,
     has_sync,
     literal,
@@ -142,6 +142,8 @@ class _Scheduler:
         start, stop, step = range_bounds(s)
         if self.uniform.varies(s.iter):
             return self.move_varying_start(s, start, stop, step)
+        if self.guarded_copies(s):
+            return [mark(s)]
         by = literal(step)
         trips = constant_trips(s)
         if (
@@ -164,6 +166,34 @@ class _Scheduler:
         if strip < 2:
             return [mark(s)]
         return self.forms.strip_mine(s, start, stop, by, 1 << (strip.bit_length() - 1))
+
+    def guarded_copies(self, s: ast.For) -> bool:
+        """Turns that only test and store: outside, the test becomes the bounds of a thread loop.
+
+        That is the loop of a transpose by tiles. Nothing is carried from turn to turn, and what
+        the turns read of the thread can be computed again.
+        """
+        *before, last = s.body
+        if not isinstance(last, ast.If) or last.orelse or not self.uniform.varies(last.test):
+            return False
+        own = writes(s.body) | {s.target.id}  # type: ignore[attr-defined]
+        targets = [n.targets[0] for n in last.body if isinstance(n, ast.Assign)]
+        if len(targets) < len(last.body) or any(isinstance(t, ast.Name) for t in targets):
+            return False
+        if exposed(s.body)[0] & (own - {s.target.id}):  # type: ignore[attr-defined]
+            return False
+        if any(self.used_outside(v, s) for v in own):
+            return False
+        return all(self.made_again(v) for v in reads(s.body) & self.uniform.varying - own)
+
+    def made_again(self, name: str) -> bool:
+        """A thread index or a plain integer made from them, not an array of the thread."""
+        if name in THREAD_INDICES:
+            return True
+        value = single(self.defs, name)
+        if value is None or has_load(value) or name not in self.fixed or not self.signed(name):
+            return False
+        return not any(isinstance(n, ast.Call) for n in walk(value))
 
     def move_varying_start(
         self, s: ast.For, start: ast.expr, stop: ast.expr, step: ast.expr
@@ -263,22 +293,3 @@ class _Scheduler:
         loops = [walk(n.body) for n in walk(self.root) if isinstance(n, (ast.For, ast.While))]
         inside = [{id(x) for x in body} for body in loops]
         return all(id(s) in body for body in inside if id(earlier) in body)
-
-
-def takes_locks(body: list[ast.stmt]) -> bool:
-    """A loop that may go on until an atomic gives the value that it waits for."""
-    for loop in walk(body):
-        if isinstance(loop, ast.While) or (isinstance(loop, ast.For) and leaves(loop)):
-            unused = {id(n.value) for n in ast.walk(loop) if isinstance(n, ast.Expr)}
-            if any(is_effect(n) and id(n) not in unused for n in ast.walk(loop)):
-                return True
-    return False
-
-
-def is_effect(n: ast.AST) -> bool:
-    return function_name(n).startswith(EFFECTS)
-
-
-def leaves(s: ast.For | ast.While) -> bool:
-    """break or continue anywhere below, inner loops included."""
-    return any(isinstance(n, (ast.Break, ast.Continue)) for n in walk(s.body))

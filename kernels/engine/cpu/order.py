@@ -16,8 +16,9 @@ import ast
 from .flow import Variables
 from .tree import COLLECTIVES, THREAD_INDICES, function_name, index_list, literal, walk
 
-Linear = dict[str, "int | str"] | None
+Linear = dict[str, "int | str"]
 UNKNOWN = "unknown"
+DEPTH = 20
 LOOP_WEIGHT = 8
 
 
@@ -44,48 +45,42 @@ def innermost(variables: Variables, block: tuple[int, int, int]) -> str:
 
 def vote(indices: list[ast.expr], thread: str, variables: Variables) -> int:
     """2 for contiguous access along the thread index, 1 for none, negative for strided."""
-    parts = [linear(i, variables) for i in indices]
-    if any(p is None for p in parts):
-        return -1
-    steps = [p.get(thread, 0) for p in parts if p is not None]
+    steps = [linear(i, variables).get(thread, 0) for i in indices]
     if not any(steps):
         return 1
-    return 2 if steps[-1] == 1 and not any(steps[:-1]) else -2
+    last = steps[-1] if isinstance(steps[-1], int) and not any(steps[:-1]) else 0
+    return {1: 2, 2: 1}.get(last, -2)  # every other element still shares cache lines
 
 
 def linear(e: ast.expr, variables: Variables, depth: int = 0) -> Linear:
-    """Coefficients of the thread indices in an index expression; None when it is not linear."""
+    """What one more of each thread index adds to an index expression; "unknown" if no constant."""
     if isinstance(e, ast.Name):
         if e.id in THREAD_INDICES:
             return {e.id: 1}
-        if e.id in variables.remade and depth < 20:
+        if e.id in variables.remade and depth < DEPTH:
             return linear(variables.remade[e.id], variables, depth + 1)
+        found = variables.defs.get(e.id, []) if e.id in variables.varying else []
+        if len(found) == 1 and isinstance(found[0], ast.Assign) and depth < DEPTH:
+            return linear(found[0].value, variables, depth + 1)
         return {}
     if isinstance(e, ast.BinOp):
         return _operation(e, variables, depth)
-    parts = [
-        linear(c, variables, depth) for c in ast.iter_child_nodes(e) if isinstance(c, ast.expr)
-    ]
-    return None if any(p is None or p for p in parts) else {}
+    parts = [c for c in ast.iter_child_nodes(e) if isinstance(c, ast.expr)]
+    return {name: UNKNOWN for c in parts for name in linear(c, variables, depth)}
 
 
 def _operation(e: ast.BinOp, variables: Variables, depth: int) -> Linear:
     a, b = linear(e.left, variables, depth), linear(e.right, variables, depth)
-    if a is None or b is None:
-        return None
-    if isinstance(e.op, (ast.Add, ast.Sub)):
-        sign = 1 if isinstance(e.op, ast.Add) else -1
-        out = dict(a)
-        for name, step in b.items():
-            old = out.get(name, 0)
-            known = isinstance(step, int) and isinstance(old, int)
-            out[name] = old + sign * step if known else UNKNOWN  # type: ignore[operator]
-        return out
-    if isinstance(e.op, ast.Mult) and not (a and b):
+    out: Linear = {}
+    for name in a.keys() | b.keys():
+        left, right = a.get(name, 0), b.get(name, 0)
         factor = literal(e.right if a else e.left)
-        known = isinstance(factor, int)
-        return {
-            name: step * factor if known and isinstance(step, int) else UNKNOWN  # type: ignore[operator]
-            for name, step in (a or b).items()
-        }
-    return None if a or b else {}
+        step: int | str = UNKNOWN
+        if not isinstance(left, int) or not isinstance(right, int):
+            pass
+        elif isinstance(e.op, (ast.Add, ast.Sub)):
+            step = left + right if isinstance(e.op, ast.Add) else left - right
+        elif isinstance(e.op, ast.Mult) and isinstance(factor, int) and not (a and b):
+            step = (left + right) * factor
+        out[name] = step
+    return out

@@ -9,8 +9,6 @@ regions need is stored::
                                    ->            acc = acc_all_[u_(tx_)]
                                                  acc = acc + s[u_(t)]
                                                  acc_all_[u_(tx_)] = acc
-
-When the whole region is for one thread (``if t == 0: ...``), the loop only visits that thread.
 """
 
 from __future__ import annotations
@@ -20,8 +18,8 @@ import re
 from typing import TYPE_CHECKING
 
 from .carried import exposed
-from .flow import Variables
 from .guards import Bounds, take_guard
+from .lanes import stores_narrow_lanes
 from .nodes import Region
 from .tree import has_effect, literal, reads, writes
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from .emit import Emitter
 
 SHORT_LOOP = 64  # threads; longer loops are vectorised before LLVM would unroll them whole
+SMALL_BODY = 12  # lines; longer ones are not worth the time to compile them twice
 THREAD_WORDS = re.compile(r"\b(?:t_|tid_[xyz]_)\b")
 
 
@@ -58,16 +57,40 @@ class RegionWriter:
             self.e.line(depth, f"# lines {min(numbers)}-{max(numbers)}")
         spans = {d: self.range_of(bounds, d) for d in bounds.dimensions()}
         words |= {f"tid_{d}_" for d in spans}
-        if not spans and words & {"tid_x_"} and self.span():
-            spans = {"x": self.span()}
-        inside = self.e.thread_loops(depth, words, spans)
+        flat = not words & {"tid_x_", "tid_y_", "tid_z_"}
+        short = (self.e.count if flat else self.e.sizes[self.e.inner]) <= SHORT_LOOP
+        inside = self.within(bounds) if short and len(self.code) <= SMALL_BODY else ""
+        if inside:
+            self.e.line(depth, f"if {inside}:")
+            self.loops(depth + 1, words, {}, short)
+            self.e.line(depth, "else:")
+            depth += 1
+        self.loops(depth, words, spans, short)
+
+    def loops(self, depth: int, words: set[str], spans: dict[str, str], short: bool) -> None:
+        """Write the thread loops with the statements in them."""
+        secret = stores_narrow_lanes(self.stmts, self.v)
+        inside = self.e.thread_loops(depth, words, spans, secret)
         for extra, text in self.code:
             self.e.line(inside + extra, text)
         self.e.line(inside, "thread_end_()")
-        flat = not words & {"tid_x_", "tid_y_", "tid_z_"}
-        trips = self.e.count if flat else self.e.sizes[self.e.inner]
-        short = trips <= SHORT_LOOP
         self.e.line(depth, "short_region_end_()" if short else "region_end_()")
+
+    def within(self, bounds: Bounds) -> str:
+        """The test that every thread of the block passes the guard; "" if none can.
+
+        A short loop is one or two vectors long. With bounds that are known when it is compiled, it
+        needs no code for the threads that are left over.
+        """
+        text = self.e.rewrite.text
+        tests = []
+        for sign, limits, side in (("<=", dict.fromkeys("xyz", 0), bounds.low),
+                                   (">=", self.e.sizes, bounds.high)):  # fmt: skip
+            for d, found in side.items():
+                if any(literal(e) is not None for e in found):
+                    return ""
+                tests += [f"{text(e)} {sign} {limits[d]}" for e in found]
+        return " and ".join(tests)
 
     def take_guard(self) -> Bounds:
         """Take the guard off the statements where the thread loops can stand for it."""
@@ -79,21 +102,20 @@ class RegionWriter:
 
     def range_of(self, bounds: Bounds, d: str) -> str:
         """The arguments of ``range`` for the threads within the bounds."""
-        text = self.e.rewrite.text
-        low = [f"np.int64({text(e)})" for e in bounds.low.get(d, ())]
-        high = [f"np.int64({text(e)})" for e in bounds.high.get(d, ())]
-        stop = ", ".join([str(self.e.sizes[d]), *high])
-        stop = f"min({stop})" if high else stop
-        return f"max({', '.join(['0', *low])}), {stop}" if low else stop
+        low = self.extreme("max", 0, bounds.low.get(d, []))
+        high = self.extreme("min", self.e.sizes[d], bounds.high.get(d, []))
+        return high if low == "0" else f"{low}, {high}"
 
-    def span(self) -> str:
-        """The threads to visit, when the whole region is one ``if tid == 0``."""
-        only = self.stmts[0]
-        one_dimension = self.e.count == self.e.block[0] and not self.r.mask
-        if not one_dimension or len(self.stmts) > 1 or not isinstance(only, ast.If) or only.orelse:
-            return ""
-        thread = single_thread(only.test, self.v)
-        return "" if thread is None else f"{thread}, {min(thread + 1, self.e.count)}"
+    def extreme(self, function: str, known: int, found: list[ast.expr]) -> str:
+        """The least or greatest of a number and expressions, those that are numbers worked out."""
+        texts = []
+        for e in found:
+            value = literal(e)
+            if isinstance(value, int):
+                known = min(known, value) if function == "min" else max(known, value)
+            else:
+                texts.append(f"np.int64({self.e.rewrite.text(e)})")
+        return f"{function}({', '.join([str(known), *texts])})" if texts else str(known)
 
     def build(self) -> None:
         r, rewrite, stored = self.r, self.e.rewrite, self.e.split.stored
@@ -158,24 +180,6 @@ class RegionWriter:
             if v in self.v.remade:
                 add(v)
         return out
-
-
-def single_thread(test: ast.expr, v: Variables) -> int | None:
-    """The number of the only thread of a one-dimensional block that can pass the test."""
-    both = isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And)
-    for part in test.values if both else [test]:  # type: ignore[attr-defined]
-        if not isinstance(part, ast.Compare) or not isinstance(part.ops[0], ast.Eq):
-            continue
-        value = literal(part.comparators[0])
-        if is_thread_index(part.left, v) and isinstance(value, int) and value >= 0:
-            return value
-    return None
-
-
-def is_thread_index(e: ast.expr, v: Variables) -> bool:
-    while isinstance(e, ast.Name) and e.id in v.remade:
-        e = v.remade[e.id]
-    return isinstance(e, ast.Name) and e.id == "tid_x_"
 
 
 def live_statements(stmts: list[ast.stmt], stored: set[str]) -> list[ast.stmt]:
