@@ -55,7 +55,7 @@ def test_train_repeats_with_the_same_seed(digits_run, tmp_path):
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step", "cosine"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad", "lion"])
 def test_every_optimizer_and_schedule_learns(tmp_path, optimizer, schedule):
     options = ("--optimizer", optimizer, "--schedule", schedule, "--warmup", 1)
     succeed("train", "digits", "--epochs", 4, "--out", tmp_path, *options, *QUICK)

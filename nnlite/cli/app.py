@@ -67,6 +67,7 @@ def train(
     weight_decay: o.WeightDecay = None,
     seed: o.Seed = None,
     shift: o.Shift = None,
+    augment: o.Augment = None,
     standardise: o.Standardise = None,
     label: o.Label = None,
     resize: o.Resize = None,

@@ -47,6 +47,10 @@ Shift = Annotated[
     int | None,
     Option(help="Move images by up to this many pixels (default: 1 from 16 pixels on)"),
 ]
+Augment = Annotated[
+    str | None,
+    Option(help="Change training images at random: crop:PIXELS, flip, cutout:PIXELS, by commas."),
+]
 Standardise = Annotated[
     bool | None, Option(help="Inputs as (x - mean) / std (default: standardise)")
 ]

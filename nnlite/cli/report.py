@@ -42,7 +42,8 @@ def describe(training: Training, console: Console) -> None:
     console.print(table)
     line = f"{s.optimizer}, learning rate {s.lr:g} ({s.schedule}), batches of "
     line += f"{s.batch_size}, {counted(s.epochs, 'epoch')}, seed {s.seed}"
-    console.print(line + (f", images shifted by up to {s.shift} pixel" if s.shift else ""))
+    line += f", images shifted by up to {s.shift} pixel" if s.shift else ""
+    console.print(line + (f", augmented by {s.augment}" if s.augment else ""))
     if len(history) or history.partial:
         console.print(f"resuming after epoch {len(history)}{batch_text(history)}")
     elif training.replaces:

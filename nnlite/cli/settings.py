@@ -6,9 +6,18 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from ..data.augment import parse_augmentation
 from ..errors import ArgumentError
 
-OPTIMIZERS = {"adam": 2e-3, "adamw": 2e-3, "sgd": 5e-2}  # name -> default learning rate
+# Name -> default learning rate.
+OPTIMIZERS = {
+    "adam": 2e-3,
+    "adamw": 2e-3,
+    "sgd": 5e-2,
+    "rmsprop": 1e-3,
+    "adagrad": 2e-2,
+    "lion": 1e-3,
+}
 SCHEDULES = ("cosine", "step", "constant")
 SHIFT_FROM = 16  # pixels per side from which on images are shifted by default
 MAY_CHANGE = ("epochs",)  # what a resumed training may be given anew
@@ -26,6 +35,7 @@ class Settings:
             epochs) or ``constant``; each step is a batch.
         warmup: epochs over which the learning rate rises from near 0 at the start.
         shift: training images are moved by up to this many pixels.
+        augment: further changes of training images, such as ``crop:4,flip,cutout:8``.
         standardise: inputs as (x - mean) / std of the training part.
     """
 
@@ -41,6 +51,7 @@ class Settings:
     weight_decay: float = 0.0
     seed: int = 0
     shift: int | None = None
+    augment: str = ""
     standardise: bool = True
     label: str | None = None
     resize: int | None = None
@@ -62,6 +73,7 @@ class Settings:
             raise _wrong("resize", self.resize, "1 or more pixels")
         if self.channels not in (None, 1, 3):
             raise _wrong("channels", self.channels, "1 (grayscale) or 3 (RGB)")
+        parse_augmentation(self.augment)  # raises if it is none
         for name, known in (("optimizer", tuple(OPTIMIZERS)), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise _wrong(name, getattr(self, name), f"one of {', '.join(known)}")

@@ -15,6 +15,7 @@ from rich.console import Console
 from .. import models, optim, random
 from ..checkpoint import FILE_NAME, load_checkpoint, read_checkpoint, save_checkpoint
 from ..data import DataLoader, DataSplits, load, statistics
+from ..data.augment import parse_augmentation
 from ..data.builtin import BUILTIN
 from ..errors import CheckpointError, NnliteError
 from ..kernels.engine import set_default_device
@@ -25,6 +26,14 @@ from .signals import StopOnSignal
 from .terminal import open_console
 
 INTERRUPTED = 130
+KINDS: dict[str, Any] = {
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "sgd": optim.SGD,
+    "rmsprop": optim.RMSprop,
+    "adagrad": optim.Adagrad,
+    "lion": optim.Lion,
+}
 
 
 def run(options: dict[str, Any], device: str | None, out: Path | None, resume: Path | None) -> int:
@@ -100,7 +109,10 @@ class Training:
     def build(self) -> None:
         """Loader, model, optimizer and schedule, in their state before the first step."""
         s, data = self.settings, self.data
-        self.loader = DataLoader(data.train, s.batch_size, True, s.seed, shift=s.shift or 0)
+        augment = parse_augmentation(s.augment)
+        self.loader = DataLoader(
+            data.train, s.batch_size, True, s.seed, shift=s.shift or 0, augment=augment
+        )
         random.manual_seed(s.seed)
         self.model_config = {
             "name": s.model,
@@ -109,9 +121,8 @@ class Training:
             "options": {"hidden": s.hidden} if s.model == "mlp" else {},
         }
         self.model = build_model(self.model_config)
-        kinds = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}
         extra = {"momentum": 0.9} if s.optimizer == "sgd" else {}
-        self.optimizer = kinds[s.optimizer](
+        self.optimizer = KINDS[s.optimizer](
             self.model.parameters(), lr=s.lr, weight_decay=s.weight_decay, **extra
         )
         steps = len(self.loader)
