@@ -92,7 +92,7 @@ class Cutout:
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         _require_images("Cutout", x)
         n, _, height, width = x.shape
-        chosen = rng.random(n) < self.p
+        chosen = rng.random((n,)) < self.p
         rows = self._span(rng.integers(0, height, (n,)), height)
         columns = self._span(rng.integers(0, width, (n,)), width)
         hole = rows[:, :, None] & columns[:, None, :] & chosen[:, None, None]
