@@ -1,15 +1,17 @@
-"""Learning curves, drawn with matplotlib into a file (no window, no display needed)."""
+"""Pictures of trainings and models, drawn with matplotlib into a file: learning curves, and those
+of :mod:`nnlite.pictures`."""
 
 from __future__ import annotations
 
-import io
 import os
-from pathlib import Path
 from typing import Any
 
-from .checkpoint import write_atomically
 from .errors import ArgumentError
+from .figures import new_figure, save_figure
+from .pictures import confusion_matrix, first_filters, wrong_predictions
 from .train import History
+
+__all__ = ["confusion_matrix", "first_filters", "learning_curves", "wrong_predictions"]
 
 
 def learning_curves(history: History, path: str | os.PathLike[str], title: str = "") -> None:
@@ -24,20 +26,11 @@ def learning_curves(history: History, path: str | os.PathLike[str], title: str =
         ArgumentError: the history has no epoch, or the suffix is no format of matplotlib.
         CheckpointError: the file cannot be written.
     """
-    path = Path(path)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    formats = FigureCanvasAgg.get_supported_filetypes()
-    suffix = path.suffix[1:].lower()
-    if not len(history) or suffix not in formats:
-        raise ArgumentError(
-            f"learning_curves: {len(history)} epochs and path {str(path)!r} given, expected at "
-            f"least one epoch and a suffix out of {', '.join(sorted(formats))}"
-        )
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    if not len(history):
+        raise ArgumentError("learning_curves: 0 epochs given, expected at least one epoch")
+    figure, target = new_figure("learning_curves", path, (9, 3.6))
     left, right = figure.subplots(1, 2)
     epochs = history["epoch"]
     for axes, key, scale, label in (
@@ -56,9 +49,7 @@ def learning_curves(history: History, path: str | os.PathLike[str], title: str =
         axes.legend()
     if title:
         figure.suptitle(title)
-    content = io.BytesIO()
-    figure.savefig(content, format=suffix, dpi=120)
-    write_atomically(path, content.getvalue())
+    save_figure(figure, target)
 
 
 def _draw(

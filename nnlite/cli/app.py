@@ -95,11 +95,12 @@ def evaluate(
     data: o.Data = None,
     part: o.Part = "test",
     device: o.Device = None,
+    pictures: o.Pictures = None,
 ) -> None:
     """Loss and accuracy of a trained model on a data set (default: the one it was trained on)."""
     from .inference import evaluate_checkpoint
 
-    evaluate_checkpoint(checkpoint, data, part, device)
+    evaluate_checkpoint(checkpoint, data, part, device, pictures)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,10 @@ def open_model(path: Path, device: str | None) -> tuple[Any, dict[str, Any]]:
     return model, metadata
 
 
-def evaluate_checkpoint(path: Path, source: str | None, part: str, device: str | None) -> None:
-    """Print loss and accuracy on a part of a data set."""
+def evaluate_checkpoint(
+    path: Path, source: str | None, part: str, device: str | None, pictures: Path | None = None
+) -> None:
+    """Print loss and accuracy on a part of a data set; draw pictures into a folder if asked to."""
     parts = ("test", "train", "all")
     if part not in parts:
         raise ArgumentError(f"--part {part!r} given, expected one of {', '.join(parts)}")
@@ -70,6 +73,30 @@ def evaluate_checkpoint(path: Path, source: str | None, part: str, device: str |
             f"{data.name}, {name} part, {len(items):,} items: "
             f"loss {result['loss']:.4f}, accuracy {result['accuracy']:.2%}"
         )
+        if pictures is not None:
+            written = draw(model, items, data.class_names, pictures, f"{data.name}, {name} part")
+            open_console().print(f"wrote {', '.join(written)} to {pictures}", soft_wrap=True)
+
+
+def draw(
+    model: Any, items: ArrayDataset, names: tuple[str, ...], folder: Path, title: str
+) -> list[str]:
+    """Confusion matrix and, for images, first filters and wrong predictions; returns the names."""
+    from .. import plots
+
+    found = probabilities(train.predict(model, items))
+    written = ["confusion.png"]
+    plots.confusion_matrix(items.y, found.argmax(axis=1), names, folder / written[0], title)
+    if len(items.input_shape) == 3:
+        with contextlib.suppress(ArgumentError):  # the model begins with another kind of layer
+            plots.first_filters(model, items.input_shape, folder / "filters.png", title=title)
+            written.append("filters.png")
+        if (found.argmax(axis=1) != items.y).any():
+            written.append("wrong.png")
+            plots.wrong_predictions(
+                items.x, items.y, found, names, folder / written[-1], title=title
+            )
+    return written
 
 
 def predict_files(

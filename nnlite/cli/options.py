@@ -74,3 +74,7 @@ Inputs = Annotated[
 Top = Annotated[int, Option(help="Classes to show per input.", min=1)]
 Invert = Annotated[bool, Option("--invert", help="Images: swap dark and light (ink on paper).")]
 Part = Annotated[str, Option(help="Part of the data: test, train or all.")]
+Pictures = Annotated[
+    Path | None,
+    Option(help="Folder for a confusion matrix, the first filters and the wrong predictions."),
+]
