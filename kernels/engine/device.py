@@ -162,10 +162,36 @@ def device(value: Device | str | None = None) -> Device:
 
 
 def check_launch(
-    limits: Limits, name: str, grid: tuple[int, ...], block: tuple[int, ...], shared: int
+    limits: Limits,
+    name: str,
+    grid: tuple[int, ...],
+    block: tuple[int, ...],
+    static: int,
+    dynamic: int,
+    launch_bounds: int | tuple[int, ...] | None,
 ) -> None:
-    """Raise LaunchError naming limit, value and remedy if a launch does not fit ``limits``."""
+    """Raise LaunchError naming limit, value and remedy if a launch does not fit.
+
+    Args:
+        limits: of the device.
+        name: of the kernel.
+        grid, block: three sizes each.
+        static, dynamic: bytes of shared memory per block.
+        launch_bounds: the kernel's own promise of threads per block, or None.
+    """
     threads = block[0] * block[1] * block[2]
+    shared = static + dynamic
+    bounds = launch_bounds if isinstance(launch_bounds, tuple) else (launch_bounds,)
+    if bounds[0] and threads > bounds[0]:
+        raise LaunchError(
+            f"{name}: threads per block: {threads}, limit {bounds[0]}; "
+            "the kernel's launch_bounds promise no more"
+        )
+    if static > STATIC_SHARED:
+        raise LaunchError(
+            f"{name}: static shared memory: {static} bytes, limit {STATIC_SHARED} on every GPU; "
+            "use smaller tiles or dynamic shared memory"
+        )
     problems = [
         (
             threads > limits.threads_per_block,
@@ -187,7 +213,7 @@ def check_launch(
                 (size > limit, f"{kind} dimension {axis}: {size}, limit {limit}; {remedy}")
             )
             problems.append((size < 1, f"{kind} dimension {axis}: {size}, expected at least 1"))
-    problems.append((shared < 0, f"shared memory per block: {shared} bytes, expected at least 0"))
+    problems.append((dynamic < 0, f"shared memory per block: {dynamic} bytes, expected at least 0"))
     for wrong, message in problems:
         if wrong:
             raise LaunchError(f"{name}: {message} (limits of {limits.name})")

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .device import CPU, STATIC_SHARED, Device, check_launch
+from .device import CPU, Device, check_launch
 from .errors import ArgumentError, DeviceError, LaunchError
 from .memory import Array
 
@@ -175,23 +175,9 @@ class _Launch:
 
     def _check(self, device: Device) -> None:
         kernel = self.kernel
-        name = kernel.__name__
-        if kernel.launch_bounds is not None:
-            bound = kernel.launch_bounds
-            most = bound if isinstance(bound, int) else bound[0]
-            threads = self.block[0] * self.block[1] * self.block[2]
-            if threads > most:
-                raise LaunchError(
-                    f"{name}: threads per block: {threads}, limit {most}; "
-                    "the kernel's launch_bounds promise no more"
-                )
         static = kernel.cpu.static_shared_bytes if device.is_cpu else 0
-        if static > STATIC_SHARED:
-            raise LaunchError(
-                f"{name}: static shared memory: {static} bytes, limit {STATIC_SHARED} on every "
-                "GPU; use smaller tiles or dynamic shared memory"
-            )
-        check_launch(device.limits, name, self.grid, self.block, static + self.shared)
+        sizes = self.grid, self.block, static, self.shared
+        check_launch(device.limits, kernel.__name__, *sizes, kernel.launch_bounds)
         self.checked.add(device)
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 __all__ = ["SimulatedKernelWarning", "disable", "enable", "enabled", "simulated"]
 
-_simulated: dict[str, str] = {}
+RUN_BY_SIMULATOR: dict[str, str] = {}
 
 
 class SimulatedKernelWarning(UserWarning):
@@ -67,4 +67,4 @@ def enabled() -> bool:
 
 def simulated() -> dict[str, str]:
     """The kernels that ran on the simulator so far, each with the reason."""
-    return dict(_simulated)
+    return dict(RUN_BY_SIMULATOR)

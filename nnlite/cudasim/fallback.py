@@ -14,7 +14,7 @@ from numba.cuda.simulator import kernel as simulator
 
 from ..kernels.engine.cpu.names import cuda_name
 from ..kernels.engine.errors import UnsupportedKernelError
-from . import SimulatedKernelWarning, _simulated
+from . import RUN_BY_SIMULATOR, SimulatedKernelWarning
 
 if TYPE_CHECKING:
     from .kernel import CompiledKernel, Launch
@@ -88,7 +88,7 @@ def simulate(
         raise why  # the simulator would synchronise each block by itself and compute nonsense
     if not kernel.warned:
         kernel.warned = True
-        _simulated[f"{kernel.__module__}.{kernel.__qualname__}"] = str(why)
+        RUN_BY_SIMULATOR[f"{kernel.__module__}.{kernel.__qualname__}"] = str(why)
         text = f"kernel {kernel.__name__} runs on Numba's slow simulator: {why}"
         warnings.warn(text, SimulatedKernelWarning, stacklevel=_user_level())
     with _one_at_a_time:

@@ -13,7 +13,7 @@ from numba.cuda.simulator.cudadrv.driver import CudaAPIError
 
 from ..kernels.engine.cpu import CpuKernel
 from ..kernels.engine.cpu.signature import argument_types, launch_key
-from ..kernels.engine.device import STATIC_SHARED, check_launch, reference_gpu
+from ..kernels.engine.device import check_launch, reference_gpu
 from ..kernels.engine.errors import LaunchError, UnsupportedKernelError
 from . import fallback
 from .arguments import After, Arguments, extended
@@ -172,19 +172,11 @@ class Launch:
 
     def _check(self, compiled: bool) -> None:
         """The limits of the reference GPU, as ``nnlite.kernels`` checks them."""
-        kernel, name = self.kernel, self.kernel.__name__
+        kernel = self.kernel
         static = kernel.cpu.static_shared_bytes if compiled else 0
+        sizes = self.grid, self.block, static, self.shared
         try:
-            if static > STATIC_SHARED:
-                raise LaunchError(
-                    f"{name}: static shared memory: {static} bytes, limit {STATIC_SHARED} on every "
-                    "GPU; use smaller tiles or dynamic shared memory"
-                )
-            check_launch(reference_gpu(), name, self.grid, self.block, static + self.shared)
-            bounds = kernel.launch_bounds
-            most = bounds[0] if isinstance(bounds, tuple) else bounds
-            if most and np.prod(self.block) > most:
-                raise LaunchError(f"{name}: block {self.block}, launch_bounds promise {most}")
+            check_launch(reference_gpu(), kernel.__name__, *sizes, kernel.launch_bounds)
         except LaunchError as error:
             raise LaunchFailure(str(error)) from None
         self.checked = True

@@ -67,7 +67,7 @@ def test_launch_limits(config, text):
 def test_launch_bounds():
     bounded = cuda.jit(launch_bounds=64)(double.py_func)
     bounded[1, 64](np.ones(1))
-    with pytest.raises(LaunchError, match="launch_bounds promise 64"):
+    with pytest.raises(LaunchError, match="limit 64; the kernel's launch_bounds"):
         bounded[1, 96](np.ones(1))
 
 

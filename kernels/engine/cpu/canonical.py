@@ -1,4 +1,4 @@
-"""First pass: from the user's kernel to a syntax tree in which every name has one meaning.
+"""From the user's kernel to a syntax tree in which every name has one meaning.
 
 Each global or closure variable is resolved as Numba resolves it (frozen now), each name of
 ``numba.cuda`` becomes a compiler name, and whatever the compiler cannot translate is refused

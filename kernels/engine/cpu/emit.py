@@ -1,4 +1,4 @@
-"""Eighth pass: write the split kernel as the source text of one Numba function.
+"""Write the split kernel as the source text of one Numba function.
 
 The function runs blocks until none is left.  Each region is a loop over the threads of the block::
 

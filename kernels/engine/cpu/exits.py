@@ -1,4 +1,4 @@
-"""Third pass: ``return``, ``break`` and ``continue`` around barriers become flags.
+"""``return``, ``break`` and ``continue`` around barriers become flags.
 
 Threads that have left a kernel no longer take part in barriers.  For the passes that split a kernel
 at its barriers this must be visible as ordinary ``if``.

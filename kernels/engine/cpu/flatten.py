@@ -1,4 +1,4 @@
-"""Second pass: inline device functions and bring statements to a normal form.
+"""Inline device functions and bring statements to a normal form.
 
 Afterwards there are only: assignment to one name or one element, augmented assignment to an
 element, calls of ``sync_`` and atomics, ``if``, ``while``, ``for ... in range``, ``break``,

@@ -1,4 +1,4 @@
-"""Fifth pass: the type of every variable, from Numba's own inference.
+"""The type of every variable, from Numba's own inference.
 
 The normalised kernel is one ordinary serial function: barriers are left out, thread and block
 indices are int32 parameters.  Numba infers its types with the same rules as for a GPU

@@ -1,4 +1,4 @@
-"""Sixth pass: choose which loops run outside the loop over threads.
+"""Choose which loops run outside the loop over threads.
 
 LLVM vectorises an innermost loop.  The best innermost loop of a CUDA kernel is the one over
 threads, because neighbouring threads touch neighbouring elements.  Threads do not depend on each

@@ -1,4 +1,4 @@
-"""Seventh pass: split the kernel at its barriers into regions.
+"""Split the kernel at its barriers into regions.
 
 A region is a list of statements that contains no barrier; it runs as one loop over the threads of a
 block.  Around the regions stands the control flow of the whole block, which runs once::

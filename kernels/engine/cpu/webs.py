@@ -1,4 +1,4 @@
-"""Fourth pass: give each independent use of a variable its own name.
+"""Give each independent use of a variable its own name.
 
 Users reuse names (``m`` for a row maximum per thread, then for the block's maximum).  A web is a
 set of assignments and reads that belong together; every web gets its own name, so that one of them
