@@ -162,6 +162,7 @@ def test_wrong_data_and_checkpoints_give_one_line(digits_run, tmp_path):
         (("--hidden", 10**12), "not enough memory: Unable to allocate"),
         (("--warmup", 3, "--epochs", 2), "--warmup 3 given, expected at most the 2 of --epochs"),
         (("--model", "resnet"), "model 'resnet' given, expected one of "),
+        (("--model", "lenet", "--hidden", 9), "--hidden given, which only mlp has"),
         (("--device", "tpu"), "tpu"),
         (("--shift", -1), "--shift -1 given"),
         (("--channels", 2), "--channels 2 given, expected 1"),

@@ -17,7 +17,7 @@ from ..checkpoint import FILE_NAME, load_checkpoint, read_checkpoint, save_check
 from ..data import DataLoader, DataSplits, load, statistics
 from ..data.augment import parse_augmentation
 from ..data.builtin import BUILTIN
-from ..errors import CheckpointError, NnliteError
+from ..errors import ArgumentError, CheckpointError, NnliteError
 from ..kernels.engine import set_default_device
 from ..train import Callback, FitState, History, fit
 from .report import BEST_NAME, CURVES_NAME, HISTORY_NAME, describe, finished, stopped
@@ -72,6 +72,8 @@ class Training:
             before = Settings.from_dict(stored["settings"])
             self.settings = before.resumed(options, len(self.history))
         s = self.settings
+        if resume is None and "hidden" in options and s.model != "mlp":
+            raise ArgumentError(f"--hidden given, which only mlp has; the model is {s.model}")
         self.data = load(s.data, label=s.label, resize=s.resize, channels=s.channels)
         self.settings = s = s.completed(self.data.input_shape)
         self.normalise(stored.get("normalisation"))

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
-from ..kernels.engine import Array, array, full
+from ..kernels.engine import Array, array, full, zeros
 from ..tensor import Tensor
 
 LARGE = 1 << 17  # items; copying 512 kB takes about as long as a launch
@@ -41,7 +41,7 @@ class Slab:
             self.starts.append(total)
             total += -(-prod(shape) // ALIGN) * ALIGN
         if memory is None:
-            memory = full((total,), 0, dtype, device)
+            memory = zeros((total,), dtype, device)
         self.memory: Array = memory
         self.views = [
             memory[start : start + prod(shape)].reshape(shape)
