@@ -12,7 +12,7 @@ from nnlite.kernels import activations, elementwise, matmul, reduce
 from nnlite.kernels.engine import Array
 from nnlite.testing import assert_close
 
-from . import peers
+from . import peers, training
 from .harness import Case, Side
 
 
@@ -99,24 +99,24 @@ def tiled_kernel(n: int) -> Case:
     return Case(f"tiled kernel {n}", setup, 2.0 * n**3, "FLOP", rounds=3)
 
 
-def mlp_step(batch: int, optimizer: str) -> Case:
-    """One training step of the MLP 784-128-10: forward, cross entropy, backward, update."""
+def training_step(name: str, batch: int, optimizer: str) -> Case:
+    """One step of a network: forward, cross entropy, backward, update."""
+    network = training.NETWORKS[name]
 
     def setup(device: Any) -> list[Side]:
-        from . import training
-
-        x = np.random.default_rng(0).random((batch, 784), dtype=np.float32)
-        labels = np.random.default_rng(1).integers(0, 10, batch)
-        ours, weights = training.nnlite_step(x, labels, device, optimizer)
+        x, labels = training.batch_of(network, batch)
+        ours, weights = training.nnlite_step(network, x, labels, device, optimizer)
         sides = [Side("nnlite", ours, synchronizer(device))]
         if peers.installed("torch"):
-            theirs, wait, version = training.torch_step(x, labels, device, optimizer, weights)
+            theirs, wait, version = training.torch_step(
+                network, x, labels, device, optimizer, weights
+            )
             training.same_losses(ours, theirs)
             sides.append(Side(f"PyTorch {version}", theirs, wait))
         return sides
 
-    macs = 784 * 128 * 2 + 128 * 10 * 3  # the first layer needs no gradient of its input
-    return Case(f"MLP step, {optimizer}, batch {batch}", setup, 2.0 * batch * macs, "FLOP")
+    work = network.work(batch)
+    return Case(f"{name} step, {optimizer}, batch {batch}", setup, work, "FLOP")
 
 
 def cases(device: Any) -> list[Case]:
@@ -137,6 +137,6 @@ def cases(device: Any) -> list[Case]:
            sq, "B", side),
         op("column sum", lambda x: reduce.sum(x, axis=0), [(side, side)], lambda x: x.sum(0),
            column_sum, sq, "B", side),
-        mlp_step(64, "sgd"),
-        mlp_step(64, "adam"),
+        *(training_step(name, 64, "sgd") for name in training.NETWORKS),
+        training_step("MLP", 64, "adam"),
     ]  # fmt: skip
