@@ -135,6 +135,7 @@ class _Kernel:
         self.threads = block[0] * block[1] * block[2]
         self.blocks = grid[0] * grid[1] * grid[2]
         self.functions: list[str] = []
+        self.tid_type = "int32" if block[1:] == (1, 1) else "int64"  # threadIdx.x, or a sum of them
 
     def make(self, seed: int) -> RandomKernel:
         r = self.r
@@ -216,7 +217,7 @@ class _Kernel:
             lines.append("rows[0, tid] = rows[1, tid] = tid")
         counters = [f"bins[z1] = {r.choice((0, 5, 100))}", "flags[z1] = 0"]
         lines += [f"for z1 in range(tid, 8, {threads}):", *("    " + c for c in counters)]
-        scope.ints.update(tid="int64", i="int64")
+        scope.ints.update(tid=self.tid_type, i="int64")
         return ["    " + line for line in [*lines, "cuda.syncthreads()"]]
 
     def epilogue(self, w: Writer) -> list[str]:
@@ -253,7 +254,7 @@ class _Kernel:
         for n in range(r.randint(1, 2) if "steps" in self.features else 0):
             w = Writer(r, self.features - {"grid", "steps", "views"}, r.randint(2, 5))
             w.threads, w.slots_type = self.threads, kernel.slots_type
-            w.scope.ints = {"a": "int32", "tid": "int64", "lane": "int64"}
+            w.scope.ints = {"a": "int32", "tid": self.tid_type, "lane": "int64"}
             w.scope.uniform = {"u": "int64", "v": "int64"}
             w.put(1, "lane = tid % 32")
             w.put(1, "v = int64(1)")
