@@ -5,7 +5,8 @@
 
 Source: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", arXiv:1502.01852.
 
-Kernels, on x as (rows, columns) with one slope per row; a row is one channel of one image:
+Kernels, on x as a table whose rows are each one channel of one image, or for x (n, c) as it is,
+with a slope for each column; a block does a part of a row:
 
 * ``prelu_kernel``: the value.
 * ``prelu_backward_kernel``: dx, and the terms of dw, which ``reduce`` then sums in a fixed order
@@ -14,6 +15,7 @@ Kernels, on x as (rows, columns) with one slope per row; a row is one channel of
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -22,13 +24,11 @@ from numba import cuda, float32, int64, types
 
 from .checks import require_float, require_like, require_shape
 from .elementwise import copy
+from .elementwise.mapping import row_grid
 from .elementwise.specs import FLOATS, INTEGERS
-from .engine import Array, DtypeError, ShapeError, empty, kernel, zeros
+from .engine import Array, DtypeError, Kernel, ShapeError, empty, kernel, zeros
 from .opspec import Arg, OpSpec, Tolerance, Wrong
 from .reduce import sum
-
-BLOCK, LINE = (32, 8), (256, 1)  # a line where there is one row only
-MAX_GRID_Y = 65535
 
 
 def prelu_reference(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -39,27 +39,35 @@ def _slopes(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return weight if weight.size == 1 else weight.reshape((-1,) + (1,) * (x.ndim - 2))
 
 
-@kernel
-def prelu_kernel(x, weight, channels, y):  # x, y: (rows, n), weight: (channels,)
-    column, first = cuda.grid(2)
-    rows, n = x.shape
-    if column < n:
-        for row in range(first, rows, cuda.gridDim.y * cuda.blockDim.y):
+@functools.cache
+def prelu_kernels(per_column: bool) -> tuple[Kernel, Kernel]:
+    """``prelu_kernel`` and ``prelu_backward_kernel``, with a slope per column or per row.
+
+    The slope of a row is weight[row % channels].
+    """
+
+    @kernel
+    def prelu_kernel(x, weight, channels, y):  # x, y: (rows, n)
+        column = cuda.grid(1)
+        row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        if row < x.shape[0] and column < x.shape[1]:
+            slope = weight[column if per_column else row % channels]
             v = x[row, column]
-            y[row, column] = v if v > float32(0.0) else weight[row % channels] * v
+            y[row, column] = v if v > float32(0.0) else slope * v
 
-
-@kernel
-def prelu_backward_kernel(dy, x, weight, channels, dx, terms):  # dy, x, dx, terms: (rows, n)
-    column, first = cuda.grid(2)
-    rows, n = x.shape
-    if column < n:
-        for row in range(first, rows, cuda.gridDim.y * cuda.blockDim.y):
+    @kernel
+    def prelu_backward_kernel(dy, x, weight, channels, dx, terms):  # dy, x, dx, terms: (rows, n)
+        column = cuda.grid(1)
+        row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        if row < x.shape[0] and column < x.shape[1]:
+            slope = weight[column if per_column else row % channels]
             v = x[row, column]
             g = dy[row, column]
             right = v > float32(0.0)
-            dx[row, column] = g if right else weight[row % channels] * g
+            dx[row, column] = g if right else slope * g
             terms[row, column] = float32(0.0) if right else v * g
+
+    return prelu_kernel, prelu_backward_kernel
 
 
 def prelu(x: Array, weight: Array) -> Array:
@@ -73,11 +81,15 @@ def prelu(x: Array, weight: Array) -> Array:
         DtypeError, DeviceError: x is not a float array, or weight is not like it.
         ShapeError: weight does not have one of these shapes.
     """
-    rows, n, channels = _rows("prelu", x, weight)
+    rows, n, channels, per_column = _table("prelu", x, weight)
     y = empty(x.shape, x.dtype, x.device)
     if rows * n:
-        prelu_kernel[_launch(rows, n)](
-            _dense(x).reshape((rows, n)), _dense(weight), np.int64(channels), y.reshape((rows, n))
+        forward, _ = prelu_kernels(per_column)
+        forward[row_grid(rows, n)](
+            _dense(x).reshape((rows, n)),
+            _dense(weight),
+            np.int64(channels),
+            y.reshape((rows, n)),
         )
     return y
 
@@ -85,7 +97,7 @@ def prelu(x: Array, weight: Array) -> Array:
 def prelu_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     """Gradients of :func:`prelu` for x and weight; ``dy`` is like x."""
     op = "prelu_backward"
-    rows, n, channels = _rows(op, x, weight)
+    rows, n, channels, per_column = _table(op, x, weight)
     require_like(op, "dy", dy, "x", x)
     require_shape(op, "dy", dy, x.shape)
     dx = empty(x.shape, x.dtype, x.device)
@@ -93,7 +105,8 @@ def prelu_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
         return dx, zeros(weight.shape, x.dtype, x.device)
     table = (rows, n)
     terms = empty(table, x.dtype, x.device)
-    prelu_backward_kernel[_launch(rows, n)](
+    _, backward = prelu_kernels(per_column)
+    backward[row_grid(rows, n)](
         _dense(dy).reshape(table),
         _dense(x).reshape(table),
         _dense(weight),
@@ -101,35 +114,32 @@ def prelu_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
         dx.reshape(table),
         terms,
     )
-    if channels == 1:
+    if weight.shape == (1,):
         return dx, sum(terms).reshape((1,))
-    per_row = terms if n == 1 else sum(terms, 1)
-    return dx, sum(per_row.reshape((rows // channels, channels)), 0)
+    if not per_column:
+        terms = sum(terms, 1).reshape((rows // channels, channels))
+    return dx, sum(terms, 0)
 
 
-def _rows(op: str, x: Array, weight: Array) -> tuple[int, int, int]:
-    """Check the arguments; rows, columns and channels."""
+def _table(op: str, x: Array, weight: Array) -> tuple[int, int, int, bool]:
+    """Check the arguments; rows, columns, channels among the rows, if slopes are per column."""
     require_float(op, "x", x)
     require_like(op, "weight", weight, "x", x)
     if weight.shape == (1,):
-        return 1, x.size, 1
+        return 1, x.size, 1, False
     if len(x.shape) < 2 or weight.shape != x.shape[1:2]:
         raise ShapeError(
             f"{op}: weight: shape {weight.shape} given, expected (1,) or, for x of shape "
             f"{x.shape}, {x.shape[1:2] or 'nothing else'}"
         )
+    if len(x.shape) == 2:
+        return x.shape[0], x.shape[1], 1, True
     channels = x.shape[1]
-    return x.shape[0] * channels, math.prod(x.shape[2:]), channels
+    return x.shape[0] * channels, math.prod(x.shape[2:]), channels, False
 
 
 def _dense(x: Array) -> Array:
     return x if x.is_contiguous else copy(x)
-
-
-def _launch(rows: int, n: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Grid and block."""
-    width, height = block = LINE if rows == 1 else BLOCK
-    return ((n + width - 1) // width, min((rows + height - 1) // height, MAX_GRID_Y)), block
 
 
 def _configure(integer: Any) -> Any:
@@ -143,8 +153,10 @@ def _signatures() -> tuple[Any, ...]:
     found: list[Any] = []
     for real in (types.float32, types.float64):
         table, line = types.Array(real, 2, "C"), types.Array(real, 1, "C")
-        found.append((prelu_kernel, (table, line, int64, table)))
-        found.append((prelu_backward_kernel, (table, table, line, int64, table, table)))
+        for per_column in (False, True):
+            forward, backward = prelu_kernels(per_column)
+            found.append((forward, (table, line, int64, table)))
+            found.append((backward, (table, table, line, int64, table, table)))
     return tuple(found)
 
 

@@ -7,8 +7,8 @@ Source: Dauphin, Fan, Auli, Grangier, "Language Modeling with Gated Convolutiona
 arXiv:1612.08083.
 
 The axis that is halved splits x into (outer, 2, n): the axes before it, its halves, and half of it
-with the axes after it. Kernels, each with a thread per column of n, in steps over ``outer``, so
-that neighbouring threads touch neighbouring items of both halves:
+with the axes after it. Kernels, each with a block for a row of ``outer`` or a part of it, in which
+neighbouring threads touch neighbouring items of both halves:
 
 * ``glu_kernel``: the value.
 * ``glu_backward_kernel``: the gradients of both halves.
@@ -24,15 +24,12 @@ from numba import cuda, float32, types
 
 from ..checks import require_float, require_like, require_shape
 from ..elementwise import copy
-from ..elementwise.mapping import require_rank
+from ..elementwise.mapping import require_rank, row_grid
 from ..elementwise.specs import FLOATS, wrong_unary
 from ..engine import ArgumentError, Array, ShapeError, empty, kernel
 from ..opspec import Arg, OpSpec, Tolerance, Wrong
 from .functions import sigmoid
 from .reference import sigmoid as sigmoid_reference
-
-BLOCK = (32, 8)
-MAX_GRID_Y = 65535
 
 
 def glu_reference(x: np.ndarray, dim: int = -1) -> np.ndarray:
@@ -44,25 +41,23 @@ def glu_reference(x: np.ndarray, dim: int = -1) -> np.ndarray:
 
 @kernel
 def glu_kernel(x, y):  # x: (outer, 2, n), y: (outer, n)
-    column, first = cuda.grid(2)
-    outer, n = y.shape
-    if column < n:
-        for row in range(first, outer, cuda.gridDim.y * cuda.blockDim.y):
-            y[row, column] = x[row, 0, column] * sigmoid(x[row, 1, column])
+    column = cuda.grid(1)
+    row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+    if row < y.shape[0] and column < y.shape[1]:
+        y[row, column] = x[row, 0, column] * sigmoid(x[row, 1, column])
 
 
 @kernel
 def glu_backward_kernel(dy, x, dx):  # dy: (outer, n), x, dx: (outer, 2, n)
-    column, first = cuda.grid(2)
-    outer, n = dy.shape
-    if column < n:
-        for row in range(first, outer, cuda.gridDim.y * cuda.blockDim.y):
-            b = x[row, 1, column]
-            e = math.exp(-abs(b))
-            d = float32(1.0) + e
-            g = dy[row, column]
-            dx[row, 0, column] = g * ((e if b < float32(0.0) else float32(1.0)) / d)
-            dx[row, 1, column] = g * x[row, 0, column] * (e / (d * d))
+    column = cuda.grid(1)
+    row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+    if row < dy.shape[0] and column < dy.shape[1]:
+        b = x[row, 1, column]
+        e = math.exp(-abs(b))
+        d = float32(1.0) + e
+        g = dy[row, column]
+        dx[row, 0, column] = g * ((e if b < float32(0.0) else float32(1.0)) / d)
+        dx[row, 1, column] = g * x[row, 0, column] * (e / (d * d))
 
 
 def glu(x: Array, dim: int = -1) -> Array:
@@ -84,7 +79,7 @@ def glu(x: Array, dim: int = -1) -> Array:
     y = empty(shape, x.dtype, x.device)
     if outer * n:
         source = x if x.is_contiguous else copy(x)
-        glu_kernel[_grid(outer, n), BLOCK](source.reshape((outer, 2, n)), y.reshape((outer, n)))
+        glu_kernel[row_grid(outer, n)](source.reshape((outer, 2, n)), y.reshape((outer, n)))
     return y
 
 
@@ -99,7 +94,7 @@ def glu_backward(dy: Array, x: Array, dim: int = -1) -> Array:
         source = x if x.is_contiguous else copy(x)
         dense = dy if dy.is_contiguous else copy(dy)
         halves = (outer, 2, n)
-        glu_backward_kernel[_grid(outer, n), BLOCK](
+        glu_backward_kernel[row_grid(outer, n)](
             dense.reshape((outer, n)), source.reshape(halves), dx.reshape(halves)
         )
     return dx
@@ -118,11 +113,6 @@ def _halves(op: str, x: Array, dim: int) -> tuple[int, int, tuple[int, ...]]:
         raise ShapeError(f"{op}: x: shape {x.shape} given, expected an even size of axis {dim}")
     outer, inner = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
     return outer, half * inner, (*x.shape[:axis], half, *x.shape[axis + 1 :])
-
-
-def _grid(outer: int, n: int) -> tuple[int, int]:
-    width, height = BLOCK
-    return (n + width - 1) // width, min((outer + height - 1) // height, MAX_GRID_Y)
 
 
 def _configure(integer: Any) -> Any:

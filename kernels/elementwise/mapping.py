@@ -217,6 +217,22 @@ def _rank_four(out: Array, inputs: tuple[Any, ...]) -> Iterator[list[Array]]:
         yield [x.broadcast_to((2, *x.shape)) for x in parts]
 
 
+def fold(blocks: int) -> tuple[int, int]:
+    """(y, z), within the limits of a grid, that hold ``blocks`` with fewer than z to spare."""
+    z = (blocks + MAX_GRID - 1) // MAX_GRID
+    return (blocks + z - 1) // z, z
+
+
+def row_grid(rows: int, n: int) -> tuple[tuple[int, int, int], int]:
+    """Grid and block for a block per row, or part of a row, of a table (rows, n).
+
+    The row of a block is ``blockIdx.z * gridDim.y + blockIdx.y``: no thread divides, and all
+    threads of a block share what they read of the row.
+    """
+    block = ROW_THREADS if n <= 2 * ROW_THREADS else 4 * ROW_THREADS
+    return ((n + block - 1) // block, *fold(rows)), block
+
+
 def broadcast_shape(op: str, x: Array, y: Array) -> tuple[int, ...]:
     """Shape of ``x`` and ``y`` together by NumPy's rules; ShapeError if there is none."""
     a, b = x.shape, y.shape

@@ -5,8 +5,8 @@
 
 Kernels, with neighbouring threads on neighbouring columns:
 
-* ``embedding_kernel``: a thread per column, in steps over the numbers.
-* ``embedding_backward_kernel``: each block owns a slice of the rows of the table and COLUMNS
+* ``embedding_kernel``: a block for each number, or for a part of its row.
+* ``embedding_backward_kernel``: each block owns a slice of the rows of the table and some of its
   columns. It walks over all numbers in order and adds those dy that belong to its rows: every item
   of dtable is summed by one thread, in the order of i, so results repeat bit for bit, whatever the
   number of slices. (Atomic additions would not; sorting the numbers first would take more passes.)
@@ -27,14 +27,12 @@ from numba import cuda, float32, float64, int32, int64, types
 
 from .. import checks
 from ..elementwise import copy
-from ..elementwise.mapping import require_rank
+from ..elementwise.mapping import require_rank, row_grid
 from ..engine import ArgumentError, Array, DtypeError, ShapeError, empty, kernel, zeros
 from ..engine.cpu.pool import thread_count
 from ..opspec import Arg, OpSpec, Tolerance, Wrong
 
-BLOCK = (32, 8)
-MAX_GRID_Y = 65535
-COLUMNS = 32
+WIDTHS = (32, 64, 128)  # columns of a block of the gradient: the first that holds all
 # Slices of the table: enough blocks for a GPU, whose time is not measured; on a CPU one for each
 # thread, as each slice costs a walk over the numbers.
 GPU_SLICES = 64
@@ -62,13 +60,14 @@ def embedding_kernel(real: Any) -> Any:
 
     @kernel
     def embedding(table, index, y):  # table: (v, d), index: (n,), y: (n, d)
-        column, first = cuda.grid(2)
-        n, d = y.shape
-        if column < d:
-            for i in range(first, n, cuda.gridDim.y * cuda.blockDim.y):
-                row = index[i]
-                inside = row >= 0 and row < table.shape[0]
-                y[i, column] = table[row, column] if inside else real(math.nan)
+        column = cuda.grid(1)
+        i = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        if i < y.shape[0] and column < y.shape[1]:
+            row = index[i]
+            if row >= 0 and row < table.shape[0]:
+                y[i, column] = table[row, column]
+            else:
+                y[i, column] = real(math.nan)
 
     return embedding
 
@@ -76,7 +75,7 @@ def embedding_kernel(real: Any) -> Any:
 @kernel
 def embedding_backward_kernel(dy, index, padding, chunk, dtable):
     """dy (n, d), index (n,), dtable (v, d) of zeros; block (x, s): rows s*chunk onwards."""
-    column = cuda.blockIdx.x * COLUMNS + cuda.threadIdx.x
+    column = cuda.grid(1)
     low = cuda.blockIdx.y * chunk
     high = min(low + chunk, dtable.shape[0])
     if column < dy.shape[1]:
@@ -121,10 +120,8 @@ def embedding(table: Array, index: Array, padding_idx: int | None = None) -> Arr
     n, d = index.size, table.shape[1]
     y = empty((*index.shape, d), table.dtype, table.device)
     if n and d:
-        width, height = BLOCK
-        grid = ((d + width - 1) // width, min((n + height - 1) // height, MAX_GRID_Y))
         source = table if table.is_contiguous else copy(table)
-        _KERNELS[table.dtype][grid, BLOCK](source, _line(index), y.reshape((n, d)))
+        _KERNELS[table.dtype][row_grid(n, d)](source, _line(index), y.reshape((n, d)))
     return y
 
 
@@ -144,7 +141,8 @@ def embedding_backward(
         chunk = -(-v // slices)
         dense = dy if dy.is_contiguous else copy(dy)
         padding = np.int64(NO_PADDING if padding_idx is None else padding_idx % v)
-        embedding_backward_kernel[(-(-d // COLUMNS), slices), COLUMNS](
+        block = next((size for size in WIDTHS if d <= size), WIDTHS[-1])
+        embedding_backward_kernel[(-(-d // block), slices), block](
             dense.reshape((n, d)), _line(index), padding, np.int64(chunk), dtable
         )
     return dtable

@@ -9,12 +9,13 @@
 
     dx[p] = sum of dy[q] over all q with source(q) = p
 
-Kernels, on x as (planes, rows, columns), a thread per item of the result:
+Kernels, on x as (planes, rows, columns), a block for 8 x 32 items of a plane of the result:
 
 * ``pad_kernel``: pads rows and columns. The last two axes take one launch together, every other
   padded axis one of its own, as the rows of a view.
 * ``pad_backward_kernel``: each thread gathers what its item was copied to, first the copy in the
-  middle, then those in the border. Nothing is scattered, so results repeat bit for bit.
+  middle, then those in the border. Nothing is scattered, so results repeat bit for bit. The
+  gradient of ``constant`` is a slice, and needs only a copy.
 """
 
 from __future__ import annotations
@@ -28,12 +29,11 @@ import numpy as np
 from numba import cuda, float32, float64, int64, types
 
 from .. import checks
-from ..elementwise import copy
-from ..elementwise.mapping import require_rank
-from ..engine import ArgumentError, Array, ShapeError, empty, kernel
+from ..elementwise import assign, copy
+from ..elementwise.mapping import fold, require_rank
+from ..engine import ArgumentError, Array, ShapeError, empty, kernel, zeros
 
 BLOCK = (32, 8)
-MAX_GRID = 65535
 MODES = ("constant", "reflect", "replicate", "circular")
 
 
@@ -70,39 +70,48 @@ SOURCES = {
 
 @functools.cache
 def pad_kernels(mode: str, real: Any) -> tuple[Any, Any]:
-    """``pad_kernel`` and ``pad_backward_kernel`` for numba's float32 or float64."""
+    """``pad_kernel`` and ``pad_backward_kernel`` for numba's float32 or float64.
+
+    ``constant`` reads neighbouring items with neighbouring threads in the whole row; for the
+    others that holds but in the border.
+    """
     source = SOURCES[mode]
+    plain = mode == "constant"
 
     @kernel
-    def pad_kernel(x, top, left, value, y):  # x: (planes, h, w), y: (planes, h2, w2)
-        column, first = cuda.grid(2)
-        planes, h, w = x.shape
-        if column < y.shape[2]:
-            c = source(column, left, w)
-            for row in range(first, y.shape[1], cuda.gridDim.y * cuda.blockDim.y):
-                r = source(row, top, h)
-                for plane in range(cuda.blockIdx.z, planes, cuda.gridDim.z):
-                    y[plane, row, column] = x[plane, r, c] if r >= 0 and c >= 0 else value
+    def pad_kernel(x, top, left, value, tiles, y):  # x: (planes, h, w), y: (planes, h2, w2)
+        column = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+        number = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        plane = number // tiles
+        row = (number - plane * tiles) * cuda.blockDim.y + cuda.threadIdx.y
+        if plane < y.shape[0] and row < y.shape[1] and column < y.shape[2]:
+            r = source(row, top, x.shape[1])
+            if plain:
+                c = column - left
+                inside = r >= 0 and c >= 0 and c < x.shape[2]
+                y[plane, row, column] = x[plane, r, c] if inside else value
+            else:
+                y[plane, row, column] = x[plane, r, source(column, left, x.shape[2])]
 
     @kernel
-    def pad_backward_kernel(dy, top, left, border_h, border_w, dx):
+    def pad_backward_kernel(dy, top, left, border_h, border_w, tiles, dx):
         """dy (planes, h2, w2), dx (planes, h, w); border_h rows, border_w columns are new."""
-        column, first = cuda.grid(2)
-        planes, h, w = dx.shape
-        if column >= w:
-            return
-        for row in range(first, h, cuda.gridDim.y * cuda.blockDim.y):
-            for plane in range(cuda.blockIdx.z, planes, cuda.gridDim.z):
-                total = real(0.0)
-                for i in range(border_h + 1):
-                    # i = 0 is the copy in the middle, the others are the rows of the border.
-                    q = row + top if i == 0 else (i - 1 if i <= top else i - 1 + h)
-                    if q >= 0 and q < dy.shape[1] and source(q, top, h) == row:
-                        for j in range(border_w + 1):
-                            p = column + left if j == 0 else (j - 1 if j <= left else j - 1 + w)
-                            if p >= 0 and p < dy.shape[2] and source(p, left, w) == column:
-                                total += dy[plane, q, p]
-                dx[plane, row, column] = total
+        column = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+        number = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        plane = number // tiles
+        row = (number - plane * tiles) * cuda.blockDim.y + cuda.threadIdx.y
+        h, w = dx.shape[1], dx.shape[2]
+        if plane < dx.shape[0] and row < h and column < w:
+            total = real(0.0)
+            for i in range(border_h + 1):
+                # i = 0 is the copy in the middle, the others are the rows of the border.
+                q = row + top if i == 0 else (i - 1 if i <= top else i - 1 + h)
+                if source(q, top, h) == row:
+                    for j in range(border_w + 1):
+                        p = column + left if j == 0 else (j - 1 if j <= left else j - 1 + w)
+                        if source(p, left, w) == column:
+                            total += dy[plane, q, p]
+            dx[plane, row, column] = total
 
     return pad_kernel, pad_backward_kernel
 
@@ -144,9 +153,9 @@ def _forward(x: Array, widths: tuple[int, ...], mode: str, value: Any) -> Array:
         source, y = y, empty(step.y, x.dtype, x.device)
         if y.size:
             (top, _), (left, _) = step.rows, step.columns
-            forward[_grid(step.y), BLOCK](
-                source.reshape(step.x), np.int64(top), np.int64(left), value, y
-            )
+            grid, tiles = _grid(step.y)
+            widths_before = np.int64(top), np.int64(left)
+            forward[grid, BLOCK](source.reshape(step.x), *widths_before, value, tiles, y)
     for k in range(len(widths) // 2):
         shape[-1 - k] += widths[2 * k] + widths[2 * k + 1]
     return copy(y) if y is x else y.reshape(tuple(shape))
@@ -163,17 +172,31 @@ def pad_backward(
     for k in range(len(widths) // 2):
         expected[-1 - k] += widths[2 * k] + widths[2 * k + 1]
     checks.require_shape(op, "dy", dy, tuple(expected))
+    if mode == "constant":
+        return _cut(dy, shape, widths)
     _, backward = pad_kernels(mode, _real(dy))
     dx = dy if dy.is_contiguous else copy(dy)
     for step in reversed(passes(shape, widths)):
         given, dx = dx, empty(step.x, dy.dtype, dy.device)
         if dx.size:
-            # The number that constant padding adds has no source: its border adds nothing.
-            border = [0 if mode == "constant" else sum(pair) for pair in (step.rows, step.columns)]
-            (top, _), (left, _) = step.rows, step.columns
-            numbers = map(np.int64, (top, left, *border))
-            backward[_grid(step.x), BLOCK](given.reshape(step.y), *numbers, dx)
+            (top, bottom), (left, right) = step.rows, step.columns
+            numbers = map(np.int64, (top, left, top + bottom, left + right))
+            grid, tiles = _grid(step.x)
+            backward[grid, BLOCK](given.reshape(step.y), *numbers, tiles, dx)
     return copy(dx) if dx is dy else dx.reshape(tuple(shape))
+
+
+def _cut(dy: Array, shape: tuple[int, ...], widths: tuple[int, ...]) -> Array:
+    """The part of dy that is a copy of x; zeros for the items of x that were cut off."""
+    dx = (zeros if min(widths, default=0) < 0 else empty)(shape, dy.dtype, dy.device)
+    kept, copied = [slice(None)] * len(shape), [slice(None)] * len(shape)
+    for k in range(len(widths) // 2):
+        before, after = widths[2 * k], widths[2 * k + 1]
+        axis = len(shape) - 1 - k
+        kept[axis] = slice(max(-before, 0), shape[axis] - max(-after, 0))
+        copied[axis] = slice(max(before, 0), dy.shape[axis] - max(after, 0))
+    assign(dx[tuple(kept)], dy[tuple(copied)])
+    return dx
 
 
 def passes(shape: tuple[int, ...], widths: tuple[int, ...]) -> list[Pass]:
@@ -232,14 +255,12 @@ def _real(x: Array) -> Any:
     return float32 if x.dtype == checks.FLOAT32 else float64
 
 
-def _grid(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+def _grid(shape: tuple[int, int, int]) -> tuple[tuple[int, int, int], Any]:
+    """Grid for tiles of BLOCK, and how many of them lie below each other in one plane."""
     planes, h, w = shape
     width, height = BLOCK
-    return (
-        (w + width - 1) // width,
-        min((h + height - 1) // height, MAX_GRID),
-        min(planes, MAX_GRID),
-    )
+    tiles = (h + height - 1) // height
+    return ((w + width - 1) // width, *fold(planes * tiles)), np.int64(tiles)
 
 
 def signatures() -> tuple[Any, ...]:
@@ -249,6 +270,7 @@ def signatures() -> tuple[Any, ...]:
         block = types.Array(real, 3, "C")
         for mode in MODES:
             forward, backward = pad_kernels(mode, real)
-            found.append((forward, (block, int64, int64, real, block)))
-            found.append((backward, (block, *[int64] * 4, block)))
+            found.append((forward, (block, int64, int64, real, int64, block)))
+            if mode != "constant":
+                found.append((backward, (block, *[int64] * 5, block)))
     return tuple(found)

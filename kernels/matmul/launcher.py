@@ -18,6 +18,7 @@ from ..checks import (
     require_shape,
 )
 from ..elementwise import copy
+from ..elementwise.mapping import fold
 from ..engine import Array, Device, Kernel, ShapeError, zeros
 from ..engine.cpu.pool import thread_count
 from .kernels import TILE, make_matmul
@@ -153,12 +154,6 @@ def _plan(
     real = float32 if dtype == FLOAT32 else float64
     grid = ((n + width - 1) // width, *fold((m + width - 1) // width))
     return make_matmul(real, items, transpose_a, transpose_b, activation), grid
-
-
-def fold(blocks: int) -> tuple[int, int]:
-    """(y, z), within the limits of a grid, that hold ``blocks`` with fewer than z to spare."""
-    z = (blocks + MAX_GRID_Y - 1) // MAX_GRID_Y
-    return (blocks + z - 1) // z, z
 
 
 def choose_items(
