@@ -25,6 +25,7 @@ LAYER = (
 )
 KERNELS = (
     "activations",
+    "conv",
     "elementwise",
     "engine",
     "engine/cpu",

@@ -20,6 +20,7 @@ FAMILIES = (
     "bias",
     "matmul",
     "reduce",
+    "conv",
     "prelu",
     "indexing",
     "arithmetic",

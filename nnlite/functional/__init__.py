@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from .arithmetic import accumulate, add, div, exp, log, mul, neg, pow, sqrt, sub
+from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .dropout import dropout, dropout1d, dropout2d
 from .indexing import (
     cat,
@@ -106,6 +107,10 @@ __all__ = [
     "celu",
     "concatenate",
     "contiguous",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "div",
     "dropout",

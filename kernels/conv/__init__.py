@@ -1,0 +1,35 @@
+"""Convolution of images and sequences, transposed convolution, and their gradients.
+
+============  ==================================================================================
+file          what it holds
+============  ==================================================================================
+tiles.py      the sum that all of them are; the halo tile in shared memory
+direct.py     the kernel that reads a halo tile; how the work is divided among blocks
+gemm.py       the kernel that multiplies matrices, one of which is never stored (implicit GEMM)
+weight.py     the gradients of weights and bias
+correlate.py  which kernel runs
+geometry.py   sizes and options; which taps meet which pixels
+passes.py     the four passes on checked images
+launchers.py  ``conv1d``, ``conv2d``, ``conv_transpose1d``, ``conv_transpose2d``
+backward.py   their gradients
+reference.py  NumPy references
+specs.py      wrong inputs, tolerances, the sizes that tests draw
+============  ==================================================================================
+"""
+
+from .backward import conv2d_backward, conv_transpose2d_backward
+from .launchers import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from .reference import conv_reference, conv_transpose_reference
+from .specs import SPECS
+
+__all__ = [
+    "SPECS",
+    "conv1d",
+    "conv2d",
+    "conv2d_backward",
+    "conv_reference",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "conv_transpose_reference",
+]

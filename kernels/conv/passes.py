@@ -1,0 +1,111 @@
+"""The four passes of a convolution on checked images: forward, and the gradients.
+
+A transposed convolution is made of the same four, with input and output changing places.
+"""
+
+from __future__ import annotations
+
+from ..elementwise import copy
+from ..engine import Array, empty, zeros
+from .correlate import correlate, pack
+from .geometry import Geometry, Pair
+from .tiles import Window
+from .weight import channel_sums, plan_weight, shared_items_of, weight_grad
+
+
+def gather(
+    op: str,
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    y: Array,
+    g: Geometry,
+    groups: int,
+    style: str | None = None,
+) -> None:
+    """The convolution: fills y; also the gradient of the input of a transposed convolution."""
+    if x.size == 0 or w.size == 0:
+        _fill(y, bias)
+        return
+    flat = w.reshape(w.shape[0], w.size // w.shape[0])
+    correlate(op, x, flat, bias, y, g.window(), groups, style)
+
+
+def spread(
+    op: str, dy: Array, w: Array, bias: Array | None, dx: Array, g: Geometry, groups: int
+) -> None:
+    """The gradient of the input: fills dx; also the transposed convolution."""
+    if dy.size == 0 or w.size == 0:
+        _fill(dx, bias)
+        return
+    turned = w.reshape(w.shape[0], w.shape[1], w.shape[2] * w.shape[3])
+    for (row, column), taps, window in g.phases():
+        part = dx
+        if g.stride != (1, 1):
+            part = dx[:, :, row :: g.stride[0], column :: g.stride[1]]
+        if part.size:
+            correlate(op, dy, pack(turned, taps, groups), bias, part, window, groups)
+
+
+def weights(dy: Array, x: Array, shape: tuple[int, ...], g: Geometry, groups: int) -> Array:
+    """The gradient of the weights, in the given shape (G M, C, ...)."""
+    if dy.size == 0 or x.size == 0 or 0 in shape:
+        return zeros(shape, x.dtype, x.device)
+    dw = empty(shape, x.dtype, x.device)
+    window = g.window()
+    m, c, taps = shape[0] // groups, shape[1], len(window.taps)
+    parts = dw.reshape(groups, m, c, taps)
+    plan = plan_weight(window, c, m, dy.shape[2:], shared_items_of(x))
+    if plan is not None:
+        weight_grad(dy, x, parts.reshape(groups, m, c * taps), window, groups, plan)
+        return dw
+    for t, place in enumerate(window.taps):
+        _single_tap(dy, x, parts[:, :, :, t], window, place, groups)
+    return dw
+
+
+def biases(dy: Array) -> Array:
+    """The gradient of the bias."""
+    if dy.size == 0:
+        return zeros((dy.shape[1],), dy.dtype, dy.device)
+    return channel_sums(dy)
+
+
+def contiguous(x: Array | None) -> Array | None:
+    """x in C order, or None."""
+    return x if x is None or x.is_contiguous else copy(x)
+
+
+def image_of(x: Array) -> Array:
+    """x in C order, with four axes: a sequence is an image of one row."""
+    x = x if x.is_contiguous else copy(x)
+    return x if len(x.shape) == 4 else x.reshape(*x.shape[:2], 1, x.shape[2])
+
+
+def _single_tap(dy: Array, x: Array, dw: Array, window: Window, place: Pair, groups: int) -> None:
+    """The gradient of one tap: for taps so far apart that no tile holds them, it has no halo.
+
+    Of x remain the pixels that the tap meets, so that it meets every one.
+    """
+    # Tap t meets pixel p u + first of each axis: those before the image are its padding.
+    pads, views = [], [slice(None), slice(None)]
+    for i, start, u in zip(place, (window.top, window.left), window.step):
+        first = i - start
+        pads.append(max(0, -(first // u)))
+        views.append(slice(first + u * pads[-1], None, u))
+    met = copy(x[tuple(views)])
+    if met.size == 0:
+        dw.copy_from(zeros(dw.shape, dw.dtype, dw.device))
+        return
+    single = Window(((0, 0),), (1, 1), pads[0], pads[1])
+    plan = plan_weight(single, dw.shape[2], dw.shape[1], dy.shape[2:], shared_items_of(x))
+    assert plan is not None  # a pixel of one channel fits
+    weight_grad(dy, met, dw, single, groups, plan)
+
+
+def _fill(y: Array, bias: Array | None) -> None:
+    """The sums of nothing: the bias alone."""
+    if bias is None:
+        y.copy_from(zeros(y.shape, y.dtype, y.device))
+    else:
+        y.copy_from(bias.reshape(1, y.shape[1], 1, 1).broadcast_to(y.shape))
