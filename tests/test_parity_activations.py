@@ -96,6 +96,27 @@ def test_layer(name: str) -> None:
         )
 
 
+@pytest.mark.parametrize("name", ["Softmax", "LogSoftmax"])
+def test_softmax_over_any_axis(name: str) -> None:
+    """A row sums n terms, and exp magnifies the rounding of scores of at most 10 in size."""
+    for case in range(CASES):
+        rng = np.random.default_rng([8, case])
+        shape = shape_of(rng, case) or (5,)
+        dim = int(rng.integers(-len(shape), len(shape)))
+        x = np.clip(3.0 * rng.normal(size=shape), -10, 10).astype(np.float32)
+        bound = (20 + 4 * math.sqrt(shape[dim])) * EPS
+        check_parity(
+            getattr(nl.nn, name)(dim),
+            getattr(torch.nn, name)(dim),
+            x,
+            bound=bound,
+            floor=1.0,
+            seed=case,
+        )
+    with pytest.raises(ArgumentError, match="dim: 2 given"):
+        getattr(nl.nn, name)(2)(nl.tensor([[1.0]]))
+
+
 def test_defaults_and_printed_options_are_those_of_pytorch() -> None:
     for name in LAYERS:
         options = {"threshold": 0.5, "value": 2.0} if name == "Threshold" else {}

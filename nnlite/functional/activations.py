@@ -10,7 +10,7 @@ from ..kernels import activations
 from ..kernels import softmax as softmax_kernels
 from ..kernels.engine import Array
 from ..tensor import Tensor, as_tensor, record
-from .shapes import reshape
+from .shapes import reshape, transpose
 
 
 def relu(x: Tensor) -> Tensor:
@@ -90,10 +90,10 @@ def _silu_backward(node: Node, dy: Array) -> Gradients:
 
 
 def softmax(x: Tensor, dim: int = -1) -> Tensor:
-    r"""Softmax :math:`e^{x_i} / \sum_j e^{x_j}` over the last axis.
+    r"""Softmax :math:`e^{x_i} / \sum_j e^{x_j}` over one axis; over another than the last, copies.
 
     Raises:
-        ArgumentError: ``dim`` is not the last axis.
+        ArgumentError: there is no axis ``dim``.
     """
     return _over_rows("softmax", _softmax_rows, x, dim)
 
@@ -112,7 +112,7 @@ def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
     r"""Logarithm of :func:`softmax`, :math:`x_i - \ln \sum_j e^{x_j}`, without overflow.
 
     Raises:
-        ArgumentError: ``dim`` is not the last axis.
+        ArgumentError: there is no axis ``dim``.
     """
     return _over_rows("log_softmax", _log_softmax_rows, x, dim)
 
@@ -128,10 +128,13 @@ def _log_softmax_backward(node: Node, dy: Array) -> Gradients:
 
 
 def _over_rows(op: str, function: Callable[[Tensor], Tensor], x: Tensor, dim: int) -> Tensor:
-    """``function``, which takes a matrix, over the last axis of a tensor of any rank."""
+    """``function``, which takes a matrix, over one axis of a tensor of any rank."""
     x = as_tensor(x, op, "x")
-    if x.ndim == 0 or dim not in (-1, x.ndim - 1):
-        raise ArgumentError(f"{op}: dim: {dim} given for shape {x.shape}, expected the last axis")
+    if x.ndim == 0 or not -x.ndim <= dim < x.ndim:
+        raise ArgumentError(f"{op}: dim: {dim} given, shape {x.shape} has {x.ndim} axes")
+    last = x.ndim - 1
+    if dim % x.ndim != last:
+        return transpose(_over_rows(op, function, transpose(x, dim, last), last), dim, last)
     if x.ndim == 2:
         return function(x)
     rows = 1

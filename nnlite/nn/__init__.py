@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from .. import functional, init
 from . import utils
-from .activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from .activations import (
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
 from .batch_norm import BatchNorm1d, BatchNorm2d
 from .cells import GRUCell, LSTMCell, RNNCell
 from .containers import ModuleDict, ModuleList, Sequential
@@ -73,6 +82,14 @@ from .units import (
 )
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool1d",
@@ -83,7 +100,6 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
-    "CELU",
     "CircularPad1d",
     "CircularPad2d",
     "ConstantPad1d",
@@ -97,12 +113,8 @@ __all__ = [
     "Dropout",
     "Dropout1d",
     "Dropout2d",
-    "ELU",
     "Embedding",
     "Flatten",
-    "GELU",
-    "GLU",
-    "GRU",
     "GRUCell",
     "GroupNorm",
     "Hardshrink",
@@ -113,12 +125,12 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
-    "LSTM",
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
+    "LogSoftmax",
     "MSELoss",
     "MaxPool1d",
     "MaxPool2d",
@@ -130,7 +142,6 @@ __all__ = [
     "PReLU",
     "Parameter",
     "RMSNorm",
-    "RNN",
     "RNNCell",
     "ReLU",
     "ReLU6",
@@ -138,7 +149,6 @@ __all__ = [
     "ReflectionPad2d",
     "ReplicationPad1d",
     "ReplicationPad2d",
-    "SELU",
     "Sequential",
     "SiLU",
     "Sigmoid",

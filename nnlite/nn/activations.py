@@ -101,15 +101,15 @@ class SiLU(Module):
 
 
 class Softmax(Module):
-    r"""Softmax :math:`e^{x_i} / \sum_j e^{x_j}` over the last axis.
+    r"""Softmax :math:`e^{x_i} / \sum_j e^{x_j}` over one axis.
 
     :class:`~nnlite.nn.CrossEntropyLoss` takes scores before softmax: do not put both in a row.
 
     Args:
-        dim: the last axis.
+        dim: the axis.
 
     Shape:
-        (..., classes); the output has the shape of the input.
+        any; the output has the shape of the input.
     """
 
     def __init__(self, dim: int = -1) -> None:
@@ -121,3 +121,17 @@ class Softmax(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
+
+
+class LogSoftmax(Softmax):
+    r"""Logarithm of the softmax over one axis; what :class:`~nnlite.nn.NLLLoss` takes.
+
+    Args:
+        dim: the axis.
+
+    Shape:
+        any; the output has the shape of the input.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.log_softmax(x, self.dim)
