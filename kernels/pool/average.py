@@ -24,13 +24,13 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda, float32, float64
+from numba import float32, float64
 
 from .. import checks
 from ..elementwise import scale
 from ..engine import ArgumentError, Array, Kernel, empty, kernel
 from ..reduce import mean
-from .launch import COMPILED_CELLS, over, planes, require_image, require_result
+from .launch import COMPILED_CELLS, over, place, planes, require_image, require_result
 from .windows import Size, Windows, adaptive, pair, windows
 
 # Rows of ``Axis.table`` that hold the number of elements of a window.
@@ -50,21 +50,20 @@ def window_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
 
         The number of elements is in row ``sizes`` of the tables, unless ``divisor`` is not 0.
         """
-        ow, oh = cuda.grid(2)
-        count, height, width = y.shape
+        p, oh, ow = place()
+        _, height, width = y.shape
         if oh < height and ow < width:
             h0, h1 = rows[0, oh], rows[1, oh]
             w0, w1 = columns[0, ow], columns[1, ow]
             size = real(rows[sizes, oh] * columns[sizes, ow])
             if divisor != real(0.0):
                 size = divisor
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                total = real(0.0)
-                for i in range(taps[0]):
-                    for j in range(taps[1]):
-                        if h0 + i <= h1 and w0 + j <= w1:
-                            total += x[p, h0 + i, w0 + j]
-                y[p, oh, ow] = total / size
+            total = real(0.0)
+            for i in range(taps[0]):
+                for j in range(taps[1]):
+                    if h0 + i <= h1 and w0 + j <= w1:
+                        total += x[p, h0 + i, w0 + j]
+            y[p, oh, ow] = total / size
 
     @kernel
     def average_windows_backward(
@@ -79,21 +78,20 @@ def window_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         dx: Any,
     ) -> None:
         """dy (planes, oh, ow), owners (2, h) and (2, w), tables (4, oh) and (4, ow), dx."""
-        w, h = cuda.grid(2)
-        count, height, width = dx.shape
+        p, h, w = place()
+        _, height, width = dx.shape
         if h < height and w < width:
             h0, h1 = row_owners[0, h], row_owners[1, h]
             w0, w1 = column_owners[0, w], column_owners[1, w]
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                total = real(0.0)
-                for i in range(most[0]):
-                    for j in range(most[1]):
-                        if h0 + i <= h1 and w0 + j <= w1:
-                            size = real(rows[sizes, h0 + i] * columns[sizes, w0 + j])
-                            if divisor != real(0.0):
-                                size = divisor
-                            total += dy[p, h0 + i, w0 + j] / size
-                dx[p, h, w] = total
+            total = real(0.0)
+            for i in range(most[0]):
+                for j in range(most[1]):
+                    if h0 + i <= h1 and w0 + j <= w1:
+                        size = real(rows[sizes, h0 + i] * columns[sizes, w0 + j])
+                        if divisor != real(0.0):
+                            size = divisor
+                        total += dy[p, h0 + i, w0 + j] / size
+            dx[p, h, w] = total
 
     return average_windows, average_windows_backward
 
@@ -106,27 +104,25 @@ def cell_kernels(dtype: Any, tall: int, wide: int) -> tuple[Kernel, Kernel]:
     @kernel
     def average_cells(x: Any, divisor: Any, y: Any) -> None:
         """x (planes, tall h, wide w), y (planes, h, w)."""
-        ow, oh = cuda.grid(2)
-        count, height, width = y.shape
+        p, oh, ow = place()
+        _, height, width = y.shape
         if oh < height and ow < width:
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                total = real(0.0)
-                for i in range(tall):
-                    for j in range(wide):
-                        total += x[p, tall * oh + i, wide * ow + j]
-                y[p, oh, ow] = total / divisor
+            total = real(0.0)
+            for i in range(tall):
+                for j in range(wide):
+                    total += x[p, tall * oh + i, wide * ow + j]
+            y[p, oh, ow] = total / divisor
 
     @kernel
     def average_cells_backward(dy: Any, divisor: Any, dx: Any) -> None:
         """dy (planes, h, w), dx (planes, tall h, wide w)."""
-        ow, oh = cuda.grid(2)
-        count, height, width = dy.shape
+        p, oh, ow = place()
+        _, height, width = dy.shape
         if oh < height and ow < width:
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                share = dy[p, oh, ow] / divisor
-                for i in range(tall):
-                    for j in range(wide):
-                        dx[p, tall * oh + i, wide * ow + j] = share
+            share = dy[p, oh, ow] / divisor
+            for i in range(tall):
+                for j in range(wide):
+                    dx[p, tall * oh + i, wide * ow + j] = share
 
     return average_cells, average_cells_backward
 

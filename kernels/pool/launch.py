@@ -1,8 +1,10 @@
-"""What the launchers of the poolings share: planes, grids and the check of gradients."""
+"""What the poolings share: planes, grids, the place of a thread, the check of gradients."""
 
 from __future__ import annotations
 
 import math
+
+from numba import cuda
 
 from .. import checks
 from ..elementwise import copy
@@ -12,10 +14,9 @@ from .windows import Windows
 # Cells that get kernels of their own: halving an image, halving a sequence. Every other size would
 # cost a compilation of its own for a layer that is seldom used.
 COMPILED_CELLS = ((2, 2), (1, 2))
-# Planes that run next to each other; a thread loops over the rest.
-MOST_PLANES = 512
-# Threads along the columns and rows of an image, by its width: few sizes, each is compiled.
-NARROW, USUAL, LINE = (16, 8), (32, 8), 128
+# Threads along the columns and rows of an image: few sizes, because each is compiled.
+SMALL, NARROW, USUAL = (16, 8), (16, 16), (32, 8)
+SHORT_LINE, LINE = (16, 1), (128, 1)
 
 Dim = tuple[int, int, int]
 
@@ -29,13 +30,25 @@ def planes(x: Array) -> Array:
 
 
 def over(shape: tuple[int, ...]) -> tuple[Dim, tuple[int, int]]:
-    """Grid and block for one thread per element of an image of (planes, h, w)."""
+    """Grid and block for one thread per element of an image of (planes, h, w); see `place`."""
     count, h, w = shape
-    block = NARROW if w <= NARROW[0] else USUAL
+    narrow = w <= NARROW[0]
     if h == 1:
-        block = (block[0] if w <= block[0] else LINE, 1)
-    grid = (-(-w // block[0]), -(-h // block[1]), min(count, MOST_PLANES))
-    return grid, block
+        block = SHORT_LINE if narrow else LINE
+    elif narrow:
+        block = SMALL if h <= SMALL[1] else NARROW
+    else:
+        block = USUAL
+    # Only the first axis of a grid may be longer than 65535.
+    return (count, -(-w // block[0]), -(-h // block[1])), block
+
+
+@cuda.jit(device=True)
+def place():
+    """Plane, row and column of the element that this thread works on."""
+    row = cuda.blockIdx.z * cuda.blockDim.y + cuda.threadIdx.y
+    column = cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x
+    return cuda.blockIdx.x, row, column
 
 
 def require_image(op: str, name: str, shape: tuple[int, ...]) -> tuple[int, int]:

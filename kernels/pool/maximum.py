@@ -22,11 +22,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda, float32, float64
+from numba import float32, float64
 
 from .. import checks
 from ..engine import Array, Kernel, empty, kernel
-from .launch import COMPILED_CELLS, over, planes, require_image, require_result
+from .launch import COMPILED_CELLS, over, place, planes, require_image, require_result
 from .windows import Size, Windows, adaptive, pair, windows
 
 Result = tuple[Array, Array]
@@ -42,43 +42,41 @@ def window_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         x: Any, rows: Any, columns: Any, taps: Any, steps: Any, y: Any, index: Any
     ) -> None:
         """x (planes, h, w), rows and columns (4, windows), y and index (planes, oh, ow)."""
-        ow, oh = cuda.grid(2)
-        count, height, width = y.shape
+        p, oh, ow = place()
+        _, height, width = y.shape
         if oh < height and ow < width:
             h0, h1 = rows[0, oh], rows[1, oh]
             w0, w1 = columns[0, ow], columns[1, ow]
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                best = real(-math.inf)
-                at = h0 * x.shape[2] + w0
-                for i in range(taps[0]):
-                    h = min(h0 + i * steps[0], h1)
-                    for j in range(taps[1]):
-                        w = min(w0 + j * steps[1], w1)
-                        v = x[p, h, w]
-                        if v > best or v != v:
-                            best = v
-                            at = h * x.shape[2] + w
-                y[p, oh, ow] = best
-                index[p, oh, ow] = at
+            best = real(-math.inf)
+            at = h0 * x.shape[2] + w0
+            for i in range(taps[0]):
+                h = min(h0 + i * steps[0], h1)
+                for j in range(taps[1]):
+                    w = min(w0 + j * steps[1], w1)
+                    v = x[p, h, w]
+                    if v > best or v != v:
+                        best = v
+                        at = h * x.shape[2] + w
+            y[p, oh, ow] = best
+            index[p, oh, ow] = at
 
     @kernel
     def max_windows_backward(
         dy: Any, index: Any, rows: Any, columns: Any, most: Any, dx: Any
     ) -> None:
         """dy, index (planes, oh, ow), rows (2, h), columns (2, w), dx (planes, h, w)."""
-        w, h = cuda.grid(2)
-        count, height, width = dx.shape
+        p, h, w = place()
+        _, height, width = dx.shape
         if h < height and w < width:
             h0, h1 = rows[0, h], rows[1, h]
             w0, w1 = columns[0, w], columns[1, w]
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                total = real(0.0)
-                for i in range(most[0]):
-                    for j in range(most[1]):
-                        inside = h0 + i <= h1 and w0 + j <= w1
-                        if inside and index[p, h0 + i, w0 + j] == h * width + w:
-                            total += dy[p, h0 + i, w0 + j]
-                dx[p, h, w] = total
+            total = real(0.0)
+            for i in range(most[0]):
+                for j in range(most[1]):
+                    inside = h0 + i <= h1 and w0 + j <= w1
+                    if inside and index[p, h0 + i, w0 + j] == h * width + w:
+                        total += dy[p, h0 + i, w0 + j]
+            dx[p, h, w] = total
 
     return max_windows, max_windows_backward
 
@@ -91,35 +89,33 @@ def cell_kernels(dtype: Any, tall: int, wide: int) -> tuple[Kernel, Kernel]:
     @kernel
     def max_cells(x: Any, y: Any, index: Any) -> None:
         """x (planes, tall h, wide w), y and index (planes, h, w)."""
-        ow, oh = cuda.grid(2)
-        count, height, width = y.shape
+        p, oh, ow = place()
+        _, height, width = y.shape
         if oh < height and ow < width:
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                best = x[p, tall * oh, wide * ow]
-                at = tall * oh * x.shape[2] + wide * ow
-                for i in range(tall):
-                    for j in range(wide):
-                        v = x[p, tall * oh + i, wide * ow + j]
-                        if v > best or v != v:
-                            best = v
-                            at = (tall * oh + i) * x.shape[2] + wide * ow + j
-                y[p, oh, ow] = best
-                index[p, oh, ow] = at
+            best = x[p, tall * oh, wide * ow]
+            at = tall * oh * x.shape[2] + wide * ow
+            for i in range(tall):
+                for j in range(wide):
+                    v = x[p, tall * oh + i, wide * ow + j]
+                    if v > best or v != v:
+                        best = v
+                        at = (tall * oh + i) * x.shape[2] + wide * ow + j
+            y[p, oh, ow] = best
+            index[p, oh, ow] = at
 
     @kernel
     def max_cells_backward(dy: Any, index: Any, dx: Any) -> None:
         """dy, index (planes, h, w), dx (planes, tall h, wide w)."""
-        ow, oh = cuda.grid(2)
-        count, height, width = dy.shape
+        p, oh, ow = place()
+        _, height, width = dy.shape
         if oh < height and ow < width:
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                value = dy[p, oh, ow]
-                at = index[p, oh, ow]
-                for i in range(tall):
-                    for j in range(wide):
-                        here = (tall * oh + i) * dx.shape[2] + wide * ow + j
-                        kept = value if at == here else real(0.0)
-                        dx[p, tall * oh + i, wide * ow + j] = kept
+            value = dy[p, oh, ow]
+            at = index[p, oh, ow]
+            for i in range(tall):
+                for j in range(wide):
+                    here = (tall * oh + i) * dx.shape[2] + wide * ow + j
+                    kept = value if at == here else real(0.0)
+                    dx[p, tall * oh + i, wide * ow + j] = kept
 
     return max_cells, max_cells_backward
 

@@ -15,6 +15,7 @@ import numpy as np
 from numba import cuda, float32, float64
 
 from ..engine import Kernel, kernel
+from ..pool.launch import place
 
 
 @functools.cache
@@ -25,28 +26,26 @@ def nearest_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     @kernel
     def nearest(x, rows, columns, y):
         """x (planes, h, w), rows (2, oh), columns (2, ow), y (planes, oh, ow)."""
-        ow, oh = cuda.grid(2)
-        count, height, width = y.shape
+        p, oh, ow = place()
+        _, height, width = y.shape
         if oh < height and ow < width:
             h, w = rows[0, oh], columns[0, ow]
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                y[p, oh, ow] = x[p, h, w]
+            y[p, oh, ow] = x[p, h, w]
 
     @kernel
     def nearest_backward(dy, row_owners, column_owners, most, dx):
         """dy (planes, oh, ow), owners (2, h) and (2, w), dx (planes, h, w)."""
-        w, h = cuda.grid(2)
-        count, height, width = dx.shape
+        p, h, w = place()
+        _, height, width = dx.shape
         if h < height and w < width:
             h0, h1 = row_owners[0, h], row_owners[1, h]
             w0, w1 = column_owners[0, w], column_owners[1, w]
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                total = real(0.0)
-                for i in range(most[0]):
-                    for j in range(most[1]):
-                        if h0 + i <= h1 and w0 + j <= w1:
-                            total += dy[p, h0 + i, w0 + j]
-                dx[p, h, w] = total
+            total = real(0.0)
+            for i in range(most[0]):
+                for j in range(most[1]):
+                    if h0 + i <= h1 and w0 + j <= w1:
+                        total += dy[p, h0 + i, w0 + j]
+            dx[p, h, w] = total
 
     return nearest, nearest_backward
 
@@ -65,36 +64,34 @@ def linear_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     @kernel
     def linear(x, rows, columns, row_weights, column_weights, y):
         """x (planes, h, w), row tables (2, oh), column tables (2, ow), y (planes, oh, ow)."""
-        ow, oh = cuda.grid(2)
-        count, height, width = y.shape
+        p, oh, ow = place()
+        _, height, width = y.shape
         if oh < height and ow < width:
             h0, h1 = rows[0, oh], rows[1, oh]
             w0, w1 = columns[0, ow], columns[1, ow]
             a0, a1 = row_weights[0, oh], row_weights[1, oh]
             b0, b1 = column_weights[0, ow], column_weights[1, ow]
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                above = b0 * x[p, h0, w0] + b1 * x[p, h0, w1]
-                below = b0 * x[p, h1, w0] + b1 * x[p, h1, w1]
-                y[p, oh, ow] = a0 * above + a1 * below
+            above = b0 * x[p, h0, w0] + b1 * x[p, h0, w1]
+            below = b0 * x[p, h1, w0] + b1 * x[p, h1, w1]
+            y[p, oh, ow] = a0 * above + a1 * below
 
     @kernel
     def linear_backward(
         dy, rows, columns, row_weights, column_weights, row_owners, column_owners, most, dx
     ):
         """dy (planes, oh, ow), tables as above, owners (2, h) and (2, w), dx (planes, h, w)."""
-        w, h = cuda.grid(2)
-        count, height, width = dx.shape
+        p, h, w = place()
+        _, height, width = dx.shape
         if h < height and w < width:
             h0, h1 = row_owners[0, h], row_owners[1, h]
             w0, w1 = column_owners[0, w], column_owners[1, w]
-            for p in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-                total = real(0.0)
-                for i in range(most[0]):
-                    for j in range(most[1]):
-                        if h0 + i <= h1 and w0 + j <= w1:
-                            a = share(rows, row_weights, h0 + i, h)
-                            b = share(columns, column_weights, w0 + j, w)
-                            total += a * b * dy[p, h0 + i, w0 + j]
-                dx[p, h, w] = total
+            total = real(0.0)
+            for i in range(most[0]):
+                for j in range(most[1]):
+                    if h0 + i <= h1 and w0 + j <= w1:
+                        a = share(rows, row_weights, h0 + i, h)
+                        b = share(columns, column_weights, w0 + j, w)
+                        total += a * b * dy[p, h0 + i, w0 + j]
+            dx[p, h, w] = total
 
     return linear, linear_backward
