@@ -82,13 +82,13 @@ def direct_kernel(real: Any, channels: int, rows: int, unit: bool) -> Kernel:
                                     total[i, r] += weight * tile[uint64(place + r * pitch)]
                         for i in range(S):
                             for r in range(R):
-                                p = uint64(p0 + row + r)
+                                p = p0 + row + r
                                 value = total[i, r]
                                 inside = q0 + q < wide and m + i < m1 and p < high
                                 if inside and c0 > 0:
-                                    value += y[n, m + i, p, q0 + q]
+                                    value += y[n, m + i, uint64(p), q0 + q]
                                 if inside:
-                                    y[n, m + i, p, q0 + q] = value
+                                    y[n, m + i, uint64(p), q0 + q] = value
             cuda.syncthreads()
 
     return correlate_direct
