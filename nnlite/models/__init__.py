@@ -7,8 +7,24 @@ parameter names, so that safetensors files of the parameters go both ways.
 from __future__ import annotations
 
 from . import registry
+from .autoencoder import ConvAutoencoder
 from .charlstm import CharLSTM
+from .convolutional import VGG, LeNet5
 from .mlp import mlp
 from .registry import Builder, build, names, register
+from .resnet import BasicBlock, ResNet
 
-__all__ = ["Builder", "CharLSTM", "build", "mlp", "names", "register", "registry"]
+__all__ = [
+    "BasicBlock",
+    "Builder",
+    "CharLSTM",
+    "ConvAutoencoder",
+    "LeNet5",
+    "ResNet",
+    "VGG",
+    "build",
+    "mlp",
+    "names",
+    "register",
+    "registry",
+]
