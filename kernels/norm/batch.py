@@ -29,7 +29,8 @@ from .sums import COLUMNS, ROWS
 
 BLOCK = (COLUMNS, ROWS)
 MAX_GRID_Y = 65535
-WARP = 32
+# Threads of a row in inference: a warp for a short one, else eight.
+WARP, LONG, SHORT_ROW = 32, 256, 128
 
 Gradients = tuple[Array, Array, Array]
 
@@ -162,8 +163,11 @@ def batch_norm_inference(
         columns = len(view.shape) == 2
         shape = view.shape if columns else (view.shape[0] * channels, view.shape[2])
         rows, width = shape
-        grid = (-(-width // COLUMNS), min(-(-rows // ROWS), MAX_GRID_Y))
-        (by_column if columns else by_row)[grid, BLOCK](
+        grid: int | tuple[int, int] = rows
+        block: int | tuple[int, int] = WARP if width <= SHORT_ROW else LONG
+        if columns:
+            grid, block = (-(-width // COLUMNS), min(-(-rows // ROWS), MAX_GRID_Y)), BLOCK
+        (by_column if columns else by_row)[grid, block](
             view.reshape(shape),
             vector(mean, 0, channels, x),
             vector(var, 1, channels, x),

@@ -171,14 +171,13 @@ def inference_kernels(dtype: Any) -> tuple[Kernel, Kernel, Kernel]:
 
     @kernel
     def inference_rows(x, mean, var, weight, bias, eps, channels, y):
-        """x, y (n channels, l): a row has one channel; the vectors have (channels,)."""
-        column, first = cuda.grid(2)
-        rows, columns = y.shape
-        if column < columns:
-            for row in range(first, rows, cuda.gridDim.y * cuda.blockDim.y):
-                k = row % channels
-                scale = weight[k] / math.sqrt(var[k] + eps)
-                y[row, column] = x[row, column] * scale + (bias[k] - mean[k] * scale)
+        """x, y (n channels, l): a block for each row, of one channel; the vectors (channels,)."""
+        row = cuda.blockIdx.x
+        k = row % channels
+        scale = weight[k] / math.sqrt(var[k] + eps)
+        shift = bias[k] - mean[k] * scale
+        for j in range(cuda.threadIdx.x, x.shape[1], cuda.blockDim.x):
+            y[row, j] = x[row, j] * scale + shift
 
     @kernel
     def inference_columns(x, mean, var, weight, bias, eps, channels, y):
