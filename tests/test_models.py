@@ -103,3 +103,24 @@ def test_learning_curves_of_nothing_or_in_no_format(tmp_path):
         learning_curves(history, tmp_path / "file" / "a.png")
     learning_curves(history, tmp_path / "a.svg")
     assert "<svg" in (tmp_path / "a.svg").read_text()
+
+
+def test_the_autoencoder_halves_its_error_in_three_epochs():
+    data = nl.data.load("mnist-5k")
+    nl.manual_seed(0)
+    model = models.ConvAutoencoder(data.input_shape)
+    optimizer = nl.optim.Adam(model.parameters(), lr=2e-3)
+    images = nl.tensor(data.test[:][0])
+
+    def error():
+        with nl.no_grad():
+            return nl.functional.mse_loss(model(images), images).item()
+
+    before = error()
+    for epoch in range(3):
+        for x, _ in nl.data.DataLoader(data.train, 64, shuffle=True, seed=epoch):
+            loss = nl.functional.mse_loss(model(x), x)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert error() < before / 2
