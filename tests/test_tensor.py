@@ -204,7 +204,7 @@ def test_other_operands_are_a_type_error(other: object) -> None:
         (lambda x: x.flatten(3), ArgumentError, "start_dim: 3"),
         (lambda x: x.sum(axis=2), ArgumentError, "axis"),
         (lambda x: x ** "2", ArgumentError, "exponent"),
-        (lambda x: nl.functional.softmax(x, dim=0), ArgumentError, "dim: 0"),
+        (lambda x: nl.functional.softmax(x, dim=2), ArgumentError, "dim: 2"),
         (lambda x: x.to("cuda:7"), DeviceError, "cuda:7"),
         (lambda x: x.to(dtype="S3"), NnliteError, "S3"),
     ],

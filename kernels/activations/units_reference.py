@@ -95,7 +95,8 @@ def tanhshrink_magnitude(x: np.ndarray) -> np.ndarray:
 
 
 def tanhshrink_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return dy * np.tanh(x) ** 2
+    t = np.tanh(x)
+    return dy * t * t  # t * t would underflow
 
 
 def hardtanh(x: np.ndarray, min_val: float = -1.0, max_val: float = 1.0) -> np.ndarray:
