@@ -17,6 +17,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FunctionType
+from typing import Any
 
 from nnlite.kernels.engine import Kernel, LaunchError
 from nnlite.kernels.engine.cpu import CpuKernel
@@ -26,8 +27,10 @@ from nnlite.kernels.opspec import OpSpec
 
 from .check_op import check_forward
 from .gradients import check_gradient
+from .interpreter import KernelError, interpret
 
-NOTICED = (AssertionError, LaunchError, IndexError, ZeroDivisionError)
+Dim3 = tuple[int, int, int]
+NOTICED = (AssertionError, LaunchError, KernelError, IndexError, ZeroDivisionError)
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,15 @@ class Mutant:
         old: text of the function, found in it exactly once.
         new: what stands there instead.
         op: name of the op whose checks must notice.
+        interpreted: run the kernel in the interpreter, thread after thread. A missing barrier may
+            not show on the CPU, where the compiler splits the kernel there for other reasons.
     """
 
     where: str
     old: str
     new: str
     op: str
+    interpreted: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.old!r} -> {self.new!r}"
@@ -95,11 +101,13 @@ class _Planter:
         self.mutant = mutant
         self.used = False
 
-    def compiled(self, kernel: Kernel) -> CpuKernel:
+    def compiled(self, kernel: Kernel) -> CpuKernel | _Interpreted:
         changed = self.rewritten(kernel.py_func)  # type: ignore[arg-type]
         if changed is None:
             return CpuKernel(kernel.py_func, fastmath=kernel.fastmath, debug=kernel.debug)
         self.used = True
+        if self.mutant.interpreted:
+            return _Interpreted(changed)
         return CpuKernel(changed, fastmath=kernel.fastmath, debug=True)
 
     def rewritten(self, function: FunctionType) -> FunctionType | None:
@@ -127,6 +135,18 @@ class _Planter:
             text = text.replace(self.mutant.old, self.mutant.new)
         execute(text, scope)
         return scope[function.__name__]
+
+
+class _Interpreted:
+    """What a launch needs of a compiled kernel."""
+
+    static_shared_bytes = 0
+
+    def __init__(self, function: FunctionType) -> None:
+        self.function = function
+
+    def launch(self, grid: Dim3, block: Dim3, shared: int, args: tuple[Any, ...]) -> None:
+        interpret(self.function, grid, block, args, shared_bytes=shared, fill=0x5B)
 
 
 def _definition(function: FunctionType) -> str:
