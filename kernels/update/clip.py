@@ -101,16 +101,21 @@ def norm_kernels(norm_type: float, dtype: Any) -> tuple[Kernel, Kernel]:
 def clip_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     """``clip_scale`` and ``clip_value`` for float32 or float64."""
     real = real_of(dtype)
+    normal = real(np.finfo(dtype).smallest_normal)
 
     @kernel
     def clip_scale(x: Any, norm: Any, max_norm: Any) -> None:
         """x (n,), norm (1,)."""
         i = cuda.grid(1)
-        factor = max_norm / (norm[0] + real(TINY))
+        divisor = norm[0] + real(TINY)
+        factor = max_norm / divisor
         if factor > real(1.0):  # NaN stays
             factor = real(1.0)
         if i < x.size:
-            x[i] *= factor
+            if factor < normal and divisor > real(1.0):  # the factor has lost digits, x need not
+                x[i] = x[i] / divisor * max_norm
+            else:
+                x[i] *= factor
 
     @kernel
     def clip_value(x: Any, limit: Any) -> None:
