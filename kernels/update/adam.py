@@ -9,10 +9,8 @@ second moment so far::
     s = max(s, v)  (AMSGrad)               s = v  (else)
     p = p - lr / (1 - beta1^t) * m / (sqrt(s) / sqrt(1 - beta2^t) + eps)
 
-Kernels, each with one thread per item and everything read and written once:
-
-- ``adam``: both forms of weight decay.
-- ``amsgrad``: the same with the largest second moment.
+One kernel, one thread per item, everything read and written once. Both forms of weight decay are
+numbers to it; AMSGrad is a constant, so that Adam compiles without the fifth array.
 """
 
 from __future__ import annotations
@@ -67,41 +65,13 @@ def adam_reference(
 
 
 @functools.cache
-def adam_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
-    """``adam`` and ``amsgrad`` for float32 or float64."""
+def adam_kernel(dtype: Any, amsgrad: bool) -> Kernel:
+    """``adam`` for float32 or float64."""
     real = real_of(dtype)
     lerp = lerp_function(dtype)
 
     @kernel
     def adam(
-        param: Any,
-        grad: Any,
-        m: Any,
-        v: Any,
-        take1: Any,
-        beta2: Any,
-        take2: Any,
-        step_size: Any,
-        root2: Any,
-        eps: Any,
-        weight_decay: Any,
-        shrink: Any,
-    ) -> None:
-        """param, grad, m, v (n,); take = 1 - beta; root2 = sqrt(1 - beta2^t); shrink for AdamW."""
-        i = cuda.grid(1)
-        if i < param.size:
-            p = param[i] * shrink
-            g = grad[i]
-            if weight_decay != real(0.0):
-                g += weight_decay * p
-            first = lerp(m[i], g, take1)
-            second = beta2 * v[i] + take2 * g * g
-            m[i] = first
-            v[i] = second
-            param[i] = p - step_size * (first / (math.sqrt(second) / root2 + eps))
-
-    @kernel
-    def amsgrad(
         param: Any,
         grad: Any,
         m: Any,
@@ -116,7 +86,8 @@ def adam_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         weight_decay: Any,
         shrink: Any,
     ) -> None:
-        """As ``adam``; largest (n,)."""
+        """param, grad, m, v (n,), largest (n,) or not used; take = 1 - beta;
+        root2 = sqrt(1 - beta2^t); shrink = 1 - lr weight_decay for AdamW."""
         i = cuda.grid(1)
         if i < param.size:
             p = param[i] * shrink
@@ -127,13 +98,15 @@ def adam_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
             second = beta2 * v[i] + take2 * g * g
             m[i] = first
             v[i] = second
-            most = largest[i]
-            if second > most or second != second:  # NaN stays NaN
-                most = second
-            largest[i] = most
-            param[i] = p - step_size * (first / (math.sqrt(most) / root2 + eps))
+            if amsgrad:
+                most = largest[i]
+                if second > most or second != second:  # NaN stays NaN
+                    most = second
+                largest[i] = most
+                second = most
+            param[i] = p - step_size * (first / (math.sqrt(second) / root2 + eps))
 
-    return adam, amsgrad
+    return adam
 
 
 def adam_update(
@@ -177,26 +150,21 @@ def adam_update(
         raise ArgumentError(f"{op}: step: {step!r} given, expected at least 1")
     if not 0.0 <= beta1 < 1.0 or not 0.0 <= beta2 < 1.0:
         raise ArgumentError(f"{op}: betas: {beta1!r}, {beta2!r} given, expected in [0, 1)")
-    n = param.size
-    if n == 0:
-        return param, m, v, largest
-    real = param.dtype.type
-    plain, with_largest = adam_kernels(param.dtype)
-    arrays = (flat(param), flat(grad), flat(m), flat(v))
-    numbers = (
-        real(1.0 - beta1),
-        real(beta2),
-        real(1.0 - beta2),
-        real(lr / (1.0 - beta1**step)),
-        real(math.sqrt(1.0 - beta2**step)),
-        real(eps),
-        real(0.0 if decoupled else weight_decay),
-        real(1.0 - lr * weight_decay if decoupled else 1.0),
-    )
-    if largest is None:
-        plain[blocks_of(n), BLOCK](*arrays, *numbers)
-    else:
-        with_largest[blocks_of(n), BLOCK](*arrays, flat(largest), *numbers)
+    if param.size:
+        numbers = (
+            1.0 - beta1,
+            beta2,
+            1.0 - beta2,
+            lr / (1.0 - beta1**step),
+            math.sqrt(1.0 - beta2**step),
+            eps,
+            0.0 if decoupled else weight_decay,
+            1.0 - lr * weight_decay if decoupled else 1.0,
+        )
+        arrays = (flat(param), flat(grad), flat(m), flat(v))
+        run = adam_kernel(param.dtype, largest is not None)[blocks_of(param.size), BLOCK]
+        last = arrays[3] if largest is None else flat(largest)
+        run(*arrays, last, *(param.dtype.type(x) for x in numbers))
     return param, m, v, largest
 
 
@@ -230,15 +198,6 @@ def _magnitude(
     return np.abs(param) + moved, first_terms, second_terms, most_terms
 
 
-def _signatures() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
-    found: list[tuple[Any, tuple[Any, ...]]] = []
-    for real in (float32, float64):
-        plain, with_largest = adam_kernels(np.dtype(real.name))
-        found.append((plain, (real[::1],) * 4 + (real,) * 8))
-        found.append((with_largest, (real[::1],) * 5 + (real,) * 8))
-    return tuple(found)
-
-
 SPECS = (
     OpSpec(
         name="adam_update",
@@ -268,6 +227,10 @@ SPECS = (
             Wrong((P, P, P, P, None), ArgumentError, "adam_update: step: 0 given", {"step": 0}),
             Wrong((P, P, P, P, None), ArgumentError, "betas: 1.0", {"beta1": 1.0}),
         ),
-        kernels=_signatures(),
+        kernels=tuple(
+            (adam_kernel(np.dtype(real.name), amsgrad), (real[::1],) * 5 + (real,) * 8)
+            for real in (float32, float64)
+            for amsgrad in (False, True)
+        ),
     ),
 )

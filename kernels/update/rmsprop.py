@@ -12,10 +12,8 @@ Graves, "Generating Sequences With Recurrent Neural Networks", 2013, section 4.2
 
 ``v - a^2`` is a variance; where rounding makes it negative it counts as 0 (PyTorch gives NaN).
 
-Kernels, each with one thread per item and everything read and written once:
-
-- ``rmsprop``: one array of state.
-- ``rmsprop_full``: mean and momentum, each if it is used; an unused one is an array of no items.
+One kernel, one thread per item, everything read and written once. Whether it is centered and has
+momentum are constants, so that plain RMSprop compiles without the two arrays.
 """
 
 from __future__ import annotations
@@ -72,34 +70,13 @@ def rmsprop_reference(
 
 
 @functools.cache
-def rmsprop_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
-    """``rmsprop`` and ``rmsprop_full`` for float32 or float64."""
+def rmsprop_kernel(dtype: Any, centered: bool, with_momentum: bool) -> Kernel:
+    """``rmsprop`` for float32 or float64."""
     real = real_of(dtype)
     lerp = lerp_function(dtype)
 
     @kernel
     def rmsprop(
-        param: Any,
-        grad: Any,
-        square: Any,
-        lr: Any,
-        alpha: Any,
-        take: Any,
-        eps: Any,
-        weight_decay: Any,
-    ) -> None:
-        """param, grad, square (n,); take = 1 - alpha."""
-        i = cuda.grid(1)
-        if i < param.size:
-            g = grad[i]
-            if weight_decay != real(0.0):
-                g += weight_decay * param[i]
-            v = alpha * square[i] + take * g * g
-            square[i] = v
-            param[i] -= lr * (g / (math.sqrt(v) + eps))
-
-    @kernel
-    def rmsprop_full(
         param: Any,
         grad: Any,
         square: Any,
@@ -112,7 +89,7 @@ def rmsprop_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         weight_decay: Any,
         momentum: Any,
     ) -> None:
-        """param, grad, square (n,); mean, buffer (n,) or (0,) if not used."""
+        """param, grad, square (n,); mean, buffer (n,) or not used; take = 1 - alpha."""
         i = cuda.grid(1)
         if i < param.size:
             g = grad[i]
@@ -120,19 +97,19 @@ def rmsprop_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
                 g += weight_decay * param[i]
             v = alpha * square[i] + take * g * g
             square[i] = v
-            if mean.size > 0:
+            if centered:
                 a = lerp(mean[i], g, take)
                 mean[i] = a
                 v -= a * a
                 if v < real(0.0):  # NaN stays
                     v = real(0.0)
             move = g / (math.sqrt(v) + eps)
-            if buffer.size > 0:
+            if with_momentum:
                 move += momentum * buffer[i]
                 buffer[i] = move
             param[i] -= lr * move
 
-    return rmsprop, rmsprop_full
+    return rmsprop
 
 
 def rmsprop_update(
@@ -173,24 +150,12 @@ def rmsprop_update(
         check_fraction(op, "alpha", alpha)
     if momentum and buffer is None:
         raise ArgumentError(f"{op}: buffer: None given, expected an Array as momentum is not 0")
-    n = param.size
-    if n == 0:
-        return param, square, mean, buffer
-    real = param.dtype.type
-    plain, full = rmsprop_kernels(param.dtype)
-    arrays = (flat(param), flat(grad), flat(square))
-    numbers = (real(lr), real(alpha), real(1.0 - alpha), real(eps), real(weight_decay))
-    if mean is None and buffer is None:
-        plain[blocks_of(n), BLOCK](*arrays, *numbers)
-    else:
-        none = arrays[0][:0]
-        full[blocks_of(n), BLOCK](
-            *arrays,
-            none if mean is None else flat(mean),
-            none if buffer is None else flat(buffer),
-            *numbers,
-            real(momentum),
-        )
+    if param.size:
+        arrays = [flat(param), flat(grad), flat(square)]
+        arrays += [arrays[2] if x is None else flat(x) for x in (mean, buffer)]
+        numbers = (lr, alpha, 1.0 - alpha, eps, weight_decay, momentum)
+        run = rmsprop_kernel(param.dtype, mean is not None, buffer is not None)
+        run[blocks_of(param.size), BLOCK](*arrays, *(param.dtype.type(x) for x in numbers))
     return param, square, mean, buffer
 
 
@@ -225,15 +190,6 @@ def _magnitude(
     )
 
 
-def _signatures() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
-    found: list[tuple[Any, tuple[Any, ...]]] = []
-    for real in (float32, float64):
-        plain, full = rmsprop_kernels(np.dtype(real.name))
-        found.append((plain, (real[::1],) * 3 + (real,) * 5))
-        found.append((full, (real[::1],) * 5 + (real,) * 6))
-    return tuple(found)
-
-
 SPECS = (
     OpSpec(
         name="rmsprop_update",
@@ -263,6 +219,14 @@ SPECS = (
             Wrong((P, P, P, None, None), ArgumentError, "buffer: None given", {"momentum": 0.9}),
             Wrong((P, P, P, None, None), ArgumentError, "alpha: 1.5 given", {"alpha": 1.5}),
         ),
-        kernels=_signatures(),
+        kernels=tuple(
+            (
+                rmsprop_kernel(np.dtype(real.name), centered, with_momentum),
+                (real[::1],) * 5 + (real,) * 6,
+            )
+            for real in (float32, float64)
+            for centered in (False, True)
+            for with_momentum in (False, True)
+        ),
     ),
 )
