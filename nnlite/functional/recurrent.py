@@ -72,25 +72,7 @@ def recurrent(
     run = _Run(kind, steps, reverse, gates, state)
     run.forward(gates, weight_hh.array, None if bias_hh is None else bias_hh.array)
     biases = () if bias_ih is None or bias_hh is None else (bias_ih, bias_hh)
-    inputs = (x, *state, weight_ih, weight_hh, *biases)
-    outputs = [wrap(run.output), wrap(run.states[run.last])]
-    outputs[1].version = outputs[0].version
-    if kind == "lstm":
-        outputs.append(wrap(run.cells[run.last]))
-    if mode.enabled and any(t.requires_grad for t in inputs):
-        guarded = (x, weight_ih, weight_hh, outputs[0], outputs[-1])
-        node = Node(
-            "recurrent",
-            _recurrent_backward,
-            edges=tuple(t.edge() if t.requires_grad else None for t in inputs),
-            saved=(flat, weight_ih.array, weight_hh.array, run),
-            guards=tuple((t.version, t.version.changes) for t in guarded),
-            constants=len(biases),
-            outputs=len(outputs),
-        )
-        for i, out in enumerate(outputs):
-            out.attach(node, i)
-    return tuple(outputs)
+    return _recorded(run, flat, x, state, (weight_ih, weight_hh), biases)
 
 
 class _Run:
@@ -165,6 +147,37 @@ class _Run:
             dh = elementwise.add(dh, dc)
         rows = (self.steps * n, shape[2])
         return gates_x.reshape(rows), gates_h.reshape(rows), dh
+
+
+def _recorded(
+    run: _Run,
+    flat: Array,
+    x: Tensor,
+    state: tuple[Tensor, ...],
+    weights: tuple[Tensor, Tensor],
+    biases: tuple[Tensor, ...],
+) -> tuple[Tensor, ...]:
+    """The results of a pass as tensors, with its node where a gradient may be asked for."""
+    outputs = [wrap(run.output), wrap(run.states[run.last])]
+    # The last state is part of the outputs' memory: a change of one is a change of the other.
+    outputs[1].version = outputs[0].version
+    if run.kind == "lstm":
+        outputs.append(wrap(run.cells[run.last]))
+    inputs = (x, *state, *weights, *biases)
+    if mode.enabled and any(t.requires_grad for t in inputs):
+        guarded = (x, *weights, outputs[0], outputs[-1])
+        node = Node(
+            "recurrent",
+            _recurrent_backward,
+            edges=tuple(t.edge() if t.requires_grad else None for t in inputs),
+            saved=(flat, *(w.array for w in weights), run),
+            guards=tuple((t.version, t.version.changes) for t in guarded),
+            constants=len(biases),
+            outputs=len(outputs),
+        )
+        for i, out in enumerate(outputs):
+            out.attach(node, i)
+    return tuple(outputs)
 
 
 def _recurrent_backward(node: Node, dy: Array | None, *last: Array | None) -> Gradients:

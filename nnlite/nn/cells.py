@@ -27,9 +27,10 @@ def checked_nonlinearity(name: str, nonlinearity: Any) -> str:
 class Recurrent(Module):
     """What layers and cells share: sizes, and parameters for one cell of some kind."""
 
-    def __init__(self, kind: str, input_size: int, hidden_size: int, bias: bool) -> None:
+    kind: str  # that of nnlite.functional.recurrent
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool) -> None:
         super().__init__()
-        self.kind = kind
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size)):
             self._require_size(name, value)
         self.input_size, self.hidden_size, self.bias = int(input_size), int(hidden_size), bias
@@ -84,14 +85,13 @@ class _Cell(Recurrent):
 
     def __init__(
         self,
-        kind: str,
         input_size: int,
         hidden_size: int,
-        bias: bool,
-        device: Device | str | None,
-        dtype: Any,
+        bias: bool = True,
+        device: Device | str | None = None,
+        dtype: Any = "float32",
     ) -> None:
-        super().__init__(kind, input_size, hidden_size, bias)
+        super().__init__(input_size, hidden_size, bias)
         self._add_parameters(self.input_size, "", device, dtype)
         self.reset_parameters()
 
@@ -139,6 +139,8 @@ class RNNCell(_Cell):
         weight_ih, weight_hh, bias_ih, bias_hh: (m, in), (m, m), (m,), (m,).
     """
 
+    kind = "tanh"
+
     def __init__(
         self,
         input_size: int,
@@ -149,8 +151,8 @@ class RNNCell(_Cell):
         dtype: Any = "float32",
     ) -> None:
         kind = checked_nonlinearity("RNNCell", nonlinearity)
-        super().__init__(kind, input_size, hidden_size, bias, device, dtype)
-        self.nonlinearity = nonlinearity
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.kind = self.nonlinearity = kind
 
 
 class LSTMCell(_Cell):
@@ -173,15 +175,7 @@ class LSTMCell(_Cell):
         >>> h, c = cell(x, (h, c))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        device: Device | str | None = None,
-        dtype: Any = "float32",
-    ) -> None:
-        super().__init__("lstm", input_size, hidden_size, bias, device, dtype)
+    kind = "lstm"
 
 
 class GRUCell(_Cell):
@@ -198,12 +192,4 @@ class GRUCell(_Cell):
             z, n one below the other.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        device: Device | str | None = None,
-        dtype: Any = "float32",
-    ) -> None:
-        super().__init__("gru", input_size, hidden_size, bias, device, dtype)
+    kind = "gru"

@@ -18,18 +18,17 @@ class _Layer(Recurrent):
 
     def __init__(
         self,
-        kind: str,
         input_size: int,
         hidden_size: int,
-        num_layers: int,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        device: Device | str | None,
-        dtype: Any,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Device | str | None = None,
+        dtype: Any = "float32",
     ) -> None:
-        super().__init__(kind, input_size, hidden_size, bias)
+        super().__init__(input_size, hidden_size, bias)
         self._require_size("num_layers", num_layers)
         require_between(type(self).__name__, "dropout", dropout, 0.0, 1.0)
         self.num_layers, self.batch_first = int(num_layers), batch_first
@@ -134,6 +133,8 @@ class RNN(_Layer):
         >>> output, state = nl.nn.RNN(10, 20, num_layers=2)(x)
     """
 
+    kind = "tanh"
+
     def __init__(
         self,
         input_size: int,
@@ -147,8 +148,8 @@ class RNN(_Layer):
         device: Device | str | None = None,
         dtype: Any = "float32",
     ) -> None:
+        kind = checked_nonlinearity("RNN", nonlinearity)
         super().__init__(
-            checked_nonlinearity("RNN", nonlinearity),
             input_size,
             hidden_size,
             num_layers,
@@ -159,7 +160,7 @@ class RNN(_Layer):
             device,
             dtype,
         )
-        self.nonlinearity = nonlinearity
+        self.kind = self.nonlinearity = kind
 
 
 class LSTM(_Layer):
@@ -188,30 +189,7 @@ class LSTM(_Layer):
         >>> output, (h, c) = nl.nn.LSTM(10, 20, batch_first=True)(x)
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: Device | str | None = None,
-        dtype: Any = "float32",
-    ) -> None:
-        super().__init__(
-            "lstm",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            device,
-            dtype,
-        )
+    kind = "lstm"
 
 
 class GRU(_Layer):
@@ -236,27 +214,4 @@ class GRU(_Layer):
             layer 0: the gates r, z, n one below the other; names as of :class:`RNN`.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: Device | str | None = None,
-        dtype: Any = "float32",
-    ) -> None:
-        super().__init__(
-            "gru",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            device,
-            dtype,
-        )
+    kind = "gru"
