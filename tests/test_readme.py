@@ -66,6 +66,29 @@ def test_first_command_trains_on_real_images(tmp_path):
 
 
 @pytest.mark.slow
+def test_convolutional_command_runs(tmp_path):
+    """The README's command word for word, on a Fashion-MNIST of 96 + 32 pictures of noise."""
+    command = next(code for code in BASH if "fashion-mnist" in code).split()
+    assert command[0] == "nnlite"
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 96), ("t10k", 32)):
+        images = rng.integers(0, 256, (n, 28, 28), np.uint8)
+        head = np.array([0x0803, n, 28, 28], ">i4").tobytes()
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(head + images.tobytes())
+        head = np.array([0x0801, n], ">i4").tobytes()
+        labels = (np.arange(n) % 10).astype(np.uint8)
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(head + labels.tobytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "nnlite", *command[1:]],
+        cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(ROOT), NNLITE_DATA=str(tmp_path)),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "96 training and 32 test items" in done.stdout
+    assert "epoch 5/5" in done.stdout
+
+
+@pytest.mark.slow
 def test_benchmark_command_runs(tmp_path):
     """The README's command, cut to one case and one round."""
     command = next(code for code in BASH if "bench.run" in code).strip()
@@ -87,5 +110,10 @@ def test_second_command_is_what_ci_runs():
 
 
 def test_no_other_bash_blocks_go_untested():
-    known = ("nnlite train mnist-5k", "-m pytest", "python -m bench.run")
+    known = (
+        "nnlite train mnist-5k",
+        "nnlite train fashion-mnist",
+        "-m pytest",
+        "python -m bench.run",
+    )
     assert all(any(words in code for words in known) for code in BASH), BASH
