@@ -30,6 +30,7 @@ KERNELS = (
     "engine",
     "engine/cpu",
     "engine/gpu",
+    "engine/resources",
     "indexing",
     "loss",
     "matmul",
@@ -47,15 +48,18 @@ PACKAGES = {
     "nnlite.kernels": "kernels",
     **{f"nnlite.kernels.{path.replace('/', '.')}": f"kernels/{path}" for path in KERNELS},
 }
+NVDISASM = "nvidia-cuda-nvdisasm>=13; sys_platform == 'linux'"
 EXTRAS = {
     "data": ["mlxtend>=0.23", "pillow>=10", "scikit-learn>=1.3"],
     "test": [
         "hypothesis>=6.100",
         "numba-cuda[cu13]>=0.30; sys_platform == 'linux'",  # compiles the kernels to PTX, no GPU
+        NVDISASM,
         "pytest>=8",
         "pytest-xdist>=3.6",
     ],
     "bench": ["torch>=2.4"],
+    "resources": ["numba-cuda[cu13]>=0.30; sys_platform == 'linux'", NVDISASM],
     "cuda12": ["numba-cuda[cu12]>=0.30"],
     "cuda13": ["numba-cuda[cu13]>=0.30"],
     "dev": ["build>=1.2", "pre-commit>=3.7", "mypy>=1.13", "ruff>=0.17,<0.18"],

@@ -53,6 +53,7 @@ _NAMES = {
     "manual_seed": "random",
     "no_grad": "autograd",
     "predict": "train",
+    "resources": "kernels.engine.resources",
     "save_checkpoint": "checkpoint",
     "set_default_device": "kernels.engine",
     "summary": "summary",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from .kernels.engine import kernel as kernel
     from .kernels.engine import set_default_device as set_default_device
     from .kernels.engine import zeros as zeros
+    from .kernels.engine.resources import resources as resources
     from .random import manual_seed as manual_seed
     from .summary import summary as summary
     from .tensor import Tensor as Tensor

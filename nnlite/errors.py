@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .kernels.engine.errors import (
     ArgumentError,
+    CompileError,
     DeviceError,
     DtypeError,
     LaunchError,
@@ -20,6 +21,7 @@ __all__ = [
     "ArgumentError",
     "AutogradError",
     "CheckpointError",
+    "CompileError",
     "DataError",
     "DeviceError",
     "DtypeError",

@@ -12,6 +12,7 @@ from .device import (
 )
 from .errors import (
     ArgumentError,
+    CompileError,
     DeviceError,
     DtypeError,
     LaunchError,
@@ -26,6 +27,7 @@ __all__ = [
     "CPU",
     "Array",
     "ArgumentError",
+    "CompileError",
     "Device",
     "DeviceError",
     "DtypeError",

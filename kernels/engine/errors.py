@@ -39,3 +39,7 @@ class UnsupportedKernelError(NnliteError, NotImplementedError):
     def __init__(self, file: str, line: int, construct: str, why: str) -> None:
         super().__init__(f"{file}:{line}: {construct}: {why}")
         self.file, self.line, self.construct = file, line, construct
+
+
+class CompileError(NnliteError, RuntimeError):
+    """A kernel cannot be compiled for a GPU: a tool is missing, or refuses it."""

@@ -125,6 +125,19 @@ def info() -> None:
     show()
 
 
+@app.command()
+def resources(
+    names: o.KernelNames = None,
+    arch: o.Architecture = "sm_90",
+    block: o.Block = 256,
+    json: o.Json = False,
+) -> None:
+    """What each kernel takes of a GPU (registers, spills, memory), found without one."""
+    from .resources import show
+
+    show(names or [], arch, block, json)
+
+
 @app.callback(invoke_without_command=True)
 def version(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,

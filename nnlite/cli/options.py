@@ -78,3 +78,11 @@ Pictures = Annotated[
     Path | None,
     Option(help="Folder for a confusion matrix, the first filters and the wrong predictions."),
 ]
+KernelNames = Annotated[
+    list[str] | None, Argument(help="Ops or kernels, or parts of their names (default: all).")
+]
+Architecture = Annotated[
+    str, Option(help="sm_75, sm_80, sm_86, sm_89, sm_90, sm_90a, sm_100 or sm_120.")
+]
+Block = Annotated[int, Option(help="Threads per block, for the occupancy.", min=1, max=1024)]
+Json = Annotated[bool, Option("--json", help="Print JSON, one object per kernel and signature.")]

@@ -1,0 +1,27 @@
+"""What a kernel takes of a GPU, and what its machine code is made of, found without a GPU.
+
+==================  ============================================================================
+file                what it holds
+==================  ============================================================================
+measure.py          ``resources``, ``usage``, ``usage_of_ptx``: a kernel to figures
+figures.py          :class:`Usage` and :class:`Resources`
+sass.py             reading machine code: opcodes, loops
+architectures.py    GPU architectures, occupancy
+==================  ============================================================================
+
+The compilers behind it are in ``engine/gpu/offline.py``.
+"""
+
+from .architectures import ARCHITECTURES
+from .figures import Resources, Usage
+from .measure import ptx, resources, usage, usage_of_ptx
+
+__all__ = [
+    "ARCHITECTURES",
+    "Resources",
+    "Usage",
+    "ptx",
+    "resources",
+    "usage",
+    "usage_of_ptx",
+]
