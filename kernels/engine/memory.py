@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import layout
+from . import host_memory, layout
 from .device import CPU, Device
 from .device import device as find_device
 from .errors import DeviceError, DtypeError, ShapeError
@@ -133,7 +133,9 @@ class Array:
 
     def copy(self) -> Array:
         """A new C-contiguous array on the same device."""
-        return Array(np.array(self.data, order="C"))
+        made = host_memory.empty(self.shape, self.dtype)
+        np.copyto(made, self.data)
+        return Array(made)
 
     def copy_from(self, source: Array | np.ndarray) -> Array:
         """Overwrite the items with those of ``source`` (same shape and dtype); returns self."""
@@ -222,7 +224,7 @@ def empty(shape: Any, dtype: Any = FLOAT32, device: Device | str | None = None) 
         dtype = check_dtype(dtype)
     target = device if device is CPU else find_device(device)
     if target is CPU or target.is_cpu:
-        return Array(np.empty(shape, dtype))
+        return Array(host_memory.empty(shape, np.dtype(dtype)))
     from . import gpu
 
     return gpu.empty(_sizes(shape), np.dtype(dtype), target)
