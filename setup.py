@@ -30,6 +30,7 @@ KERNELS = (
     "engine",
     "engine/cpu",
     "engine/gpu",
+    "engine/ptx",
     "engine/resources",
     "indexing",
     "loss",

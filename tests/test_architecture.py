@@ -21,7 +21,7 @@ MOST_LINES, MOST_FUNCTION_LINES, MOST_KERNEL_LINES = 300, 60, 60
 # Modules below every family, in order; then the families, each importing those before it only.
 FLOORS = ("engine", "opspec", "checks", *FAMILIES)
 # The only files that may know numba-cuda and its companions.
-GPU_FILES = ("engine/gpu/", "engine/ptx.py")
+GPU_FILES = ("engine/gpu/", "engine/ptx/")
 
 
 def sources(folder: Path) -> list[Path]:

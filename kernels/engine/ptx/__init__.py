@@ -1,0 +1,51 @@
+"""Instructions of the GPU that Numba has no name for. The only place with inline PTX.
+
+==================  ==============================================================================
+file                what it holds
+==================  ==============================================================================
+memory.py           128-bit loads and stores, copies from global to shared memory (``cp.async``)
+matrix.py           ``ldmatrix``, ``mma.sync``: tensor cores, warp by warp
+numbers.py          rounding to tf32, bfloat16 and float16
+instruction.py      how an instruction becomes a function
+==================  ==============================================================================
+
+All of these run on the CPU too, with the same result, so that kernels made of them are tested
+without a GPU.
+"""
+
+from .matrix import (
+    ldmatrix_x1,
+    ldmatrix_x2,
+    ldmatrix_x2_trans,
+    ldmatrix_x2_words,
+    ldmatrix_x4,
+    ldmatrix_x4_trans,
+    ldmatrix_x4_words,
+    mma_bf16,
+    mma_f16,
+    mma_tf32,
+)
+from .memory import cp_async4, cp_async16, cp_async_commit, cp_async_wait, load4, store4
+from .numbers import to_bf16x2, to_f16x2, to_tf32
+
+__all__ = [
+    "cp_async4",
+    "cp_async16",
+    "cp_async_commit",
+    "cp_async_wait",
+    "ldmatrix_x1",
+    "ldmatrix_x2",
+    "ldmatrix_x2_trans",
+    "ldmatrix_x2_words",
+    "ldmatrix_x4",
+    "ldmatrix_x4_trans",
+    "ldmatrix_x4_words",
+    "load4",
+    "mma_bf16",
+    "mma_f16",
+    "mma_tf32",
+    "store4",
+    "to_bf16x2",
+    "to_f16x2",
+    "to_tf32",
+]
