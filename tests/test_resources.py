@@ -23,6 +23,7 @@ from nnlite.kernels.engine.resources.sass import (
     is_float64,
     main_loop,
 )
+from nnlite.kernels.ladder import LADDERS
 from nnlite.testing.command import fail, succeed
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
@@ -109,6 +110,15 @@ def test_main_loop_is_the_inner_one():
     assert found.share("FFMA") > 0.9
     assert found.share("HMMA") == 0.0
     assert found.instructions > sum(found.loop.values())
+
+
+@linux
+def test_main_loop_is_the_one_with_the_products():
+    """The outer loop of the tiled product, whose inner one is unrolled; not that of the loading."""
+    for step in LADDERS["matmul"].steps[2:5]:
+        found = resources(step.kernel, step.signature, "sm_80")
+        assert found.loop["FFMA"] >= 16, step.name
+        assert 2 * found.loop["FFMA"] >= found.opcodes["FFMA"], step.name
 
 
 @linux

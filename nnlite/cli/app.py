@@ -138,6 +138,20 @@ def resources(
     show(names or [], arch, block, json)
 
 
+@app.command()
+def ladder(
+    name: o.LadderName = None,
+    sizes: o.Sizes = None,
+    device: o.Device = None,
+    plot: o.Plot = None,
+    json: o.Json = False,
+) -> None:
+    """Run the steps of the ladders to learn from: are they right, how fast, why?"""
+    from .ladder import show
+
+    show(name, sizes, device, plot, json)
+
+
 @app.callback(invoke_without_command=True)
 def version(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,

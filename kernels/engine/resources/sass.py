@@ -11,6 +11,7 @@ from dataclasses import dataclass
 # waits for asynchronous copies.
 FLOAT64 = frozenset({"DADD", "DMUL", "DFMA", "DSETP", "DMNMX", "DMMA"})
 FLOAT64_MODIFIERS = frozenset({"F64", "RCP64H", "RSQ64H"})
+PRODUCTS = frozenset({"FFMA", "HMMA", "HGMMA"})  # float32, tensor cores of a warp, of four warps
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,12 @@ def instructions(listing: str) -> list[list[Instruction]]:
 
 
 def main_loop(code: list[Instruction]) -> list[Instruction]:
-    """The longest of the loops that hold no other loop; empty without a loop.
+    """Where the arithmetic is: the shortest loop that holds most of the multiply-adds in loops.
 
-    A loop is what lies between a branch backwards and its target.
+    That is not always an inner loop: one that is unrolled leaves its body in the loop around it.
+    Without float32 multiply-adds or tensor core instructions, it is the longest of the loops that
+    hold no other; empty without a loop. A loop is what lies between a branch backwards and its
+    target.
     """
     places = {instruction.address: i for i, instruction in enumerate(code)}
     spans = set()
@@ -83,13 +87,18 @@ def main_loop(code: list[Instruction]) -> list[Instruction]:
         start = places.get(instruction.target, i) if instruction.target is not None else i
         if start < i:
             spans.add((start, i))
+    if not spans:
+        return []
+    products = {(a, b): sum(i.name in PRODUCTS for i in code[a : b + 1]) for a, b in spans}
+    most = max(products.values())
+    if most:
+        start, end = min((b - a, a, b) for (a, b), n in products.items() if 2 * n >= most)[1:]
+        return code[start : end + 1]
     inner = [
         (a, b)
         for a, b in spans
         if not any((a, b) != (c, d) and a <= c and d <= b for c, d in spans)
     ]
-    if not inner:
-        return []
     start, end = max(inner, key=lambda span: (span[1] - span[0], span))
     return code[start : end + 1]
 

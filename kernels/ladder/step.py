@@ -1,0 +1,72 @@
+"""What a ladder and its steps consist of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..engine import Kernel
+
+Sizes = tuple[int, ...]
+Arrays = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a kernel and the launch that computes the ladder's result with it.
+
+    Args:
+        name: a few words, unique in its ladder.
+        idea: the one idea that the step adds.
+        kernel: the kernel; its source is what to read. Where the sizes of a filter are constants of
+            the kernel, the one for the ladder's own sizes.
+        launch: ``launch(*inputs, out)`` computes the whole result.
+        signature: numba types of the kernel's arguments.
+        capability: (major, minor) compute capability that a GPU must have.
+        rounding: what one product of two factors is rounded to: 2**-24 in float32; a tensor core
+            of tf32 keeps 10 bits of the mantissa of each factor, 2**-11.
+    """
+
+    name: str
+    idea: str
+    kernel: Kernel
+    launch: Callable[..., Any]
+    signature: tuple[Any, ...]
+    capability: tuple[int, int] = (7, 5)
+    rounding: float = 2.0**-24
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """One computation in steps.
+
+    Args:
+        name: its name.
+        formula: what it computes.
+        steps: the steps, in order.
+        sizes: default sizes by kind of device, ``"cpu"`` and ``"cuda"``.
+        draw: ``draw(rng, sizes)`` returns the inputs, float32.
+        reference: ``reference(*inputs)`` in float64; of absolute inputs, it is the magnitude that
+            the errors of its sums are measured by.
+        terms: number of terms of each sum.
+        work: operations or bytes of one run, for given sizes.
+        unit: ``"FLOP"`` or ``"B"``.
+    """
+
+    name: str
+    formula: str
+    steps: tuple[Step, ...]
+    sizes: dict[str, Sizes]
+    draw: Callable[[np.random.Generator, Sizes], Arrays]
+    reference: Callable[..., np.ndarray]
+    terms: Callable[[Sizes], int]
+    work: Callable[[Sizes], float]
+    unit: str
+
+
+def blocks(n: int, size: int) -> int:
+    """Blocks of ``size`` that cover n items; at least one, so that a launch is never empty."""
+    return max(1, -(-n // size))

@@ -1,0 +1,133 @@
+"""The ladders: every step right at every size, compiled clean for GPUs, and the command."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import nnlite as nl
+from nnlite.errors import ArgumentError
+from nnlite.kernels.engine.resources import resources
+from nnlite.kernels.ladder import LADDERS
+from nnlite.learn import climb
+from nnlite.testing.command import fail, succeed
+
+SIZES = {
+    "matmul": [(1, 1, 1), (33, 65, 7), (130, 127, 40)],
+    "reduce": [(1,), (255,), (257,), (100_003,)],
+    "conv": [(1, 1, 1, 1, 1, 1), (2, 3, 9, 3, 8, 33), (1, 3, 65, 3, 9, 7), (1, 3, 2, 2, 5, 4)],
+}
+CASES = [(name, sizes) for name, all_sizes in SIZES.items() for sizes in all_sizes]
+STEPS = [(name, step) for name, ladder in LADDERS.items() for step in ladder.steps]
+
+
+def capable(step, device):
+    return device.is_cpu or device.limits.compute_capability >= step.capability
+
+
+@pytest.mark.parametrize(("name", "sizes"), CASES)
+def test_every_step_is_right(name, sizes, device):
+    expected = [step for step in LADDERS[name].steps if capable(step, device)]
+    rungs = list(climb(name, sizes=sizes, device=device, rounds=1))
+    assert [r.step for r in rungs] == expected
+    assert [r.step.name for r in rungs if not r.error <= 1.0] == []
+    assert all(r.seconds > 0 and r.rate > 0 for r in rungs)
+
+
+@pytest.mark.parametrize(("name", "step"), STEPS, ids=lambda x: getattr(x, "name", x))
+def test_a_wrong_result_exceeds_the_bound(name, step):
+    """The bound is not so wide that one lost term would pass."""
+    ladder = LADDERS[name]
+    sizes = SIZES[name][1]
+    inputs = ladder.draw(np.random.default_rng(1), sizes)
+    expected = ladder.reference(*inputs)
+    magnitude = ladder.reference(*(np.abs(x) for x in inputs))
+    bound = 4.0 * ladder.terms(sizes) ** 0.5 * step.rounding * magnitude
+    inputs[0].reshape(-1)[0] = 0.0
+    changed = ladder.reference(*inputs)
+    assert (np.abs(changed - expected) > bound).any()
+
+
+@pytest.mark.parametrize("name", LADDERS)
+def test_references_agree_with_plain_loops(name):
+    ladder = LADDERS[name]
+    sizes = {"matmul": (2, 3, 4), "reduce": (5,), "conv": (2, 2, 2, 3, 4, 5)}[name]
+    inputs = [x.astype(np.float64) for x in ladder.draw(np.random.default_rng(2), sizes)]
+    if name == "matmul":
+        a, b = inputs
+        expected = [[sum(a[i, q] * b[q, j] for q in range(4)) for j in range(3)] for i in range(2)]
+    elif name == "reduce":
+        expected = [sum(inputs[0].tolist())]
+    else:
+        expected = slow_convolution(*inputs)
+    np.testing.assert_allclose(ladder.reference(*inputs), expected, rtol=1e-13)
+
+
+def slow_convolution(x, w):
+    n, channels, rows, columns = x.shape
+    filters, _, size, _ = w.shape
+    y = np.zeros((n, filters, rows, columns))
+    for image, f, i, j in np.ndindex(*y.shape):
+        for c, u, v in np.ndindex(channels, size, size):
+            r, s = i + u - size // 2, j + v - size // 2
+            if 0 <= r < rows and 0 <= s < columns:
+                y[image, f, i, j] += x[image, c, r, s] * w[f, c, u, v]
+    return y
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's compilers come for Linux only")
+@pytest.mark.parametrize(("name", "step"), STEPS, ids=lambda x: getattr(x, "name", x))
+def test_compiles_for_a_gpu_without_spills_or_float64(name, step):
+    figures = resources(step.kernel, step.signature, "sm_90")
+    assert (figures.spills, figures.float64) == (0, 0)
+
+
+@pytest.mark.parametrize(("name", "step"), STEPS, ids=lambda x: getattr(x, "name", x))
+def test_a_step_says_what_it_adds(name, step):
+    text = sys.modules[step.kernel.py_func.__module__].__doc__
+    headings = ["What it does:", "Why it is slow:"] if text.startswith("Step 1") else []
+    for heading in (*(headings or ["What changed:", "Why:"]), "On a GPU:"):
+        assert heading in text, step.name
+    number = LADDERS[name].steps.index(step) + 1
+    assert text.startswith(f"Step {number}, ")
+
+
+def test_wrong_arguments_are_refused():
+    for wrong, words in (
+        ({"name": "fft"}, "'fft' given, expected one of matmul, reduce, conv"),
+        ({"name": "matmul", "sizes": (3, 3)}, "expected 3 numbers above 0: c = a b, sizes m n k"),
+        ({"name": "reduce", "sizes": (0,)}, "expected 1 numbers above 0"),
+        ({"name": "reduce", "rounds": 0}, "rounds: 0 given"),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            climb(**wrong)
+
+
+def test_the_command_prints_a_table_and_draws_a_picture(tmp_path):
+    picture = tmp_path / "rates.png"
+    output = succeed("ladder", "reduce", "--sizes", "5000", "--plot", picture, "--device", "cpu")
+    assert output.count(" right ") == len(LADDERS["reduce"].steps)
+    assert "5 single launch" in output
+    assert LADDERS["reduce"].steps[3].idea in output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_prints_json():
+    found = json.loads(succeed("ladder", "matmul", "--sizes", "40,50,60", "--json"))["matmul"]
+    assert [step["right"] for step in found] == [True] * len(found)
+    assert all(step["per_second"] > 0 for step in found)
+
+
+def test_the_command_refuses_in_one_line():
+    assert "expected one of matmul" in fail("ladder", "fft")
+    assert "'5x5' given, expected whole numbers" in fail("ladder", "conv", "--sizes", "5x5")
+    assert "without the name of the ladder" in fail("ladder", "--sizes", "5")
+
+
+def test_default_sizes_fit_the_formulas():
+    for ladder in LADDERS.values():
+        for sizes in ladder.sizes.values():
+            assert ladder.work(sizes) > 0
+            assert ladder.terms(sizes) >= 1
+    assert nl.kernels.ladder.LADDERS is LADDERS
