@@ -5,6 +5,8 @@ file            what it holds
 ==============  =========================================================================
 kernels.py      the kernels; open this to understand tiling
 launcher.py     ``matmul(a, b, …)``: checks, choice of the tile, gradient
+sgemm.py        the kernel for large float32 matrices on a GPU: wide tiles, copied ahead
+large.py        when to use it, and its launch
 batched.py      ``bmm(a, b)``: many products of one size, whole
 specs.py        NumPy reference, wrong inputs, tolerances
 ==============  =========================================================================

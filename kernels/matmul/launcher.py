@@ -21,6 +21,7 @@ from ..elementwise import copy
 from ..elementwise.mapping import fold
 from ..engine import Array, Device, Kernel, ShapeError, zeros
 from ..engine.cpu.pool import thread_count
+from . import large
 from .kernels import TILE, make_matmul
 
 ACTIVATIONS = (None, "relu", "sigmoid", "tanh", "gelu", "silu")
@@ -35,6 +36,7 @@ MAX_GRID_Y = 65535  # most blocks in grid dimensions y and z
 # reads of shared memory, which are 2 S for S² multiply-adds, and wait for a GPU to correct them.
 GPU_TILES = {1: 1.0, 2: 2.7, 4: 9.0}
 CPU_TILES = {2: 1.0, 4: 3.2}
+SMALLER = tuple(GPU_TILES.items())  # the tiles with which ``large.pays`` compares the large one
 
 
 def matmul(
@@ -96,6 +98,9 @@ def matmul(
         bias = copy(bias)
     a, transpose_a = _stored(a, transpose_a)
     b, transpose_b = _stored(b, transpose_b)
+    if large.pays(m, n, k, a.dtype, a.device, SMALLER):
+        large.launch(a, b, bias, c, transpose_a, transpose_b, activation)
+        return c
     launch, grid = _plan(m, n, a.dtype, a.device, transpose_a, transpose_b, activation)
     launch[grid, BLOCK](a, b, bias, c)
     return c

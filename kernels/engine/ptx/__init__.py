@@ -6,6 +6,7 @@ file                what it holds
 memory.py           128-bit loads and stores, copies from global to shared memory (``cp.async``)
 matrix.py           ``ldmatrix``, ``mma.sync``: tensor cores, warp by warp
 numbers.py          rounding to tf32, bfloat16 and float16
+tiles.py            products of tiles, unrolled
 instruction.py      how an instruction becomes a function
 ==================  ==============================================================================
 
@@ -27,6 +28,7 @@ from .matrix import (
 )
 from .memory import cp_async4, cp_async16, cp_async_commit, cp_async_wait, load4, store4
 from .numbers import to_bf16x2, to_f16x2, to_tf32
+from .tiles import multiply_columns
 
 __all__ = [
     "cp_async4",
@@ -44,6 +46,7 @@ __all__ = [
     "mma_bf16",
     "mma_f16",
     "mma_tf32",
+    "multiply_columns",
     "store4",
     "to_bf16x2",
     "to_f16x2",

@@ -1,0 +1,100 @@
+"""Products of tiles in shared memory into a tile in registers, unrolled whole.
+
+A loop over the depth of a tile has to be unrolled for its numbers to stay in registers and for
+loads and multiplications to overlap; NVVM unrolls only short loops by itself. The functions here
+generate the unrolled code for a GPU, and are ordinary loops on the CPU.
+
+The tile in registers is a local array. Every index into it must be known when the kernel is
+compiled, or it goes to memory.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from numba import types
+
+from .instruction import (
+    FLOAT,
+    INT64,
+    SHARED,
+    data_pointer,
+    element_pointer,
+    instruction,
+    require_array,
+    require_integer,
+)
+from .memory import WIDE, load_vector
+
+
+@functools.cache
+def multiply_columns(
+    depth: int, rows: int, columns: int, row_step: int, column_step: int, pitch: int
+) -> Any:
+    """A function ``multiply(total, a, at, b, bt)`` for tiles of which each step of depth is a row.
+
+    It adds to ``total[i, j]``, for ``i`` below ``rows`` and ``j`` below ``columns``, the sum over
+    ``q`` below ``depth`` of ``a[at + q * pitch + place(i)] * b[bt + q * pitch + place(j)]``. The
+    places of a thread are runs of four, ``row_step`` or ``column_step`` apart, each read at once
+    (SASS ``LDS.128``, ``FFMA``; every architecture).
+
+    Args of the function:
+        total: local array (rows, columns), float32.
+        a, b: shared arrays, float32, one axis; ``at``, ``bt`` and ``pitch`` multiples of four.
+    """
+
+    def meaning(total, a, at, b, bt):
+        for q in range(depth):
+            for i in range(rows):
+                x = a[at + (q * pitch + i // WIDE * row_step + i % WIDE)]
+                for j in range(columns):
+                    y = b[bt + (q * pitch + j // WIDE * column_step + j % WIDE)]
+                    total[i, j] += x * y
+
+    @instruction(meaning)
+    def multiply(typing: Any, total: Any, a: Any, at: Any, b: Any, bt: Any) -> Any:
+        require_array("multiply", "total", total, types.float32, ndim=2)
+        require_array("multiply", "a", a, types.float32)
+        require_array("multiply", "b", b, types.float32)
+        require_integer("multiply", "at", at)
+        require_integer("multiply", "bt", bt)
+
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            registers = data_pointer(context, builder, sig.args[0], args[0])
+            places = [builder.gep(registers, [INT64(i)]) for i in range(rows * columns)]
+            sums = [builder.load(place) for place in places]
+            tiles = [
+                _shared(builder, element_pointer(context, builder, sig.args[i:], args[i:]))
+                for i in (1, 3)
+            ]
+            steps = ((rows, row_step), (columns, column_step))
+            for q in range(depth):
+                x, y = (
+                    _run(builder, tile, q * pitch, count, step)
+                    for tile, (count, step) in zip(tiles, steps)
+                )
+                for i in range(rows):
+                    for j in range(columns):
+                        k = i * columns + j
+                        sums[k] = builder.fma(x[i], y[j], sums[k])
+            for place, value in zip(places, sums):
+                builder.store(value, place)
+            return context.get_dummy_value()
+
+        return types.void(total, a, at, b, bt), generate
+
+    return multiply
+
+
+def _shared(builder: Any, pointer: Any) -> Any:
+    return builder.addrspacecast(pointer, FLOAT.as_pointer(SHARED))
+
+
+def _run(builder: Any, tile: Any, start: int, count: int, step: int) -> list[Any]:
+    """``count`` numbers: runs of four, ``step`` apart."""
+    found: list[Any] = []
+    for group in range(count // WIDE):
+        place = builder.gep(tile, [INT64(start + group * step)], inbounds=True)
+        found += load_vector(builder, place)
+    return found

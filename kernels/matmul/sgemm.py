@@ -1,0 +1,178 @@
+"""Matrix product in float32 for large matrices on a GPU: wide tiles, copied while it computes.
+
+What is new over :func:`~nnlite.kernels.matmul.kernels.make_matmul`, which is the kernel to read
+first:
+
+1. a block of 256 threads computes 128 x 128 items and a thread 8 x 8 of them: 64 multiply-adds
+   for 16 numbers read from shared memory, in four accesses of 128 bits;
+2. the 8 x 8 items are 2 x 2 groups of 4 x 4, placed so that a warp reads 4 + 8 different groups in
+   each step and no two of them in the same banks (32 x 64 items to a warp);
+3. both tiles lie in shared memory with one row for each step q. While one pair of tiles is
+   multiplied, the next pair is copied by ``cp.async``, which needs no registers and no waiting;
+4. addresses are 32-bit numbers of elements, and beyond the edge of a or b rows are not left out
+   but read twice: what they add belongs to items of c that nobody stores.
+
+Source of the scheme: Volkov, Demmel, "Benchmarking GPUs to Tune Dense Linear Algebra", SC 2008;
+NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA".
+"""
+
+from __future__ import annotations
+
+import functools
+
+from numba import cuda, float32, uint32
+
+from ..activations.functions import value_function
+from ..elementwise.functions import identity
+from ..engine import Kernel, kernel
+from ..engine.ptx import (
+    cp_async4,
+    cp_async16,
+    cp_async_commit,
+    cp_async_wait,
+    multiply_columns,
+    store4,
+)
+
+WIDTH = 128  # rows and columns of c to a block
+DEPTH = 16  # steps q that a pair of tiles holds
+THREADS = 256
+ITEMS = 8  # rows and columns of c to a thread
+RUN = 4  # of which so many lie side by side: 128 bits
+PITCH = WIDTH + RUN  # rows of a tile; by 4 longer, so that 8 rows x 4 columns meet all 32 banks
+TILE = DEPTH * PITCH
+BOTH = 2 * TILE  # one pair of tiles is multiplied while the other is filled
+
+WARP_ROWS, WARP_COLUMNS = 32, 64
+ROW_STEP, COLUMN_STEP = 16, 32  # between the two groups of a thread
+
+multiply = multiply_columns(DEPTH, ITEMS, ITEMS, ROW_STEP, COLUMN_STEP, PITCH)
+
+
+@cuda.jit(device=True)
+def copy_turned(tile, at, source, first, size, length, q0, k):
+    """A tile of a matrix whose rows run along q: (size, k), stored with ``length`` to a row."""
+    t = uint32(cuda.threadIdx.x)
+    q = uint32(t & uint32(7))
+    x = uint32(t >> uint32(3))
+    step = uint32(q0 + q)
+    near, far = step < k, uint32(step + uint32(8)) < k
+    place = at + q * uint32(PITCH) + x
+    for i in range(4):
+        row = min(uint32(first + x + uint32(32 * i)), uint32(size - uint32(1)))
+        start = row * length + step
+        cp_async4(tile, place + uint32(32 * i), source, start, near)
+        cp_async4(tile, place + uint32(32 * i + 8 * PITCH), source, start + uint32(8), far)
+
+
+@cuda.jit(device=True)
+def copy_wide(tile, at, source, first, size, length, q0, k):
+    """A tile of a matrix with a row for each q: (k, size), size and length multiples of 4."""
+    t = uint32(cuda.threadIdx.x)
+    q = uint32(t >> uint32(5))
+    x = uint32((t & uint32(31)) * uint32(RUN))
+    column = min(uint32(first + x), uint32(size - uint32(RUN)))
+    place = at + q * uint32(PITCH) + x
+    for i in range(2):
+        step = uint32(q0 + q + uint32(8 * i))
+        start = step * length + column
+        cp_async16(tile, place + uint32(8 * i * PITCH), source, start, step < k)
+
+
+@cuda.jit(device=True)
+def copy_narrow(tile, at, source, first, size, length, q0, k):
+    """:func:`copy_wide` for any size and length, one number at a time."""
+    t = uint32(cuda.threadIdx.x)
+    q = uint32(t >> uint32(7))
+    x = uint32(t & uint32(127))
+    column = min(uint32(first + x), uint32(size - uint32(1)))
+    place = at + q * uint32(PITCH) + x
+    for i in range(8):
+        step = uint32(q0 + q + uint32(2 * i))
+        cp_async4(tile, place + uint32(2 * i * PITCH), source, step * length + column, step < k)
+
+
+@cuda.jit(device=True)
+def put_wide(c, at, left, x0, x1, x2, x3):
+    """Four items of a row; there are always four left."""
+    store4(c, at, x0, x1, x2, x3)
+
+
+@cuda.jit(device=True)
+def put_narrow(c, at, left, x0, x1, x2, x3):
+    """As many of four items as are left of the row, at any address."""
+    c[at] = x0
+    if left > 1:
+        c[at + uint32(1)] = x1
+    if left > 2:
+        c[at + uint32(2)] = x2
+    if left > 3:
+        c[at + uint32(3)] = x3
+
+
+@functools.cache
+def make_sgemm(turned_a: bool, turned_b: bool, wide: bool, activation: str | None) -> Kernel:
+    """The kernel ``c = activation(a b + bias)`` for one storage order; float32.
+
+    Args:
+        turned_a: the rows of a run along q: a is (m, k). Otherwise (k, m).
+        turned_b: the rows of b run along q: b is (n, k). Otherwise (k, n).
+        wide: c and the matrices that are not turned begin at a multiple of 16 bytes and have rows
+            of a multiple of four numbers.
+        activation: name known to ``activations.functions.value_function``, or None.
+
+    Returns:
+        A kernel of (a, b, bias, c, m, n, k): the items of the matrices in a row, and uint32 sizes.
+        For blocks of 256 and a grid of (tiles along n, y, z) with y z tiles along m.
+    """
+    copy_straight = copy_wide if wide else copy_narrow
+    copy_a = copy_turned if turned_a else copy_straight
+    copy_b = copy_turned if turned_b else copy_straight
+    put = put_wide if wide else put_narrow
+    finish = identity if activation is None else value_function(activation, float32)
+
+    @kernel(launch_bounds=(THREADS, 2))
+    def sgemm(a, b, bias, c, m, n, k):
+        a_tile = cuda.shared.array(BOTH, float32, 16)
+        b_tile = cuda.shared.array(BOTH, float32, 16)
+        total = cuda.local.array((ITEMS, ITEMS), float32)
+        row0 = uint32(uint32(cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y) * uint32(WIDTH))
+        column0 = uint32(uint32(cuda.blockIdx.x) * uint32(WIDTH))
+        length_a = k if turned_a else m
+        length_b = k if turned_b else n
+        t = uint32(cuda.threadIdx.x)
+        lane, warp = uint32(t & uint32(31)), uint32(t >> uint32(5))
+        row = uint32((warp >> uint32(1)) * uint32(WARP_ROWS) + (lane >> uint32(3)) * uint32(RUN))
+        column = uint32(
+            (warp & uint32(1)) * uint32(WARP_COLUMNS) + (lane & uint32(7)) * uint32(RUN)
+        )
+        for i in range(ITEMS):
+            for j in range(ITEMS):
+                total[i, j] = float32(0.0)
+        copy_a(a_tile, uint32(0), a, row0, m, length_a, uint32(0), k)
+        copy_b(b_tile, uint32(0), b, column0, n, length_b, uint32(0), k)
+        cp_async_commit()
+        q0, now = uint32(0), uint32(0)
+        while q0 < k:
+            cp_async_wait(0)
+            cuda.syncthreads()
+            q0 = uint32(q0 + uint32(DEPTH))
+            other = uint32(uint32(TILE) - now)
+            copy_a(a_tile, other, a, row0, m, length_a, q0, k)
+            copy_b(b_tile, other, b, column0, n, length_b, q0, k)
+            cp_async_commit()
+            multiply(total, a_tile, now + row, b_tile, now + column)
+            now = other
+        last = uint32(n - uint32(1))
+        for i in range(ITEMS):
+            at_row = row0 + row + uint32((i // RUN) * ROW_STEP + i % RUN)
+            for g in range(ITEMS // RUN):
+                at = uint32(column0 + column + uint32(g * COLUMN_STEP))
+                if at_row < m and at < n:
+                    x0 = finish(total[i, RUN * g] + bias[at])
+                    x1 = finish(total[i, RUN * g + 1] + bias[min(uint32(at + uint32(1)), last)])
+                    x2 = finish(total[i, RUN * g + 2] + bias[min(uint32(at + uint32(2)), last)])
+                    x3 = finish(total[i, RUN * g + 3] + bias[min(uint32(at + uint32(3)), last)])
+                    put(c, at_row * n + at, n - at, x0, x1, x2, x3)
+
+    return sgemm

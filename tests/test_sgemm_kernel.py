@@ -1,0 +1,147 @@
+"""The kernel for large float32 products: right on the CPU, fast in its machine code."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numba import types
+
+from nnlite.kernels.engine import array
+from nnlite.kernels.engine.cpu import CpuKernel
+from nnlite.kernels.engine.device import GPUS
+from nnlite.kernels.engine.resources import resources, usage
+from nnlite.kernels.matmul import large, launcher, matmul, matmul_reference
+from nnlite.kernels.matmul.sgemm import make_sgemm
+from nnlite.kernels.matmul.specs import SPECS
+from nnlite.testing import check_forward
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
+ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_120")
+FLOATS, SIZE = types.Array(types.float32, 1, "C"), types.uint32
+SIGNATURE = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE)
+ORDERS = {"nn": (True, False), "tn": (False, False), "nt": (True, True), "tt": (False, True)}
+
+
+@pytest.fixture
+def always_large(monkeypatch):
+    """Every float32 product takes the large tile, on the CPU too; counts them."""
+    calls = SimpleNamespace(n=0)
+
+    def pays(m, n, k, dtype, device, tiles):
+        calls.n += dtype == np.float32
+        return dtype == np.float32
+
+    monkeypatch.setattr(large, "pays", pays)
+    return calls
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=[spec.name for spec in SPECS])
+def test_agrees_with_the_reference(spec, always_large):
+    plain = dataclasses.replace(spec, options={"activation": (None,)})
+    check_forward(plain, device="cpu", max_examples=15)
+    assert always_large.n > 20
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(128, 128, 16), (129, 260, 33), (260, 132, 47), (1, 127, 129), (131, 3, 0)]
+)
+def test_whole_tiles_and_their_edges(order, m, n, k, always_large):
+    rng = np.random.default_rng(m + n + k)
+    ta, tb = order[0] == "t", order[1] == "t"
+    a = rng.standard_normal((k, m) if ta else (m, k)).astype(np.float32)
+    b = rng.standard_normal((n, k) if tb else (k, n)).astype(np.float32)
+    bias = rng.standard_normal(n).astype(np.float32)
+    flags = {"transpose_a": ta, "transpose_b": tb}
+    got = matmul(array(a), array(b), bias=array(bias), **flags).numpy()
+    wide = [x.astype(np.float64) for x in (a, b, bias)]
+    expected = matmul_reference(*wide, **flags)
+    size = matmul_reference(*map(np.abs, wide), **flags)
+    assert (np.abs(got - expected) <= 4 * np.sqrt(max(k, 1)) * 2.0**-24 * size).all()
+    assert always_large.n == 1
+
+
+def test_activation(always_large):
+    rng = np.random.default_rng(5)
+    a, b = (rng.standard_normal(n).astype(np.float32) for n in ((130, 40), (40, 132)))
+    got = matmul(array(a), array(b), activation="gelu").numpy()
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    expected = matmul_reference(a, b, activation="gelu")
+    sums = 1.13 * 4 * np.sqrt(40) * 2.0**-24 * (np.abs(a) @ np.abs(b))  # gelu's steepest slope
+    assert (np.abs(got - expected) <= sums + 4 * 2.0**-23 * np.abs(expected)).all()
+
+
+def test_infinities_stay_in_their_rows_and_columns(always_large):
+    a, b = np.ones((130, 20), np.float32), np.ones((20, 140), np.float32)
+    a[129, 3], b[7, 139] = np.inf, np.nan
+    got = matmul(array(a), array(b)).numpy()
+    assert np.isinf(got[129, :139]).all()
+    assert np.isnan(got[:, 139]).all()
+    np.testing.assert_array_equal(got[:129, :139], 20)
+
+
+@linux
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_main_loop_is_multiply_adds(order, arch):
+    kernel = make_sgemm(*ORDERS[order], True, None)
+    found = resources(kernel, SIGNATURE, arch)
+    assert found.spills == found.stack == found.float64 == 0
+    assert found.share("FFMA") >= 0.88
+    assert found.loop["FFMA"] == 8 * 8 * 16
+    assert found.loop["LDS.128"] == 4 * 16
+    assert found.count("STG.128") == 16
+    assert sum(n for opcode, n in found.loop.items() if opcode.startswith("LDGSTS")) > 0
+    assert not any(opcode.startswith(("LDL", "STL")) for opcode in found.loop)
+    assert found.occupancy(256) >= 2 * 256 / 2048
+
+
+@linux
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+def test_unaligned_matrices_and_activations_do_not_spill(arch):
+    for kernel in (
+        make_sgemm(False, False, False, None),
+        make_sgemm(True, False, True, "gelu"),
+    ):
+        found = resources(kernel, SIGNATURE, arch)
+        assert found.spills == found.float64 == 0
+        assert found.share("FFMA") >= 0.84
+        assert not any(opcode.startswith(("LDL", "STL")) for opcode in found.loop)
+
+
+@linux
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_compiles_for_every_architecture_with_asynchronous_copies(arch):
+    found = usage(make_sgemm(True, False, True, None), SIGNATURE, arch)
+    assert found.spills == 0
+    assert found.registers <= 128  # two blocks of 256 threads to a multiprocessor
+    assert found.shared == 2 * 2 * 16 * 132 * 4
+
+
+def test_shared_memory_is_that_of_the_cpu_compiler():
+    kernel = make_sgemm(True, False, True, None)
+    assert isinstance(kernel.cpu, CpuKernel)
+    assert kernel.cpu.static_shared_bytes == 2 * 2 * 16 * 132 * 4
+
+
+def device(name: str) -> SimpleNamespace:
+    return SimpleNamespace(is_cpu=False, limits=GPUS[name])
+
+
+def chosen(m: int, n: int, k: int, gpu: str = "A100", dtype: type = np.float32) -> bool:
+    return large.pays.__wrapped__(m, n, k, np.dtype(dtype), device(gpu), launcher.SMALLER)
+
+
+def test_choice_by_shape_dtype_and_architecture():
+    assert chosen(4096, 4096, 4096)
+    assert chosen(1024, 1024, 64)
+    assert chosen(65536, 128, 512)
+    assert not chosen(128, 128, 4096)  # one block; smaller tiles keep more multiprocessors busy
+    assert not chosen(4096, 4096, 4096, dtype=np.float64)
+    assert not chosen(4096, 4096, 4096, "T4")  # no asynchronous copies
+    assert not chosen(2**17, 2**16, 16)  # more than 2**32 items
+    assert not large.fits(512, 512, 512, np.dtype(np.float32), array(np.zeros(1)).device)
