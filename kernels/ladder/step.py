@@ -26,8 +26,8 @@ class Step:
         launch: ``launch(*inputs, out)`` computes the whole result.
         signature: numba types of the kernel's arguments.
         capability: (major, minor) compute capability that a GPU must have.
-        rounding: what one product of two factors is rounded to: 2**-24 in float32; a tensor core
-            of tf32 keeps 10 bits of the mantissa of each factor, 2**-11.
+        rounding: relative error of a factor that is rounded before it is multiplied: 2**-11 for
+            tf32, which keeps 10 bits of the mantissa.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Step:
     launch: Callable[..., Any]
     signature: tuple[Any, ...]
     capability: tuple[int, int] = (7, 5)
-    rounding: float = 2.0**-24
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,13 @@ class Ladder:
     terms: Callable[[Sizes], int]
     work: Callable[[Sizes], float]
     unit: str
+
+    def allowed(self, step: Step, inputs: Arrays, sizes: Sizes) -> np.ndarray:
+        """Largest error that a right result of a step may have: ``4 sqrt(terms) eps sum |terms|``
+        for the sums, and the rounding of both factors."""
+        magnitude = self.reference(*(np.abs(x) for x in inputs))
+        eps = float(np.finfo(np.float32).eps)
+        return (4.0 * self.terms(sizes) ** 0.5 * eps + 2.0 * step.rounding) * magnitude
 
 
 def blocks(n: int, size: int) -> int:

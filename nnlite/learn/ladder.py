@@ -16,6 +16,7 @@ from ..kernels.engine.resources import Resources, resources
 from ..kernels.ladder import LADDERS, Ladder, Step
 
 ROUNDS = 7
+SUBNORMAL = 1.4e-45  # the smallest float32, so that 0 divides nothing
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Rung:
     Attributes:
         step: the step.
         error: largest error against the float64 reference, in units of the allowed one
-            (``4 sqrt(terms) rounding sum |terms|``): at most 1 for a right result.
+            (:meth:`Ladder.allowed`): at most 1 for a right result.
         seconds: median time of one run, compilation excluded.
         rate: work per second: FLOP/s or B/s, as the ladder says.
         figures: registers, shared memory and machine code on each architecture asked for.
@@ -88,15 +89,14 @@ def _run(
 ) -> Iterator[Rung]:
     inputs = ladder.draw(np.random.default_rng(0), sizes)
     expected = ladder.reference(*inputs)
-    magnitude = ladder.reference(*(np.abs(x) for x in inputs))
-    factor = 4.0 * ladder.terms(sizes) ** 0.5
     placed = tuple(array(x, device=device) for x in inputs)
     for step in ladder.steps:
         if not device.is_cpu and device.limits.compute_capability < step.capability:
             continue
         out = empty(expected.shape, "float32", device)
         step.launch(*placed, out)
-        error = np.abs(out.numpy() - expected) / (factor * step.rounding * magnitude + 1e-45)
+        allowed = ladder.allowed(step, inputs, sizes)
+        error = np.abs(out.numpy() - expected) / (allowed + SUBNORMAL)
         seconds = statistics.median(_times(step, placed, out, device, rounds))
         figures = {arch: resources(step.kernel, step.signature, arch) for arch in names}
         worst = float(error.max(initial=0.0))

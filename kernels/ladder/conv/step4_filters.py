@@ -69,8 +69,10 @@ def make(size: int) -> Kernel:
                         total[f] += pixel * weights[f, u, v]
             cuda.syncthreads()
         if row0 + ty < rows and column0 + tx < columns:
-            for f in range(min(FILTERS, w.shape[0] - f0)):
-                y[image, f0 + f, row0 + ty, column0 + tx] = total[f]
+            # A length known when the kernel is compiled: or the sums would go to memory.
+            for f in range(FILTERS):
+                if f0 + f < w.shape[0]:
+                    y[image, f0 + f, row0 + ty, column0 + tx] = total[f]
 
     return conv_filters
 

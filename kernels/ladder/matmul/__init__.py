@@ -11,6 +11,10 @@ from . import (
     step3_shared,
     step4_register_column,
     step5_register_square,
+    step6_wide,
+    step7_double_buffer,
+    step8_warp_tile,
+    step9_tensor_core,
 )
 
 
@@ -35,6 +39,10 @@ LADDER = Ladder(
         step3_shared.STEP,
         step4_register_column.STEP,
         step5_register_square.STEP,
+        step6_wide.STEP,
+        step7_double_buffer.STEP,
+        step8_warp_tile.STEP,
+        step9_tensor_core.STEP,
     ),
     sizes={"cpu": (512, 512, 512), "cuda": (4096, 4096, 4096)},
     draw=draw,
