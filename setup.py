@@ -31,6 +31,7 @@ KERNELS = (
     "engine",
     "engine/cpu",
     "engine/gpu",
+    "engine/lens",
     "engine/ptx",
     "engine/resources",
     "indexing",

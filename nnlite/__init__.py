@@ -40,6 +40,8 @@ _NAMES = {
     "Function": "function",
     "Tensor": "tensor",
     "array": "kernels.engine",
+    "check": "kernels.engine.lens",
+    "checking": "kernels.engine.lens",
     "default_device": "kernels.engine",
     "device": "kernels.engine",
     "devices": "kernels.engine",
@@ -93,6 +95,8 @@ if TYPE_CHECKING:
     from .kernels.engine import kernel as kernel
     from .kernels.engine import set_default_device as set_default_device
     from .kernels.engine import zeros as zeros
+    from .kernels.engine.lens import check as check
+    from .kernels.engine.lens import checking as checking
     from .kernels.engine.resources import resources as resources
     from .random import manual_seed as manual_seed
     from .summary import summary as summary

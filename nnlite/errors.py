@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .kernels.engine.errors import (
     ArgumentError,
+    CheckError,
     CompileError,
     DeviceError,
     DtypeError,
@@ -20,6 +21,7 @@ from .kernels.engine.errors import (
 __all__ = [
     "ArgumentError",
     "AutogradError",
+    "CheckError",
     "CheckpointError",
     "CompileError",
     "DataError",

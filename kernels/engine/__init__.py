@@ -12,6 +12,7 @@ from .device import (
 )
 from .errors import (
     ArgumentError,
+    CheckError,
     CompileError,
     DeviceError,
     DtypeError,
@@ -27,6 +28,7 @@ __all__ = [
     "CPU",
     "Array",
     "ArgumentError",
+    "CheckError",
     "CompileError",
     "Device",
     "DeviceError",

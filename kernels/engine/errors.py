@@ -27,6 +27,18 @@ class LaunchError(NnliteError, ValueError):
     """A launch exceeds a limit of the device: threads per block, shared memory or grid size."""
 
 
+class CheckError(NnliteError, AssertionError):
+    """The checker has found mistakes in a kernel.
+
+    Attributes:
+        report: what it has found.
+    """
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 class UnsupportedKernelError(NnliteError, NotImplementedError):
     """A kernel uses a construct that the CPU compiler cannot translate.
 

@@ -73,6 +73,17 @@ class Kernel:
 
         return gpu.dispatcher(self)
 
+    @property
+    def check(self) -> Any:
+        """``k.check[grid, block](*args)`` launches under the checker (``engine.lens``).
+
+        Returns:
+            the :class:`~nnlite.kernels.engine.lens.Report` of the launch.
+        """
+        from .lens import Checker
+
+        return Checker(self)
+
     def inspect_cpu(self, block: Any = None, args: tuple[Any, ...] = ()) -> str:
         """The Python source that the CPU compiler has generated, one function per variant.
 
@@ -88,7 +99,7 @@ class Kernel:
             >>> print(saxpy.inspect_cpu(256, (np.float32(2), x, y, out)))
         """
         values = tuple(a.data if isinstance(a, Array) else a for a in args)
-        shape = None if block is None else _dim3(self.__name__, "block", block)
+        shape = None if block is None else dim3(self.__name__, "block", block)
         return self.cpu.inspect_cpu(shape, values)
 
     def __getitem__(self, config: Any) -> _Launch:
@@ -126,8 +137,8 @@ class _Launch:
                 "[grid, block] or [grid, block, stream, shared_bytes]"
             )
         self.kernel = kernel
-        self.grid = _dim3(name, "grid", config[0])
-        self.block = _dim3(name, "block", config[1])
+        self.grid = dim3(name, "grid", config[0])
+        self.block = dim3(name, "block", config[1])
         self.stream = config[2] if len(config) > 2 else 0
         self.shared = int(config[3]) if len(config) > 3 else 0
         self.checked: set[Device] = set()
@@ -145,7 +156,7 @@ class _Launch:
                 values.append(a)
                 device = self._same(device, CPU, args)
             else:
-                values.append(_data_of(a) if isinstance(a, tuple) else a)
+                values.append(data_of(a) if isinstance(a, tuple) else a)
                 inner = _device_of(a)
                 if inner is not None:
                     device = self._same(device, inner, args)
@@ -181,10 +192,10 @@ class _Launch:
         self.checked.add(device)
 
 
-def _data_of(value: Any) -> Any:
+def data_of(value: Any) -> Any:
     """What a kernel is given for an argument; the items of tuples too."""
     if isinstance(value, tuple):
-        items = [_data_of(item) for item in value]
+        items = [data_of(item) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     return value.data if isinstance(value, Array) else value
 
@@ -200,7 +211,7 @@ def _device_of(value: Any) -> Device | None:
     return Device("cuda") if hasattr(value, "__cuda_array_interface__") else None
 
 
-def _dim3(name: str, what: str, value: Any) -> Dim3:
+def dim3(name: str, what: str, value: Any) -> Dim3:
     sizes = value if isinstance(value, (tuple, list)) else (value,)
     whole = all(isinstance(s, (int, np.integer)) and not isinstance(s, bool) for s in sizes)
     if not whole or not 1 <= len(sizes) <= 3:

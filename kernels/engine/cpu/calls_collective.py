@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .folding import call_np
-from .tree import call, clone, const, fail, parse, text_of
+from .tree import COLLECTIVES, call, clone, const, fail, function_name, parse, text_of
 
 if TYPE_CHECKING:
     from .canonical import Canonical
@@ -29,6 +29,7 @@ Args = list[ast.expr]
 
 LANE = "np.int32(tid_x_ + bdim_x_ * (tid_y_ + bdim_y_ * tid_z_) & 31)"
 WARP_SIZE = 32
+EVERY_LANE = 0xFFFFFFFF
 
 
 def _handler(names: tuple[str, ...], optional: int, make: Callable[[Args], ast.expr]) -> Any:
@@ -43,9 +44,19 @@ def _handler(names: tuple[str, ...], optional: int, make: Callable[[Args], ast.e
         if len(args) > len(names) or unknown or any(n not in given for n in required):
             name = text_of(node.func)
             fail(node, text_of(node), f"{name} takes the arguments ({', '.join(names)})")
-        return make([given[n] for n in names if n in given])
+        made = make([given[n] for n in names if n in given])
+        if canonical.unit.masks:
+            keep_mask(made, given.get("mask", const(EVERY_LANE if "mask" in names else 0)))
+        return made
 
     return handle
+
+
+def keep_mask(made: ast.expr, mask: ast.expr) -> None:
+    """Give warp operations the mask as their last argument (for the checker)."""
+    for n in list(ast.walk(made)):
+        if function_name(n) in (COLLECTIVES - {"block_count_"}) | {"sync_warp_"}:
+            n.args.append(clone(mask))  # type: ignore[attr-defined]
 
 
 def _compare(left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.Compare:

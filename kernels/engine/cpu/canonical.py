@@ -51,8 +51,9 @@ MISSING = object()
 class Unit:
     """What one kernel and the device functions it calls share during compilation."""
 
-    def __init__(self, debug: bool = False) -> None:
-        self.debug = debug
+    def __init__(self, debug: bool = False, masks: bool = False) -> None:
+        """``masks``: warp operations keep the masks that they are given."""
+        self.debug, self.masks = debug, masks
         self.failures: list[Failure] = []
         self.names = Names()
         self.arrays: dict[str, np.ndarray] = {}

@@ -60,7 +60,7 @@ class _Serial(ast.NodeTransformer):
         self.namespace = namespace
 
     def visit_Expr(self, s: ast.Expr) -> ast.stmt:
-        gone = is_sync(s) or function_name(s.value) == "effect_raise_"
+        gone = is_sync(s) or function_name(s.value) in ("effect_raise_", "effect_returned_")
         return ast.copy_location(ast.Pass(), s) if gone else self.generic_visit(s)  # type: ignore[return-value]
 
     def visit_Call(self, n: ast.Call) -> ast.expr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -31,6 +32,9 @@ EXPLORE = 64
 
 MAX_CHUNK = 64
 CHUNKS_PER_THREAD = 8
+
+intercept: Callable[..., None] | None = None
+"""Takes every launch instead, while set (see ``engine.lens.checking``)."""
 
 LEGEND = """\
 # Blocks run one after the other on each CPU core; in a block, each loop over t_ (or tx_, ty_, tz_)
@@ -78,6 +82,9 @@ class CpuKernel:
         Raises:
             UnsupportedKernelError: the kernel uses a construct that is not translated.
         """
+        if intercept is not None:
+            intercept(self, grid, block, shared_bytes, args)
+            return
         entry = self._entries.get(launch_key(block, args))
         if entry is None:
             entry = self._entry(block, args)

@@ -1,0 +1,167 @@
+"""``check``, ``kernel.check`` and ``checking``: launches under the checker."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..cpu import CpuKernel, launch
+from ..cpu.failures import check as raise_failures
+from ..cpu.signature import leaves
+from ..cpu.source import source_tree
+from ..device import CPU, check_launch
+from ..errors import DeviceError, LaunchError
+from ..kernel import Kernel, data_of, dim3
+from .explain import Explainer
+from .memory import Memory
+from .program import program
+from .report import Access, Finding, Report
+from .schedule import Schedule
+from .shadow import functions
+from .state import REPORT, TOUCH, State
+from .team import Abandoned
+
+Dim3 = tuple[int, int, int]
+
+
+def check(
+    kernel: Any, grid: Any, block: Any, args: tuple[Any, ...], shared_bytes: int = 0
+) -> Report:
+    """Run a launch on the CPU with every access watched.
+
+    Arrays end up as a normal launch leaves them. An access outside an array is reported and not
+    carried out: a read gives zero.
+
+    Args:
+        kernel: an ``nl.kernel``, a ``cuda.jit`` kernel or its plain function.
+        grid, block: sizes, one to three numbers each.
+        args: what the kernel takes, on the CPU.
+        shared_bytes: size of the dynamic shared memory.
+
+    Returns:
+        :class:`Report`; ``report.ok`` is True when nothing is wrong.
+
+    Raises:
+        UnsupportedKernelError: the kernel uses a construct that the CPU compiler does not take.
+        DeviceError: an argument is on a GPU.
+
+    Example:
+        >>> report = nl.check(reduce_rows, 4, 128, (x, out))
+        >>> print(report)
+    """
+    made = kernel if isinstance(kernel, Kernel) else None
+    compiled = made.cpu if made else CpuKernel(kernel)
+    name = compiled.py_func.__name__
+    sizes = dim3(name, "grid", grid), dim3(name, "block", block)
+    given = tuple(data_of(a) for a in args)
+    for i, a in enumerate(leaves(given)):
+        if hasattr(a, "__cuda_array_interface__"):
+            raise DeviceError(f"{name}: argument {i} is on a GPU, expected an array on the CPU")
+    bounds = made.launch_bounds if made else None
+    try:
+        static = compiled.static_shared_bytes
+        check_launch(CPU.limits, name, *sizes, static, shared_bytes, bounds)
+    except LaunchError as error:
+        return Report(name, *sizes, [_limit(compiled, str(error))])
+    return watch(compiled, *sizes, shared_bytes, given)
+
+
+def _limit(kernel: CpuKernel, message: str) -> Finding:
+    definition: Any = source_tree(kernel.py_func)
+    access = Access("is launched", definition.file, definition.lineno, None, None)
+    problem, _, remedy = message.partition("; ")
+    remedy = f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "Choose sizes within the limits."
+    return Finding("launch limit", "error", access, None, "", None, problem, remedy)
+
+
+def watch(
+    kernel: CpuKernel, grid: Dim3, block: Dim3, shared_bytes: int, args: tuple[Any, ...]
+) -> Report:
+    """Run a launch whose sizes are known to fit."""
+    made = program(kernel.py_func, args, kernel.fastmath, kernel.debug)
+    threads, blocks = (int(np.prod(sizes)) for sizes in (block, grid))
+    together = any(site.what == "grid_sync_" for site in made.sites)
+    slots = blocks if together else 1
+    memory = Memory(made, args, threads, slots, shared_bytes)
+    state = State(threads, slots, len(made.sites))
+    touch, report = functions()
+    state.words[TOUCH], state.words[REPORT] = touch.address, report.address
+    memory.describe(state, threads, blocks)
+    schedule = Schedule(made, state, grid, block)
+    with contextlib.suppress(Abandoned):
+        schedule.run(memory.args, memory.shared, memory.local)
+    if made.failures:
+        raise_failures(kernel.py_func.__name__, made.failures, schedule.launch, block)
+    explainer = Explainer(memory, grid, block)
+    found = [explainer.recorded(row) for row in state.findings()]
+    found += [explainer.scheduled(f) for f in schedule.findings.values()]
+    found = without_echoes(found)
+    errors = [f for f in found if f.severity == "error"]
+    notes = [f for f in found if f.severity == "note"]
+    return Report(kernel.py_func.__name__, grid, block, errors, notes)
+
+
+def without_echoes(findings: list[Finding]) -> list[Finding]:
+    """Leave out reads that only came too early: where a race is, its order is chance."""
+    races = [f for f in findings if f.kind.startswith("race")]
+    places = {(f.array, a.file, a.line) for f in races for a in (f.access, f.other) if a}
+    return [
+        f
+        for f in findings
+        if f.kind != "uninitialised read" or (f.array, f.file, f.line) not in places
+    ]
+
+
+class Checker:
+    """``kernel.check``: a launch as usual, which returns the report.
+
+    Example:
+        >>> kernel.check[4, 64](x, out).raise_if_errors()
+    """
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
+
+    def __getitem__(self, config: Any) -> Any:
+        if not isinstance(config, tuple) or not 2 <= len(config) <= 4:
+            raise LaunchError(
+                f"check: launch configuration {config!r} given, expected [grid, block] or "
+                "[grid, block, stream, shared_bytes]"
+            )
+        shared = int(config[3]) if len(config) > 3 else 0
+        return lambda *args: check(self.kernel, config[0], config[1], args, shared)
+
+
+@contextlib.contextmanager
+def checking(*, raise_errors: bool = True) -> Iterator[list[Report]]:
+    """Run every launch on the CPU under the checker while the context lasts.
+
+    Args:
+        raise_errors: raise CheckError at the first launch with a mistake; otherwise the reports
+            only go to the list.
+
+    Returns:
+        The reports, one for each launch so far.
+
+    Example:
+        >>> with nl.checking():
+        ...     my_op(x)
+    """
+    reports: list[Report] = []
+
+    def intercept(
+        kernel: CpuKernel, grid: Dim3, block: Dim3, shared_bytes: int, args: tuple[Any, ...]
+    ) -> None:
+        report = watch(kernel, grid, block, shared_bytes, args)
+        reports.append(report)
+        if raise_errors:
+            report.raise_if_errors()
+
+    before, launch.intercept = launch.intercept, intercept
+    try:
+        yield reports
+    finally:
+        launch.intercept = before
