@@ -10,7 +10,9 @@ from ..engine import Array, empty, zeros
 from .correlate import correlate, pack
 from .geometry import Geometry, Pair
 from .tiles import Window
-from .weight import channel_sums, plan_weight, shared_items_of, weight_grad
+from .weight import plan_weight, shared_items_of, weight_grad
+from .weight_pixels import plan_pixels, weight_pixels_grad
+from .weight_sums import channel_sums
 
 
 def gather(
@@ -54,11 +56,17 @@ def weights(dy: Array, x: Array, shape: tuple[int, ...], g: Geometry, groups: in
     dw = empty(shape, x.dtype, x.device)
     window = g.window()
     m, c, taps = shape[0] // groups, shape[1], len(window.taps)
-    parts = dw.reshape(groups, m, c, taps)
-    plan = plan_weight(window, c, m, dy.shape[2:], shared_items_of(x))
-    if plan is not None:
-        weight_grad(dy, x, parts.reshape(groups, m, c * taps), window, groups, plan)
+    sizes = (window, c, m, dy.shape[2:], shared_items_of(x))
+    flat = dw.reshape(groups, m, c * taps)
+    along_pixels = plan_pixels(*sizes)
+    if along_pixels is not None:
+        weight_pixels_grad(dy, x, flat, window, groups, along_pixels)
         return dw
+    plan = plan_weight(*sizes)
+    if plan is not None:
+        weight_grad(dy, x, flat, window, groups, plan)
+        return dw
+    parts = dw.reshape(groups, m, c, taps)
     for t, place in enumerate(window.taps):
         _single_tap(dy, x, parts[:, :, :, t], window, place, groups)
     return dw

@@ -11,13 +11,15 @@ from numba import types
 
 from ..engine import ArgumentError, Array, DtypeError, ShapeError
 from ..opspec import Arg, Integer, OpSpec, Signatures, Tolerance, Wrong
+from . import weight_pixels
 from .backward import conv2d_backward, conv_transpose2d_backward
 from .correlate import pack_kernel
 from .direct import SHAPES, direct_kernel
 from .gemm import gemm_kernel
 from .launchers import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .reference import conv_reference, conv_transpose_reference
-from .weight import CHANNELS, channel_sums_kernel, collect_kernel, weight_grad_kernel
+from .weight import CHANNELS, weight_grad_kernel
+from .weight_sums import channel_sums_kernel, collect_kernel
 
 REALS = (types.float32, types.float64)
 COUNTS = (1, 2, 3, 5, 9, 17)  # channels: around the 2 and 8 of a thread, and the 16 of a row
@@ -204,9 +206,13 @@ def _signatures() -> tuple[Signatures, Signatures, Signatures]:
         for channels in CHANNELS:
             for unit in (True, False):
                 kernel = weight_grad_kernel(real, channels, unit)
-                backward.append((kernel, (d, c, unsigned, c, *(i,) * 13)))
-        backward.append((collect_kernel(real), (c, c)))
-        backward.append((collect_kernel(real), (c, types.Array(real, 3, "A"))))
+                backward.append((kernel, (d, d, unsigned, c, *(i,) * 13)))
+        for channels in weight_pixels.CHANNELS:
+            for unit in (True, False):
+                kernel = weight_pixels.weight_pixels_kernel(real, channels, unit)
+                backward.append((kernel, (d, c, unsigned, d, *(i,) * 12)))
+        backward.append((collect_kernel(real), (d, c)))
+        backward.append((collect_kernel(real), (d, types.Array(real, 3, "A"))))
         backward.append((channel_sums_kernel(real), (c, b)))
     return tuple(forward), tuple(backward), tuple(views)
 

@@ -35,13 +35,13 @@ def transpose_kernel(real: Any) -> Kernel:
     """The kernel for one dtype of numba."""
 
     @kernel
-    def transpose(x, y):  # x: (planes, columns, rows), y: (planes, rows, columns)
+    def transpose(x, y):  # x: (planes, columns, rows), y: (planes, rows, columns or more)
         tile = cuda.shared.array((TILE, PADDED), real)
         tx = cuda.threadIdx.x
         ty = cuda.threadIdx.y
         row0 = cuda.blockIdx.y * TILE
         column0 = cuda.blockIdx.x * TILE
-        planes, rows, columns = y.shape
+        planes, columns, rows = x.shape
         for plane in range(cuda.blockIdx.z, planes, cuda.gridDim.z):
             for k in range(0, TILE, ROWS):
                 if column0 + ty + k < columns and row0 + tx < rows:
@@ -62,11 +62,22 @@ KERNELS = {
 }
 
 
+def transpose_planes(x: Array, y: Array) -> None:
+    """``y[b, r, c] = x[b, c, r]``.
+
+    Args:
+        x: (b, c, r), contiguous; float32, float64 or int64.
+        y: (b, r, c) or longer rows, of which the rest stays as it is; contiguous.
+    """
+    planes, columns, rows = x.shape
+    grid = (-(-columns // TILE), -(-rows // TILE), min(planes, MAX_GRID))
+    KERNELS[x.dtype.name][grid, (TILE, ROWS)](x, y)
+
+
 def transposed_copy(x: Array) -> Array | None:
     """A contiguous copy of ``x`` if it is a transposed contiguous array of some size, else None."""
-    launch = KERNELS.get(x.dtype.name)
     strides, itemsize = x.strides, x.dtype.itemsize
-    if launch is None or len(x.shape) < 2 or strides[-1] == itemsize:
+    if x.dtype.name not in KERNELS or len(x.shape) < 2 or strides[-1] == itemsize:
         return None
     found = _groups(x.shape, strides, itemsize)
     if found is None:
@@ -75,9 +86,8 @@ def transposed_copy(x: Array) -> Array | None:
     if min(rows, columns) < LEAST or rows > TILE * MAX_GRID:
         return None
     y = empty(x.shape, x.dtype, x.device)
-    grid = (-(-columns // TILE), -(-rows // TILE), min(planes, MAX_GRID))
     source = x.transpose(*order).reshape((planes, columns, rows))
-    launch[grid, (TILE, ROWS)](source, y.reshape((planes, rows, columns)))
+    transpose_planes(source, y.reshape((planes, rows, columns)))
     return y
 
 
