@@ -1,8 +1,8 @@
 """``python -m bench.profile_step``: where the time of a training step on the CPU goes, by launch.
 
-All figures are CPU time, which other programs on the machine hardly disturb, and medians over the
-steps. A launch is timed from outside, so its figure holds the Python of launching; the last row is
-the rest of the step: the Python of the layers, the tape and the optimizer.
+All figures are CPU time, which other programs on the machine disturb least, and means over the
+faster half of the steps. A launch is timed from outside, so its figure holds the Python of
+launching; the last row is the rest of the step: the Python of the layers, the tape, the optimizer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Launch:
         number: its place in the step, from 0.
         kernel: its name.
         grid, block: sizes in x, y and z.
-        seconds: CPU time, median over the steps.
+        seconds: CPU time, mean over the steps.
     """
 
     number: int
@@ -74,12 +74,14 @@ def profile(step: Callable[[], Any], steps: int) -> tuple[float, list[Launch]]:
             step()
             whole.append(time.process_time() - start)
         records.append(found)
+    limit = statistics.median(whole)
+    kept = [record for seconds, record in zip(whole, records) if seconds <= limit]
     launches = []
-    for number, same in enumerate(zip(*records, strict=True)):
+    for number, same in enumerate(zip(*kept, strict=True)):
         kernel, grid, block, _ = same[0]
-        seconds = statistics.median(record[3] for record in same)
+        seconds = statistics.fmean(launch[3] for launch in same)
         launches.append(Launch(number, kernel, grid, block, seconds))
-    return statistics.median(whole), launches
+    return statistics.fmean(seconds for seconds in whole if seconds <= limit), launches
 
 
 def table(title: str, whole: float, launches: list[Launch], top: int) -> Table:
