@@ -50,6 +50,7 @@ _NAMES = {
     "evaluate": "train",
     "fit": "train",
     "full": "kernels.engine",
+    "get_float32_matmul_precision": "kernels.matmul",
     "kernel": "kernels.engine",
     "load_checkpoint": "checkpoint",
     "manual_seed": "random",
@@ -58,6 +59,7 @@ _NAMES = {
     "resources": "kernels.engine.resources",
     "save_checkpoint": "checkpoint",
     "set_default_device": "kernels.engine",
+    "set_float32_matmul_precision": "kernels.matmul",
     "summary": "summary",
     "tensor": "tensor",
     "zeros": "kernels.engine",
@@ -98,6 +100,8 @@ if TYPE_CHECKING:
     from .kernels.engine.lens import check as check
     from .kernels.engine.lens import checking as checking
     from .kernels.engine.resources import resources as resources
+    from .kernels.matmul import get_float32_matmul_precision as get_float32_matmul_precision
+    from .kernels.matmul import set_float32_matmul_precision as set_float32_matmul_precision
     from .random import manual_seed as manual_seed
     from .summary import summary as summary
     from .tensor import Tensor as Tensor

@@ -6,7 +6,9 @@ file            what it holds
 kernels.py      the kernels; open this to understand tiling
 launcher.py     ``matmul(a, b, …)``: checks, choice of the tile, gradient
 sgemm.py        the kernel for large float32 matrices on a GPU: wide tiles, copied ahead
-large.py        when to use it, and its launch
+tensor.py       the same by tensor cores, for factors rounded to tf32 or bfloat16
+precision.py    whether that is allowed: ``set_float32_matmul_precision``
+large.py        when to use these two, and their launch
 batched.py      ``bmm(a, b)``: many products of one size, whole
 specs.py        NumPy reference, wrong inputs, tolerances
 ==============  =========================================================================
@@ -16,6 +18,7 @@ from . import batched, specs
 from .batched import bmm, bmm_backward
 from .kernels import TILE, make_matmul, matmul_tiled
 from .launcher import matmul, matmul_backward
+from .precision import get_float32_matmul_precision, set_float32_matmul_precision
 from .specs import matmul_reference
 
 SPECS = (*specs.SPECS, *batched.SPECS)
@@ -25,9 +28,11 @@ __all__ = [
     "TILE",
     "bmm",
     "bmm_backward",
+    "get_float32_matmul_precision",
     "make_matmul",
     "matmul",
     "matmul_backward",
     "matmul_reference",
     "matmul_tiled",
+    "set_float32_matmul_precision",
 ]

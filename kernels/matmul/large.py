@@ -1,4 +1,4 @@
-"""Large products in float32 on a GPU: when to use :mod:`.sgemm`, and its launch."""
+"""Large products of float32 matrices on a GPU: when to use wide tiles, and their launch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from ..checks import FLOAT32
 from ..elementwise.mapping import fold
 from ..engine import Array, Device
+from . import precision
 from .kernels import TILE
 from .sgemm import RUN, THREADS, WIDTH, make_sgemm
+from .tensor import make_tensor_gemm
 
 SINCE = (8, 0)  # the compute capability that brought cp.async
 ITEMS = 2**32  # numbers of elements have 32 bits
@@ -52,12 +54,21 @@ def launch(
     transpose_b: bool,
     activation: str | None,
 ) -> None:
-    """``c = activation(a b + bias)`` of contiguous arrays; see ``launcher.matmul``."""
+    """``c = activation(a b + bias)`` of contiguous arrays; see ``launcher.matmul``.
+
+    By :mod:`.sgemm`, or by :mod:`.tensor` where less precision will do.
+    """
     m, n = c.shape
     k = a.shape[0] if transpose_a else a.shape[1]
-    straight = [x for x, turned in ((a, not transpose_a), (b, transpose_b)) if not turned]
-    wide = all(map(_wide, (c, *straight)))
-    kernel = make_sgemm(not transpose_a, transpose_b, wide, activation)
+    turned_a, turned_b = not transpose_a, transpose_b
+    kind = precision.kind()
+    if kind is None:
+        copied = [x for x, turned in ((a, turned_a), (b, turned_b)) if not turned]
+        wide = all(map(_wide, (c, *copied)))
+        kernel = make_sgemm(turned_a, turned_b, wide, activation)
+    else:
+        wide = _wide(a) and _wide(b)
+        kernel = make_tensor_gemm(kind, turned_a, turned_b, wide, activation)
     grid = (-(-n // WIDTH), *fold(-(-m // WIDTH)))
     sizes = np.uint32(m), np.uint32(n), np.uint32(k)
     kernel[grid, THREADS](a.reshape(-1), b.reshape(-1), bias, c.reshape(-1), *sizes)

@@ -7,6 +7,7 @@ memory.py           128-bit loads and stores, copies from global to shared memor
 matrix.py           ``ldmatrix``, ``mma.sync``: tensor cores, warp by warp
 numbers.py          rounding to tf32, bfloat16 and float16
 tiles.py            products of tiles, unrolled
+fragments.py        the same by tensor cores
 instruction.py      how an instruction becomes a function
 ==================  ==============================================================================
 
@@ -14,6 +15,7 @@ All of these run on the CPU too, with the same result, so that kernels made of t
 without a GPU.
 """
 
+from .fragments import Layout, multiply_warp
 from .matrix import (
     ldmatrix_x1,
     ldmatrix_x2,
@@ -31,6 +33,7 @@ from .numbers import to_bf16x2, to_f16x2, to_tf32
 from .tiles import multiply_columns
 
 __all__ = [
+    "Layout",
     "cp_async4",
     "cp_async16",
     "cp_async_commit",
@@ -47,6 +50,7 @@ __all__ = [
     "mma_f16",
     "mma_tf32",
     "multiply_columns",
+    "multiply_warp",
     "store4",
     "to_bf16x2",
     "to_f16x2",

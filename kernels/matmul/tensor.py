@@ -1,0 +1,150 @@
+"""Matrix product of float32 matrices by tensor cores, rounded to tf32 or bfloat16, on a GPU.
+
+The scheme is that of :mod:`.sgemm`: a block computes 128 x 128 items and copies the next pair of
+tiles by ``cp.async`` while it multiplies the present one. What differs:
+
+1. a warp computes 64 x 32 items by ``mma.sync``, 4 x 4 blocks of 16 x 8 items;
+2. tiles keep the order of their matrix: rows along q are read by ``ldmatrix`` (tf32) or two
+   numbers at a time, and nothing has to be turned;
+3. numbers are rounded on their way from shared memory to the registers. Sums are float32.
+
+One term has a relative error of up to 2^-10 (tf32) or 2^-8 (bfloat16), each factor half of it.
+
+Source: NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA"; PTX ISA, "mma".
+"""
+
+from __future__ import annotations
+
+import functools
+
+from numba import cuda, float32, uint32
+
+from ..activations.functions import value_function
+from ..elementwise.functions import identity
+from ..engine import Kernel, kernel
+from ..engine.ptx import (
+    Layout,
+    cp_async4,
+    cp_async16,
+    cp_async_commit,
+    cp_async_wait,
+    multiply_warp,
+)
+from .sgemm import DEPTH, RUN, THREADS, WIDTH
+
+ALONG = {"tf32": 20, "bf16": 24}  # numbers to a row of a tile whose rows run along q
+ACROSS = {"tf32": WIDTH + 8, "bf16": WIDTH + 4}  # and of one with a row for each q
+WARP_ROWS, WARP_COLUMNS = 64, 32
+ROWS, COLUMNS = WARP_ROWS // 16, WARP_COLUMNS // 8  # blocks of 16 x 8 items to a warp
+
+
+def make_copy(kind: str, along: bool, wide: bool):
+    """The function that copies one tile, for rows along q or across it.
+
+    Returns:
+        A device function of (tile, at, source, first, size, q0, k): the tile that begins with row
+        or column ``first`` of ``size`` and step ``q0`` of ``k``.
+    """
+    PITCH = ALONG[kind] if along else ACROSS[kind]
+    STEP = RUN if wide else 1
+    TURNS = WIDTH * DEPTH // (STEP * THREADS)
+    ACROSS_LANES = (DEPTH if along else WIDTH) // STEP
+    copy = cp_async16 if wide else cp_async4
+
+    @cuda.jit(device=True)
+    def copy_along(tile, at, source, first, size, q0, k):
+        t = uint32(cuda.threadIdx.x)
+        q = uint32(uint32(t % uint32(ACROSS_LANES)) * uint32(STEP))
+        x = uint32(t // uint32(ACROSS_LANES))
+        step = uint32(q0 + q)
+        place = at + x * uint32(PITCH) + q
+        for i in range(TURNS):
+            further = uint32(i * (THREADS // ACROSS_LANES))
+            row = min(uint32(first + x + further), uint32(size - uint32(1)))
+            copy(tile, place + further * uint32(PITCH), source, row * k + step, step < k)
+
+    @cuda.jit(device=True)
+    def copy_across(tile, at, source, first, size, q0, k):
+        t = uint32(cuda.threadIdx.x)
+        x = uint32(uint32(t % uint32(ACROSS_LANES)) * uint32(STEP))
+        q = uint32(t // uint32(ACROSS_LANES))
+        column = min(uint32(first + x), uint32(size - uint32(STEP)))
+        place = at + q * uint32(PITCH) + x
+        for i in range(TURNS):
+            further = uint32(i * (THREADS // ACROSS_LANES))
+            step = uint32(q0 + q + further)
+            start = step * size + column
+            copy(tile, place + further * uint32(PITCH), source, start, step < k)
+
+    return copy_along if along else copy_across
+
+
+@functools.cache
+def make_tensor_gemm(
+    kind: str, along_a: bool, along_b: bool, wide: bool, activation: str | None
+) -> Kernel:
+    """The kernel ``c = activation(a b + bias)`` for one storage order.
+
+    Args:
+        kind: ``"tf32"`` or ``"bf16"``, to which a and b are rounded.
+        along_a: a is (m, k). Otherwise (k, m).
+        along_b: b is (n, k). Otherwise (k, n).
+        wide: a and b begin at a multiple of 16 bytes and have rows of a multiple of four numbers.
+        activation: name known to ``activations.functions.value_function``, or None.
+
+    Returns:
+        A kernel of (a, b, bias, c, m, n, k), to be launched like that of ``make_sgemm``.
+    """
+    copy_a, copy_b = make_copy(kind, along_a, wide), make_copy(kind, along_b, wide)
+    ALONG_PITCH, ACROSS_PITCH = ALONG[kind], ACROSS[kind]
+    along, across = Layout(ALONG_PITCH, 1), Layout(1, ACROSS_PITCH)
+    a_layout, b_layout = along if along_a else across, along if along_b else across
+    A_STEP, B_STEP = a_layout.x_step, b_layout.x_step
+    A_TILE = WIDTH * ALONG_PITCH if along_a else DEPTH * ACROSS_PITCH
+    B_TILE = WIDTH * ALONG_PITCH if along_b else DEPTH * ACROSS_PITCH
+    A_BOTH, B_BOTH = 2 * A_TILE, 2 * B_TILE
+    multiply = multiply_warp(kind, ROWS, COLUMNS, DEPTH, a_layout, b_layout)
+    finish = identity if activation is None else value_function(activation, float32)
+
+    @kernel(launch_bounds=(THREADS, 2))
+    def tensor_gemm(a, b, bias, c, m, n, k):
+        a_tile = cuda.shared.array(A_BOTH, float32, 16)
+        b_tile = cuda.shared.array(B_BOTH, float32, 16)
+        total = cuda.local.array((ROWS, COLUMNS, 4), float32)
+        row0 = uint32(uint32(cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y) * uint32(WIDTH))
+        column0 = uint32(uint32(cuda.blockIdx.x) * uint32(WIDTH))
+        t = uint32(cuda.threadIdx.x)
+        lane, warp = uint32(t & uint32(31)), uint32(t >> uint32(5))
+        row = uint32((warp >> uint32(2)) * uint32(WARP_ROWS))
+        column = uint32((warp & uint32(3)) * uint32(WARP_COLUMNS))
+        for i in range(ROWS):
+            for j in range(COLUMNS):
+                for e in range(4):
+                    total[i, j, e] = float32(0.0)
+        copy_a(a_tile, uint32(0), a, row0, m, uint32(0), k)
+        copy_b(b_tile, uint32(0), b, column0, n, uint32(0), k)
+        cp_async_commit()
+        q0, now = uint32(0), uint32(0)
+        while q0 < k:
+            cp_async_wait(0)
+            cuda.syncthreads()
+            q0 = uint32(q0 + uint32(DEPTH))
+            other = uint32(uint32(1) - now)
+            copy_a(a_tile, uint32(other * uint32(A_TILE)), a, row0, m, q0, k)
+            copy_b(b_tile, uint32(other * uint32(B_TILE)), b, column0, n, q0, k)
+            cp_async_commit()
+            at = uint32(now * uint32(A_TILE) + row * uint32(A_STEP))
+            bt = uint32(now * uint32(B_TILE) + column * uint32(B_STEP))
+            multiply(total, a_tile, at, b_tile, bt, lane)
+            now = other
+        at_row = uint32(row0 + row + (lane >> uint32(2)))
+        at_column = uint32(column0 + column + uint32((lane & uint32(3)) * uint32(2)))
+        for i in range(ROWS):
+            for j in range(COLUMNS):
+                for e in range(4):
+                    r = uint32(at_row + uint32(16 * i + 8 * (e // 2)))
+                    s = uint32(at_column + uint32(8 * j + e % 2))
+                    if r < m and s < n:
+                        c[r * n + s] = finish(total[i, j, e] + bias[s])
+
+    return tensor_gemm

@@ -1,0 +1,117 @@
+"""Products by tensor cores, and the setting that allows them."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from numba import types
+
+import nnlite as nl
+from nnlite.errors import ArgumentError
+from nnlite.kernels.engine import array
+from nnlite.kernels.engine.resources import resources, usage
+from nnlite.kernels.matmul import large, matmul
+from nnlite.kernels.matmul.tensor import make_tensor_gemm
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
+ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_120")
+FLOATS, SIZE = types.Array(types.float32, 1, "C"), types.uint32
+SIGNATURE = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE)
+BITS = {"highest": 24, "high": 11, "medium": 8}  # of a factor, the one before the point included
+
+
+@pytest.fixture
+def precision(monkeypatch):
+    """Sets the precision, and lets the CPU heed it."""
+    monkeypatch.setattr(large, "pays", lambda *args: True)
+    yield nl.set_float32_matmul_precision
+    nl.set_float32_matmul_precision("highest")
+
+
+def rounded(x: np.ndarray, bits: int, away: bool) -> np.ndarray:
+    """To so many bits, in float64; ties away from zero or to even."""
+    mantissa, exponent = np.frexp(x.astype(np.float64))
+    scaled = np.ldexp(mantissa, bits)
+    whole = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled) if away else np.rint(scaled)
+    return np.ldexp(whole, exponent - bits)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "order", "shapes"),
+    [
+        ("high", "nn", [(132, 140, 36), (3, 4, 16), (140, 132, 0)]),
+        ("high", "nt", [(132, 140, 36), (1, 257, 4)]),
+        ("high", "tn", [(133, 9, 37), (129, 130, 15)]),
+        ("medium", "nt", [(132, 140, 36), (260, 3, 8)]),
+        ("medium", "tn", [(132, 140, 36), (4, 132, 50)]),
+        ("medium", "nn", [(133, 9, 37), (1, 130, 1)]),
+    ],
+)
+def test_agrees_with_the_product_of_rounded_factors(wanted, order, shapes, precision):
+    precision(wanted)
+    ta, tb = order[0] == "t", order[1] == "t"
+    rng = np.random.default_rng(len(wanted))
+    for m, n, k in shapes:
+        a = rng.standard_normal((k, m) if ta else (m, k)).astype(np.float32)
+        b = rng.standard_normal((n, k) if tb else (k, n)).astype(np.float32)
+        bias = rng.standard_normal(n).astype(np.float32)
+        flags = {"transpose_a": ta, "transpose_b": tb}
+        got = matmul(array(a), array(b), bias=array(bias), **flags).numpy()
+        x, y = (rounded(v, BITS[wanted], wanted == "high") for v in (a, b))
+        x, y = x.T if ta else x, y.T if tb else y
+        size = np.abs(x) @ np.abs(y) + np.abs(bias)
+        error = np.abs(got - (x @ y + bias))
+        assert (error <= 4 * np.sqrt(max(k, 1)) * 2.0**-24 * size).all(), (m, n, k)
+
+
+def test_the_setting_is_that_of_torch(precision):
+    assert nl.get_float32_matmul_precision() == "highest"
+    for name in ("high", "medium", "highest"):
+        nl.set_float32_matmul_precision(name)
+        assert nl.get_float32_matmul_precision() == name
+    for wrong in ("low", None, 1):
+        with pytest.raises(ArgumentError, match="precision: .* given, expected"):
+            nl.set_float32_matmul_precision(wrong)
+    assert nl.get_float32_matmul_precision() == "highest"
+
+
+def test_without_the_large_tile_the_cpu_stays_exact():
+    nl.set_float32_matmul_precision("medium")
+    try:
+        a = np.full((200, 1), 1 + 2.0**-20, np.float32)
+        got = matmul(array(a), array(np.ones((1, 200), np.float32))).numpy()
+    finally:
+        nl.set_float32_matmul_precision("highest")
+    np.testing.assert_array_equal(got, np.broadcast_to(a, (200, 200)))
+
+
+@linux
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+@pytest.mark.parametrize(
+    ("kind", "along", "products", "matrices"),
+    [
+        ("tf32", (True, True), 32, 12),
+        ("tf32", (True, False), 32, 8),
+        ("bf16", (True, False), 16, 0),
+        ("bf16", (False, True), 16, 0),
+    ],
+)
+def test_main_loop_is_on_the_tensor_cores(kind, along, products, matrices, arch):
+    found = resources(make_tensor_gemm(kind, *along, True, None), SIGNATURE, arch)
+    assert found.spills == found.stack == found.float64 == 0
+    assert sum(n for name, n in found.loop.items() if name.startswith("HMMA")) == products
+    assert found.count("HMMA") == products
+    assert sum(n for name, n in found.loop.items() if name.startswith("LDSM")) == matrices
+    assert sum(n for name, n in found.loop.items() if "LDGSTS.E.BYPASS.128" in name) == 4
+    assert found.occupancy(256) >= 0.25
+
+
+@linux
+@pytest.mark.parametrize("kind", ["tf32", "bf16"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_compiles_for_every_architecture_with_such_tensor_cores(kind, arch):
+    found = usage(make_tensor_gemm(kind, True, False, True, None), SIGNATURE, arch)
+    assert found.spills == 0
+    assert found.registers <= 128
