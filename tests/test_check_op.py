@@ -11,7 +11,7 @@ import pytest
 from numba import cuda
 
 import nnlite as nl
-from nnlite.errors import ArgumentError, DtypeError
+from nnlite.errors import ArgumentError, DtypeError, ShapeError
 from nnlite.kernels.opspec import Arg, OpSpec, Tolerance, Wrong
 from nnlite.testing import (
     calls,
@@ -172,15 +172,41 @@ def test_an_op_configures_sizes_and_options_that_fit(device):
 
         return dataclasses.replace(WINDOWS, reference=reference)
 
-    check_forward(record(seen), device=device)
-    check_gradient(record(graded), device=device)
-    for found, cases in ((seen, 200), (graded, 50)):
-        assert len(found) >= cases
+    assert check_forward(record(seen), device=device) == len(seen) >= 200
+    assert check_gradient(record(graded), device=device) == 50
+    for found in (seen, graded):
         assert {kernel for _, kernel, _ in found} == {1, 2, 3, 4}
         assert {stride for _, _, stride in found} == {1, 2, 3}
     assert len({shape[0] for shape, _, _ in seen}) > 3  # rows are not configured
     for call in special_calls(WINDOWS):
         moving_sum(call.values[0], **call.options)
+
+
+def test_cases_that_are_refused_do_not_count(device):
+    """Half of the calls are refused by reference and launcher: 200 others are found."""
+    seen = []
+
+    def forward(x):
+        if x.size % 2:
+            raise ShapeError("odd")
+        return square(x)
+
+    def reference(x):
+        if x.size % 2:
+            raise ShapeError("odd")
+        seen.append(x.shape)
+        return np.square(x)
+
+    spec = dataclasses.replace(SPEC, forward=forward, reference=reference)
+    assert check_forward(spec, device=device) == len(seen) >= 200
+    assert check_gradient(spec, device=device) == 50
+    assert {len(shape) for shape in seen} == {1, 2, 3, 4}  # a number alone is odd
+
+    def never(x):
+        raise ShapeError("always")
+
+    assert check_forward(dataclasses.replace(SPEC, forward=never, reference=never)) == 0
+    assert check_gradient(dataclasses.replace(SPEC, reference=never)) == 0
 
 
 def test_a_wrong_gradient_of_a_configured_op_is_found():

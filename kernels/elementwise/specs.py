@@ -64,8 +64,9 @@ def _scale_vjp(dy: Any, x: Any, alpha: float) -> Any:
 
 
 def _power_reference(x: np.ndarray, exponent: float) -> np.ndarray:
-    # An array of exponents: for a scalar 0.5, NumPy takes the square root, where -0 gives -0.
-    return x * x if exponent == 2 else np.power(x, np.full_like(x, exponent))
+    # Arrays of one axis: for a scalar 0.5, NumPy takes the square root, where -0 gives -0.
+    flat = np.power(x.reshape(-1), np.full(x.size, exponent)).reshape(x.shape)
+    return x * x if exponent == 2 else flat
 
 
 def _fill_reference(out: np.ndarray, value: float) -> np.ndarray:

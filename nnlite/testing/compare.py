@@ -4,7 +4,7 @@ Two kinds of bound (DESIGN.md, numerics contract), both on ``|actual - expected|
 
 - elementwise: ``ulp`` units in the last place of the expected value;
 - reductions over n terms: ``4 * sqrt(n) * eps * magnitude`` with the sum of the absolute values of
-  the terms as magnitude.
+  the terms as magnitude; for ``eps * magnitude`` the smallest subnormal, where that is larger.
 
 Everything that a bound cannot say must agree exactly: shape, dtype, where the NaNs are, the
 infinities and their signs, the sign of a zero, integers.
@@ -138,9 +138,9 @@ def _bound(
     if magnitude is None:
         raise ValueError("a reduction (terms is set) needs its magnitude")
     info = np.finfo(dtype)
-    factor = REDUCTION_FACTOR * math.sqrt(max(terms, 1)) * float(info.eps)
-    # Half an ulp of the smallest subnormal is the rounding that no relative bound covers.
-    return factor * magnitude + 0.5 * float(info.smallest_subnormal)
+    # A term that underflows is rounded by a unit that does not shrink with it.
+    unit = np.maximum(float(info.eps) * magnitude, float(info.smallest_subnormal))
+    return REDUCTION_FACTOR * math.sqrt(max(terms, 1)) * unit
 
 
 def _describe(

@@ -18,8 +18,7 @@ from nnlite.kernels.opspec import Arg, OpSpec
 
 from .strategies import Call, shape_of, special_values
 
-# A case that an op configures itself stands for a size around a block: as many as make, with those
-# that Hypothesis draws, 200 of the forward pass.
+# A case that an op configures itself stands for a size around a block.
 CONFIGURED = 160
 CONFIGURED_SPECIAL = 12
 
@@ -118,7 +117,8 @@ def random_values(
     else:
         count = math.prod(shape)
         most = max(abs(low), abs(arg.high))
-        steps = (np.arange(count) + 1.0) / (count + 1) * most
+        # The offset differs from argument to argument, so that no sum of two is exactly zero.
+        steps = (np.arange(count) + rng.uniform(0.5, 1.0)) / (count + 1) * most
         signs = rng.choice([-1.0, 1.0], count) if low < 0 else np.ones(count)
         values = np.clip((rng.permutation(steps) * signs).reshape(shape), low, arg.high)
     return values.astype(np.float32).astype(np.float64)

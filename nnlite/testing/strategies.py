@@ -131,10 +131,25 @@ def float_arrays(
         elements = float_elements(dtype, low, high, special, large, bounded)
         return draw(hnp.arrays(dtype, shape, elements=elements, fill=st.nothing()))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    values = rng.uniform(low, high, shape).astype(dtype)
+    return seeded_array(rng, shape, dtype, low, high, special, large, bounded)
+
+
+def seeded_array(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    low: float,
+    high: float,
+    special: bool = False,
+    large: bool = False,
+    bounded: bool = False,
+) -> np.ndarray:
+    """Numbers in ``[low, high]``; with ``special`` some four others, as :func:`float_elements`."""
+    values = np.asarray(rng.uniform(low, high, shape)).astype(dtype)
     if special:
-        some = rng.random(shape) < 4 / math.prod(shape)
-        values[some] = rng.choice(special_values(dtype, low, high, large, bounded), int(some.sum()))
+        some = rng.random(shape) < 4 / max(math.prod(shape), 1)
+        count = int(np.count_nonzero(some))
+        values[some] = rng.choice(special_values(dtype, low, high, large, bounded), count)
     return values
 
 
