@@ -166,8 +166,10 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
     monkeypatch.setattr(module, "devices", lambda: (CPU, here))
     monkeypatch.setattr(gpu, "limits", lambda index: GPUS["A100"])
     pool.cache_clear()
+    gc.freeze()  # what earlier tests have compiled: gigabytes, which nobody need search below
     yield fake
     gc.collect()
+    gc.unfreeze()
     pool.cache_clear()
     module._limits.cache_clear()
 
