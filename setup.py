@@ -32,6 +32,7 @@ KERNELS = (
     "engine/cpu",
     "engine/gpu",
     "engine/lens",
+    "engine/lens/profiler",
     "engine/ptx",
     "engine/resources",
     "indexing",
@@ -93,7 +94,10 @@ setup(
         "typer>=0.15",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["nnlite = nnlite.cli:main"]},
+    entry_points={
+        "console_scripts": ["nnlite = nnlite.cli:main"],
+        "pytest11": ["nnlite = nnlite.pytest_plugin"],
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Education",

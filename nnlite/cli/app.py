@@ -126,6 +126,14 @@ def info() -> None:
 
 
 @app.command()
+def check(targets: o.CheckTargets, json: o.Json = False) -> None:
+    """Find races, wrong indices and divergent barriers in kernels; exit code 1 if there are any."""
+    from .check import run
+
+    raise typer.Exit(run(targets, json))
+
+
+@app.command()
 def resources(
     names: o.KernelNames = None,
     arch: o.Architecture = "sm_90",

@@ -85,6 +85,9 @@ Architecture = Annotated[
     str, Option(help="sm_75, sm_80, sm_86, sm_89, sm_90, sm_90a, sm_100 or sm_120.")
 ]
 Block = Annotated[int, Option(help="Threads per block, for the occupancy.", min=1, max=1024)]
+CheckTargets = Annotated[
+    list[str], Argument(help="FILE.py:KERNEL, launched as its inputs() says, or the name of an op.")
+]
 Json = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
 LadderName = Annotated[str | None, Argument(help="matmul, reduce or conv (default: all).")]
 Sizes = Annotated[str | None, Option(help="Sizes as its formula names them: 512,512,512.")]

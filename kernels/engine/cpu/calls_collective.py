@@ -53,10 +53,16 @@ def _handler(names: tuple[str, ...], optional: int, make: Callable[[Args], ast.e
 
 
 def keep_mask(made: ast.expr, mask: ast.expr) -> None:
-    """Give warp operations the mask as their last argument (for the checker)."""
+    """Give warp operations the mask as their last argument (for the checker).
+
+    Those inside the arguments have one already.
+    """
+    n: Any
     for n in list(ast.walk(made)):
-        if function_name(n) in (COLLECTIVES - {"block_count_"}) | {"sync_warp_"}:
-            n.args.append(clone(mask))  # type: ignore[attr-defined]
+        meets = function_name(n) in (COLLECTIVES - {"block_count_"}) | {"sync_warp_"}
+        if meets and not hasattr(n, "masked"):
+            n.args.append(clone(mask))
+            n.masked = True
 
 
 def _compare(left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.Compare:

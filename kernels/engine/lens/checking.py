@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,14 +106,23 @@ def watch(
 
 
 def without_echoes(findings: list[Finding]) -> list[Finding]:
-    """Leave out reads that only came too early: where a race is, its order is chance."""
-    races = [f for f in findings if f.kind.startswith("race")]
+    """One finding for each pair of lines that race, and none for reads that only came too early.
+
+    Which of the two threads comes first is chance, and a read before the write is no mistake of its
+    own where the two race.
+    """
+    pairs: dict[tuple[Any, ...], Finding] = {}
+    for f in findings:
+        lines = frozenset((a.file, a.line) for a in (f.access, f.other) if a)
+        race = f.kind.startswith("race")
+        key = (f.kind, f.severity, f.array, lines) if race else (id(f),)
+        first = pairs.get(key)
+        pairs[key] = f if first is None else replace(first, count=first.count + f.count)
+    races = [f for f in pairs.values() if f.kind.startswith("race")]
     places = {(f.array, a.file, a.line) for f in races for a in (f.access, f.other) if a}
-    return [
-        f
-        for f in findings
-        if f.kind != "uninitialised read" or (f.array, f.file, f.line) not in places
-    ]
+    early = [(f.array, f.file, f.line) in places for f in pairs.values()]
+    kinds = [f.kind == "uninitialised read" for f in pairs.values()]
+    return [f for f, e, k in zip(pairs.values(), early, kinds) if not (e and k)]
 
 
 class Checker:

@@ -24,6 +24,9 @@ KINDS = (
     "endless wait",
     "launch limit",
 )
+NOTES = ("barrier after return", "absent lane")
+"""What is right unless the result is used."""
+
 MONOTONE = frozenset(f"atomic_{name}_" for name in ("min", "max", "nanmin", "nanmax", "and", "or"))
 VERBS = {
     "read": "reads",
@@ -141,7 +144,7 @@ class Explainer:
         message, remedy = TEXTS[f.kind]
         if f.detail and f.detail[0].isdigit():
             message = f"{message}: {f.detail} threads of the block come"
-        severity = "note" if f.kind == "barrier after return" else "error"
+        severity = "note" if f.kind in NOTES else "error"
         return Finding(f.kind, severity, access, other, "", None, message, remedy)
 
     def absence(self, f: team.Finding) -> str:
