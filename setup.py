@@ -21,6 +21,7 @@ LAYER = (
     "optim",
     "testing",
     "testing/interpreter",
+    "testing/machine",
     "testing/random_kernels",
     "train",
 )
