@@ -30,6 +30,7 @@ class Case:
         threads: ``threads(a, b)`` is True for the right threads, (block, thread) of the finding's
             access and of the other one (None where there is none), both as numbers.
         note: the finding is a note, not an error.
+        helpers: device functions that may hold the marked line.
     """
 
     kernel: Any
@@ -41,6 +42,7 @@ class Case:
     threads: Callable[[Any, Any], bool] = anything
     shared: int = 0
     note: bool = False
+    helpers: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:
@@ -48,9 +50,12 @@ class Case:
 
     def line(self, mark: str) -> int:
         """The line of the source that ends in the mark; 0 for none."""
-        lines, first = inspect.getsourcelines(self.kernel.py_func)
-        found = [first + i for i, text in enumerate(lines) if text.rstrip().endswith(mark)]
-        return found[0] if found else 0
+        for kernel in (self.kernel, *self.helpers):
+            lines, first = inspect.getsourcelines(kernel.py_func)
+            found = [first + i for i, text in enumerate(lines) if text.rstrip().endswith(mark)]
+            if found:
+                return found[0]
+        return 0
 
 
 def numbers(*sizes: int, dtype: Any = np.float32) -> tuple[np.ndarray, ...]:

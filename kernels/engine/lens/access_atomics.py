@@ -16,7 +16,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ..cpu import rt_atomics
-from .access import INT, Lens, address_of, bytes_of, parts, zero_slot
+from .access import INT, Access, Lens, bytes_of, zero_slot
 from .state import ATOMIC, FENCE
 
 
@@ -27,30 +27,21 @@ def checked_atomic(plain: Any) -> Any:
         inner, make = plain._defn(tyctx, array, index, *values)
 
         def codegen(ctx: Any, bld: Any, sig: Any, args: Any) -> Any:
-            lens, kind = Lens(ctx, bld, sig, args), inner.return_type
+            lens, kind = Lens.of(ctx, bld, sig, args), inner.return_type
             slot = zero_slot(ctx, bld, kind)
-            _, given = parts(bld, sig.args[3], args[3])
-            whole = [ctx.cast(bld, v, t, types.intp) for v, t in zip(given, _kinds(sig.args[3]))]
-            place = types.UniTuple(types.intp, len(whole))
-            packed = ctx.make_tuple(bld, place, whole)
-            with lens.element(sig.args[2], args[2], place, packed) as p:
-                allowed = lens.touch(address_of(bld, p), bytes_of(ctx, kind), ATOMIC)
-                with bld.if_then(allowed, likely=True):
-                    old = make(ctx, bld, inner, args[2:])
-                    bits = ir.IntType(kind.bitwidth)
-                    now = bld.load(bld.bitcast(p, bits.as_pointer()))
-                    with bld.if_then(bld.icmp_unsigned("!=", now, bld.bitcast(old, bits))):
-                        lens.changed()
-                    bld.store(old, slot)
+            access = Access(bytes_of(ctx, kind), ATOMIC)
+            with lens.element(sig.args[2], args[2], sig.args[3], args[3], access) as p:
+                old = make(ctx, bld, inner, args[2:])
+                bits = ir.IntType(kind.bitwidth)
+                now = bld.load(bld.bitcast(p, bits.as_pointer()))
+                with bld.if_then(bld.icmp_unsigned("!=", now, bld.bitcast(old, bits))):
+                    lens.changed()
+                bld.store(old, slot)
             return bld.load(slot)
 
         return inner, codegen
 
     return typed
-
-
-def _kinds(index_type: Any) -> list[Any]:
-    return list(index_type) if isinstance(index_type, types.BaseTuple) else [index_type]
 
 
 def _atomic_functions() -> dict[str, Callable[..., Any]]:
@@ -88,7 +79,7 @@ def fence(tyctx, state, site):
     """``cuda.threadfence()``."""
 
     def codegen(ctx, bld, sig, args):
-        Lens(ctx, bld, sig, args).touch(INT(0), 0, FENCE)
+        Lens.of(ctx, bld, sig, args).touch(INT(0), INT(0), INT(FENCE))
         return ctx.get_dummy_value()
 
     return types.none(state, site), codegen

@@ -6,14 +6,24 @@ recs[i]['x'] = v         write_field_(lens_, 6, recs, i, 'x', v)
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from llvmlite import ir
 from numba.core import types
 from numba.core.errors import NumbaTypeError
 from numba.extending import intrinsic
 
-from .access import INT, Lens, address_of, bytes_of, is_element, is_scalar, store_value, zero_slot
+from .access import (
+    INT,
+    Access,
+    Lens,
+    bytes_of,
+    is_element,
+    is_scalar,
+    typed,
+    writing,
+    zero_slot,
+)
 from .state import READ
 
 
@@ -27,23 +37,16 @@ def _field(array: Any, index: Any, name: Any) -> Any:
     return kind
 
 
-def _field_pointer(ctx: Any, bld: Any, record: Any, name: str, p: Any) -> Any:
-    raw = bld.gep(bld.bitcast(p, ir.IntType(8).as_pointer()), [INT(record.offset(name))])
-    return bld.bitcast(raw, ctx.get_data_type(record.typeof(name)).as_pointer())
-
-
 @intrinsic(prefer_literal=True)
 def read_field(tyctx, state, site, array, index, name):
     """``array[index].name``."""
     kind, field = _field(array, index, name), name.literal_value
 
     def codegen(ctx, bld, sig, args):
-        lens, slot = Lens(ctx, bld, sig, args), zero_slot(ctx, bld, kind)
-        with lens.element(sig.args[2], args[2], sig.args[3], args[3]) as p:
-            place = _field_pointer(ctx, bld, sig.args[2].dtype, field, p)
-            allowed = lens.touch(address_of(bld, place), bytes_of(ctx, kind), READ)
-            with bld.if_then(allowed, likely=True):
-                bld.store(ctx.unpack_value(bld, kind, place), slot)
+        lens, slot = Lens.of(ctx, bld, sig, args), zero_slot(ctx, bld, kind)
+        access = Access(bytes_of(ctx, kind), READ, INT(array.dtype.offset(field)))
+        with lens.element(sig.args[2], args[2], sig.args[3], args[3], access) as p:
+            bld.store(ctx.unpack_value(bld, kind, typed(ctx, bld, kind, p)), slot)
         return bld.load(slot)
 
     return kind(state, site, array, index, name), codegen
@@ -56,12 +59,11 @@ def write_field(tyctx, state, site, array, index, name, value):
     value = types.unliteral(value)
 
     def codegen(ctx, bld, sig, args):
-        lens = Lens(ctx, bld, sig, args)
+        lens = Lens.of(ctx, bld, sig, args)
         converted = ctx.cast(bld, args[5], sig.args[5], kind)
-        with lens.element(sig.args[2], args[2], sig.args[3], args[3]) as p:
-            store_value(
-                lens, kind, _field_pointer(ctx, bld, sig.args[2].dtype, field, p), converted
-            )
+        access = replace(writing(ctx, bld, kind, converted), offset=INT(array.dtype.offset(field)))
+        with lens.element(sig.args[2], args[2], sig.args[3], args[3], access) as p:
+            ctx.pack_value(bld, kind, converted, typed(ctx, bld, kind, p))
         return ctx.get_dummy_value()
 
     return types.none(state, site, array, index, name, value), codegen
