@@ -17,6 +17,7 @@ Before::                                 After::
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 from .arguments import is_plain_tuple, substitute
 from .assignments import Assignments
@@ -54,6 +55,9 @@ PLACE = (
 )
 """The numbers of a block and a thread."""
 
+INSTRUCTIONS = Path(__file__).parents[1] / "ptx"
+"""Device functions from there stand for one instruction each."""
+
 
 def flatten(
     kernel: ast.FunctionDef, devices: dict[str, ast.FunctionDef], names: Names
@@ -79,12 +83,26 @@ def flatten(
     return kernel
 
 
+def as_instruction(definition: ast.FunctionDef, like: ast.AST, number: int) -> None:
+    """Let everything in the function stand where the instruction does, and tell its number.
+
+    An instruction inside another keeps to the outer one's place, but not to its number.
+    """
+    for n in ast.walk(definition):
+        if isinstance(n, (ast.stmt, ast.expr)):
+            n.file = like.file  # type: ignore[union-attr, attr-defined]
+            n.lineno = n.end_lineno = like.lineno  # type: ignore[attr-defined]
+            n.col_offset = n.end_col_offset = 0
+            n.instruction = number  # type: ignore[union-attr]
+
+
 class Flattener(Assignments):
     """Rewrites statements; ``out`` is always the list that receives what must run before."""
 
     def __init__(self, devices: dict[str, ast.FunctionDef], names: Names) -> None:
         super().__init__(devices, names)
         self.count = 0
+        self.instructions = 0
         self.raised: list[str] = [""]
         self.optional: set[str] = set()  # results that a call may leave without a value
 
@@ -100,6 +118,9 @@ class Flattener(Assignments):
     def inline(self, e: ast.Call, name: str, out: list[ast.stmt]) -> ast.expr:
         """Put the body of a device function before the statement that calls it."""
         definition = clone(self.devices[name])
+        if Path(getattr(definition, "file", "")).parent == INSTRUCTIONS:
+            self.instructions += 1
+            as_instruction(definition, e, self.instructions)
         parameters = [a.arg for a in definition.args.args]
         stored = writes(definition.body)
         mapping = {v: self.names.fresh(v) for v in sorted(stored - set(parameters))}

@@ -86,11 +86,12 @@ def parse(text: str) -> ast.expr:
 def locate(node: ast.AST, like: ast.AST) -> ast.AST:
     """Give every node made by the compiler the file and line of the user's node ``like``."""
     line, file = getattr(like, "lineno", 1), getattr(like, "file", "")
+    instruction = getattr(like, "instruction", 0)
     for n in ast.walk(node):
         if isinstance(n, (ast.stmt, ast.expr)) and not hasattr(n, "file"):
             n.lineno = n.end_lineno = line
             n.col_offset = n.end_col_offset = 0
-            n.file = file  # type: ignore[union-attr]
+            n.file, n.instruction = file, instruction  # type: ignore[union-attr]
     return node
 
 

@@ -32,7 +32,8 @@ class Accesses(ast.NodeTransformer):
         """The number of a new place."""
         name = array.split("__")[0].rstrip("_")
         file, line = getattr(node, "file", ""), getattr(node, "lineno", 0)
-        self.sites.append(Site(file, line, what, name, repeats))
+        instruction = getattr(node, "instruction", 0)
+        self.sites.append(Site(file, line, what, name, repeats, instruction))
         return const(len(self.sites))
 
     def type_of(self, e: ast.expr) -> Any:

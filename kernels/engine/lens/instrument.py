@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import ast
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from ..cpu.carried import exposed
 from ..cpu.dtypes import itemsize, source_of
@@ -56,7 +57,11 @@ class Instrument(Accesses):
         shared, local: the arrays that the kernel declares.
         sizes: bytes of each kind.
         waits: True when threads can stop on their way.
+        label, functions: name of the form, and functions that only its code calls.
     """
+
+    label: ClassVar[str] = "checked"
+    functions: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, variable_types: dict[str, Any], names: Names, sites: list[Site]) -> None:
         super().__init__(variable_types, names, sites)

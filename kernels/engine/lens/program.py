@@ -6,6 +6,7 @@ import ast
 import functools
 import hashlib
 import linecache
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
@@ -69,7 +70,7 @@ class Program:
 @functools.cache
 def _own_digest() -> str:
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 
@@ -81,9 +82,13 @@ def _lines(mark: Fingerprint) -> list[Any]:
 
 
 def program(
-    function: FunctionType, args: tuple[Any, ...], fastmath: bool = False, debug: bool = False
+    function: FunctionType,
+    args: tuple[Any, ...],
+    fastmath: bool = False,
+    debug: bool = False,
+    instrument: type[Instrument] = Instrument,
 ) -> Program:
-    """The checked form of a kernel for these argument types.
+    """The form of a kernel that ``instrument`` makes, for these argument types.
 
     Raises:
         UnsupportedKernelError: the kernel uses a construct that is not translated.
@@ -92,9 +97,16 @@ def program(
     mark = Fingerprint(function)
     described = [signature.described(t) for t in kinds]
     key = cache.file_key(
-        "checked", FORMAT, _own_digest(), mark.digest, _lines(mark), described, fastmath, debug
+        instrument.__name__,
+        FORMAT,
+        _own_digest(),
+        mark.digest,
+        _lines(mark),
+        described,
+        fastmath,
+        debug,
     )
-    name = f"{function.__name__}-checked"
+    name = f"{function.__name__}-{instrument.label}"
     record = cache.read(name, key)
     if record is not None:
         try:
@@ -104,7 +116,7 @@ def program(
             return Program(entry=entry, arrays=arrays, failures=failures, **record)
         except Exception:
             record = None
-    return _compile(function, mark, kinds, fastmath, debug, name, key)
+    return _compile(function, mark, kinds, fastmath, debug, instrument, name, key)
 
 
 def _compile(
@@ -113,6 +125,7 @@ def _compile(
     kinds: tuple[Any, ...],
     fastmath: bool,
     debug: bool,
+    form: type[Instrument],
     name: str,
     key: str,
 ) -> Program:
@@ -140,12 +153,13 @@ def _compile(
     name_fields(kernel, types_of)
     for parameter, kind in zip([*parameters, *unit.arrays], leaves + hidden):
         types_of.setdefault(parameter, kind)
-    instrument = Instrument(types_of, unit.names, sites)
+    instrument = form(types_of, unit.names, sites)
     body = instrument.body(kernel.body)
-    text_name = f"checked_{function.__name__}_{key}"
+    text_name = f"{form.label}_{function.__name__}_{key}"
     options = True if fastmath else {"contract"}
     source = _source(text_name, [*parameters, *unit.arrays], body, instrument, options)
-    result = _native(function, source, text_name, (*leaves, *hidden, *BUFFERS, int64, int64))
+    types = (*leaves, *hidden, *BUFFERS, int64, int64)
+    result = _native(function, source, text_name, types, instrument.functions)
     order = [_position(mark.arrays, a) for a in unit.arrays.values()]
     made: dict[str, Any] = {
         "sites": tuple(sites),
@@ -209,12 +223,19 @@ def _part(number: str, sizes: int, axis: int) -> str:
     return (f"{number} % {x}", f"{number} // {x} % {y}", f"{number} // ({x} * {y})")[axis]
 
 
-def _native(function: FunctionType, source: str, name: str, types: tuple[Any, ...]) -> Any:
+def _native(
+    function: FunctionType,
+    source: str,
+    name: str,
+    types: tuple[Any, ...],
+    functions: Mapping[str, Any],
+) -> Any:
     file = f"<nnlite {name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     namespace = runtime.namespace()
     for family in (access, access_atomics, access_fields, exchange):
         namespace.update(family.FUNCTIONS)
+    namespace.update(functions)
     exec(compile(source, file, "exec"), namespace)
     dispatcher = namespace[name]
     try:

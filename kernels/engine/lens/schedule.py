@@ -7,6 +7,7 @@ also known when they will never come.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,18 @@ from .team import Abandoned, Finding, Team
 
 
 class Schedule:
-    """One launch."""
+    """One launch. ``after_block`` is called when a block has ended, unless all run together."""
 
-    def __init__(self, program: Program, state: State, grid: Any, block: Any) -> None:
+    def __init__(
+        self,
+        program: Program,
+        state: State,
+        grid: Any,
+        block: Any,
+        after_block: Callable[[], None] = lambda: None,
+    ) -> None:
         self.program, self.state, self.grid = program, state, grid
+        self.after_block = after_block
         self.words = state.words
         self.threads = block[0] * block[1] * block[2]
         self.blocks = grid[0] * grid[1] * grid[2]
@@ -61,6 +70,7 @@ class Schedule:
             for b in range(self.blocks):
                 self.enter(b, 0)
                 self.program.entry(*args, shared[0], *buffers, 0, b)
+                self.after_block()
             return
         if together:
             teams = [Team(self, b, b) for b in range(self.blocks)]
@@ -72,6 +82,7 @@ class Schedule:
             team = Team(self, b, 0)
             team.start(args, shared[0], buffers)
             self.finish([team])
+            self.after_block()
 
     def enter(self, block: int, slot: int) -> None:
         self.words[BLOCK], self.words[BLOCK_SLOT] = block, slot

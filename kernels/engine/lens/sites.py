@@ -34,6 +34,7 @@ class Site:
             atomic (``atomic_add_``) or something that threads do together (``shfl_down_``).
         array: the name of the array, as far as there is one.
         repeats: a waiting loop has nothing to remember from turn to turn but memory.
+        instruction: number of the call of ``engine.ptx`` that the place belongs to; 0 for none.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Site:
     what: str
     array: str = ""
     repeats: bool = False
+    instruction: int = 0
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,10 @@ def cp_async4(typing: Any, shared: Any, at: Any, source: Any, index: Any, inside
 
 
 def _cp_async16(shared, at, source, index, inside):
-    for i in range(WIDE):
-        shared[at + i] = source[index + i] if inside else shared.dtype.type(0)
+    shared[at] = source[index] if inside else shared.dtype.type(0)
+    shared[at + 1] = source[index + 1] if inside else shared.dtype.type(0)
+    shared[at + 2] = source[index + 2] if inside else shared.dtype.type(0)
+    shared[at + 3] = source[index + 3] if inside else shared.dtype.type(0)
 
 
 @instruction(_cp_async16)
