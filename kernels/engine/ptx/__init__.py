@@ -8,13 +8,27 @@ matrix.py           ``ldmatrix``, ``mma.sync``: tensor cores, warp by warp
 numbers.py          rounding to tf32, bfloat16 and float16
 tiles.py            products of tiles, unrolled
 fragments.py        the same by tensor cores
+barriers.py         sm_90: barriers that count bytes, bulk copies (TMA), fences, setmaxnreg
+wgmma.py            sm_90a: tensor cores, four warps together
 instruction.py      how an instruction becomes a function
 ==================  ==============================================================================
 
-All of these run on the CPU too, with the same result, so that kernels made of them are tested
-without a GPU.
+All but the last two run on the CPU too, with the same result, so that kernels made of them are
+tested without a GPU.
 """
 
+from .barriers import (
+    bulk_copy,
+    fence_async,
+    fence_mbarrier_init,
+    fewer_registers,
+    mbarrier_arrive,
+    mbarrier_expect,
+    mbarrier_init,
+    mbarrier_wait,
+    more_registers,
+    tma_load_2d,
+)
 from .fragments import Layout, multiply_warp
 from .matrix import (
     ldmatrix_x1,
@@ -31,13 +45,19 @@ from .matrix import (
 from .memory import cp_async4, cp_async16, cp_async_commit, cp_async_wait, load4, store4
 from .numbers import to_bf16x2, to_f16x2, to_tf32
 from .tiles import multiply_columns
+from .wgmma import descriptor, wgmma, wgmma_wait
 
 __all__ = [
     "Layout",
-    "cp_async4",
+    "bulk_copy",
     "cp_async16",
+    "cp_async4",
     "cp_async_commit",
     "cp_async_wait",
+    "descriptor",
+    "fence_async",
+    "fence_mbarrier_init",
+    "fewer_registers",
     "ldmatrix_x1",
     "ldmatrix_x2",
     "ldmatrix_x2_trans",
@@ -46,13 +66,21 @@ __all__ = [
     "ldmatrix_x4_trans",
     "ldmatrix_x4_words",
     "load4",
+    "mbarrier_arrive",
+    "mbarrier_expect",
+    "mbarrier_init",
+    "mbarrier_wait",
     "mma_bf16",
     "mma_f16",
     "mma_tf32",
+    "more_registers",
     "multiply_columns",
     "multiply_warp",
     "store4",
+    "tma_load_2d",
     "to_bf16x2",
     "to_f16x2",
     "to_tf32",
+    "wgmma",
+    "wgmma_wait",
 ]
