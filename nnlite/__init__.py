@@ -43,6 +43,7 @@ _NAMES = {
     "check": "kernels.engine.lens",
     "checking": "kernels.engine.lens",
     "profile": "kernels.engine.lens.profiler",
+    "profiling": "kernels.engine.lens.profiler",
     "default_device": "kernels.engine",
     "device": "kernels.engine",
     "devices": "kernels.engine",
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from .kernels.engine.lens import check as check
     from .kernels.engine.lens import checking as checking
     from .kernels.engine.lens.profiler import profile as profile
+    from .kernels.engine.lens.profiler import profiling as profiling
     from .kernels.engine.resources import resources as resources
     from .kernels.matmul import get_float32_matmul_precision as get_float32_matmul_precision
     from .kernels.matmul import set_float32_matmul_precision as set_float32_matmul_precision

@@ -147,6 +147,14 @@ def resources(
 
 
 @app.command()
+def profile(targets: o.CheckTargets, gpu: o.Gpu = "H200", json: o.Json = False) -> None:
+    """Sectors, bank conflicts, lanes and divergence of kernels by line; no GPU needed."""
+    from .profile import run
+
+    run(targets, gpu, json)
+
+
+@app.command()
 def ladder(
     name: o.LadderName = None,
     sizes: o.Sizes = None,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from rich.text import Text
 
-from ..errors import ArgumentError
 from ..kernels.engine.lens import Finding, Report, check
+from .targets import in_file, launch_of, spec_of
 from .terminal import counted, open_console
 
 STYLES = {"error": "bold red", "note": "bold yellow"}
@@ -63,61 +59,19 @@ def text_of(finding: Finding) -> Text:
 
 def reports_of(target: str) -> list[Report]:
     """The reports of ``FILE.py:KERNEL`` or of an op's name."""
-    file, found, kernel = target.rpartition(":")
-    if found and Path(file).suffix == ".py":
-        return [of_file(Path(file), kernel)]
-    return of_op(target)
+    file = in_file(target)
+    return of_op(target) if file is None else [of_file(*file)]
 
 
 def of_file(path: Path, name: str) -> Report:
     """Check the kernel ``name`` of a file, launched as the file's ``inputs()`` says."""
-    module = loaded(path)
-    kernel = getattr(module, name, None)
-    if kernel is None:
-        raise ArgumentError(f"check: {path} has no kernel {name!r}")
-    inputs = getattr(module, "inputs", None)
-    if inputs is None:
-        raise ArgumentError(
-            f"check: {path} has no function inputs(); write one that returns (grid, block, args) "
-            "or (grid, block, args, shared_bytes)"
-        )
-    given: Any = inputs()
-    if not isinstance(given, tuple) or len(given) not in (3, 4):
-        raise ArgumentError(
-            f"check: inputs() of {path} returns {type(given).__name__}, expected a tuple (grid, "
-            "block, args) or (grid, block, args, shared_bytes)"
-        )
+    kernel, given = launch_of("check", path, name)
     return check(kernel, *given)
-
-
-def loaded(path: Path) -> ModuleType:
-    """The module in a file."""
-    if not path.is_file():
-        raise ArgumentError(f"check: there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
-    sys.path.insert(0, str(path.parent))
-    spec.loader.exec_module(module)
-    return module
 
 
 def of_op(name: str) -> list[Report]:
     """Check the kernels behind an op of nnlite, on samples made from its spec."""
-    from ..kernels import all_specs
-
-    specs = [spec for spec in all_specs() if spec.name == name]
-    if not specs:
-        raise ArgumentError(
-            f"check: {name!r} given, expected FILE.py:KERNEL or the name of an op, such as softmax"
-        )
-    if importlib.util.find_spec("hypothesis") is None:
-        raise ArgumentError(
-            "check: samples of an op need Hypothesis; install it with: "
-            "pip install 'nnlite-cuda[test]'"
-        )
+    spec = spec_of("check", name)
     from ..testing.lens import check_launches
 
-    return [report for spec in specs for report in check_launches(spec)]
+    return check_launches(spec)

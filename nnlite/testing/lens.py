@@ -1,4 +1,4 @@
-"""Run an op's launchers under the checker, on sample arguments made from its spec."""
+"""Run an op's launchers under the lens, on sample arguments made from its spec."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from nnlite.kernels.engine import Array, NnliteError, array
 from nnlite.kernels.engine.lens import Report, checking
+from nnlite.kernels.engine.lens.profiler import Profile, profiling
 from nnlite.kernels.opspec import OpSpec
 
 from .edges import boundary_calls, seed_of
@@ -30,6 +31,14 @@ def check_launches(spec: OpSpec, calls: int = 3) -> list[Report]:
         for call in sample(spec, calls):
             _run(spec, call)
     return reports
+
+
+def profile_launches(spec: OpSpec) -> list[Profile]:
+    """The profiles of all launches, forward and backward, of one call of an op."""
+    with profiling() as profiles:
+        for call in sample(spec, 1):
+            _run(spec, call)
+    return profiles
 
 
 def sample(spec: OpSpec, calls: int) -> Iterator[Call]:

@@ -9,6 +9,6 @@
 from __future__ import annotations
 
 from .figures import Line, Profile
-from .profiling import profile
+from .profiling import profile, profiling
 
-__all__ = ["Line", "Profile", "profile"]
+__all__ = ["Line", "Profile", "profile", "profiling"]

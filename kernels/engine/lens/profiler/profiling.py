@@ -1,13 +1,14 @@
-"""``profile``: a launch with every request counted."""
+"""``profile`` and ``profiling``: launches with every request counted."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from ...cpu import CpuKernel
+from ...cpu import CpuKernel, launch
 from ...cpu.signature import leaves
 from ...device import CPU, check_launch
 from ...errors import CheckError, DeviceError
@@ -25,6 +26,7 @@ from .instrument import ProfilerInstrument
 from .recorder import DROPPED, FLOPS, empty_table, recorder
 from .requests import ATOMICS, BRANCHES, COLUMNS, LOADS, SPACES, STORES
 
+Dim3 = tuple[int, int, int]
 SPACE_NAMES = ("global", "shared")
 ALIGNMENT = 256  # of arrays on a GPU
 WIDE = 4  # elements of a 128-bit access
@@ -66,15 +68,37 @@ def profile(
             raise DeviceError(f"{name}: argument {i} is on a GPU, expected an array on the CPU")
     bounds = made.launch_bounds if made else None
     check_launch(CPU.limits, name, *sizes, compiled.static_shared_bytes, shared_bytes, bounds)
-    found = program(
-        compiled.py_func, given, compiled.fastmath, compiled.debug, instrument=ProfilerInstrument
-    )
-    return _run(found, name, *sizes, shared_bytes, given)
+    return count(compiled, *sizes, shared_bytes, given)
 
 
-def _run(
-    made: Program, name: str, grid: Any, block: Any, shared_bytes: int, args: tuple[Any, ...]
+@contextlib.contextmanager
+def profiling() -> Iterator[list[Profile]]:
+    """Profile every launch on the CPU while the context lasts.
+
+    Returns:
+        The profiles, one for each launch so far.
+
+    Example:
+        >>> with nl.profiling() as launches:
+        ...     my_op(x)
+        >>> print(launches[0])
+    """
+    profiles: list[Profile] = []
+    before, launch.intercept = launch.intercept, lambda *given: profiles.append(count(*given))
+    try:
+        yield profiles
+    finally:
+        launch.intercept = before
+
+
+def count(
+    kernel: CpuKernel, grid: Dim3, block: Dim3, shared_bytes: int, args: tuple[Any, ...]
 ) -> Profile:
+    """Run a launch whose sizes are known to fit."""
+    name = kernel.py_func.__name__
+    made = program(
+        kernel.py_func, args, kernel.fastmath, kernel.debug, instrument=ProfilerInstrument
+    )
     threads, blocks = (int(np.prod(sizes)) for sizes in (block, grid))
     together = any(site.what == "grid_sync_" for site in made.sites)
     slots = blocks if together else 1

@@ -1,0 +1,105 @@
+"""``nnlite profile``: what a kernel asks of a GPU's memory, line by line."""
+
+from __future__ import annotations
+
+import json
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import ArgumentError
+from ..kernels.engine import Limits
+from ..kernels.engine.device import GPUS
+from ..kernels.engine.lens.profiler import Line, Profile, profile
+from ..kernels.engine.lens.profiler.figures import HEADINGS, cells
+from .targets import in_file, launch_of, spec_of
+from .terminal import open_console
+
+NARROWEST = 120  # columns of a table that goes to a file or a pipe
+GOOD, POOR = 0.8, 0.5  # shares of an ideal that are shown as well or badly used
+
+
+def run(targets: list[str], gpu: str, as_json: bool) -> None:
+    """Profile each target and print the tables, each line's source with its figures."""
+    if gpu not in GPUS:
+        raise ArgumentError(f"profile: gpu: {gpu!r} given, expected one of {', '.join(GPUS)}")
+    profiles = [p for target in targets for p in profiles_of(target)]
+    if as_json:
+        print(json.dumps([json.loads(p.to_json()) for p in profiles], indent=1))
+        return
+    console = open_console()
+    if not console.is_terminal:
+        console.width = max(NARROWEST, console.width)
+    for p in profiles:
+        show(p, GPUS[gpu], console)
+
+
+def profiles_of(target: str) -> list[Profile]:
+    """The profiles of ``FILE.py:KERNEL`` or of an op's name."""
+    file = in_file(target)
+    if file is not None:
+        kernel, given = launch_of("profile", *file)
+        return [profile(kernel, *given)]
+    spec = spec_of("profile", target)
+    from ..testing.lens import profile_launches
+
+    return profile_launches(spec)
+
+
+def show(p: Profile, gpu: Limits, console: Console) -> None:
+    """A table of lines and the place on the roofline."""
+    title = f"{p.kernel}, grid {p.grid}, block {p.block}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for k, heading in enumerate((*HEADINGS[:1], "source", *HEADINGS[1:])):
+        table.add_column(heading, justify="left" if k < 3 or not heading else "right")
+    before = ("", 0)
+    for line in p.lines:
+        place, *figures = cells(line)
+        new = before != (line.file, line.line)
+        before = line.file, line.line
+        source = Text(line.source if new else "", no_wrap=True, overflow="ellipsis")
+        table.add_row(place if new else "", source, *figures, style=style(line))
+    console.print(table)
+    for text in summary(p, gpu):
+        console.print(text)
+    console.print()
+
+
+def share(line: Line) -> float:
+    """How near a line is to its ideal: of sectors, wavefronts, or branches that stay together."""
+    if line.what == "branch":
+        return 1 - line.divergent / line.requests
+    if line.what == "atomic":
+        return 1 / line.contention
+    if line.sectors:
+        return line.ideal_sectors / line.sectors
+    return line.ideal_wavefronts / line.wavefronts if line.wavefronts else 1.0
+
+
+def style(line: Line) -> str:
+    """A colour for the row."""
+    found = share(line)
+    return "" if found >= GOOD else "yellow" if found >= POOR else "red"
+
+
+def summary(p: Profile, gpu: Limits) -> list[str]:
+    """Totals, and the most that a GPU's bandwidth and arithmetic allow."""
+    ridge = gpu.float32 * 1e12 / (gpu.bandwidth * 1e9)
+    lines = [str(p).splitlines()[-1 - bool(p.dropped)]]
+    if p.dropped:
+        lines.append(str(p).splitlines()[-1])
+    if not p.flops:
+        return lines
+    for words, intensity in (
+        ("as if there were no cache", p.intensity_without_caches),
+        ("each byte moved once", p.intensity),
+    ):
+        bound = "memory" if intensity < ridge else "arithmetic"
+        rate = p.roofline(gpu, intensity) / 1e12
+        lines.append(
+            f"{gpu.name}, {words}: {intensity:.3g} FLOP per byte, bound by {bound}, "
+            f"at most {rate:.3g} TFLOP/s"
+        )
+    return lines
