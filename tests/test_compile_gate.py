@@ -1,71 +1,60 @@
-"""Every kernel compiles for every GPU architecture, and float32 kernels hold no float64.
+"""Every kernel compiles for every GPU architecture; in float32 without float64 and without spills.
 
-Runs without a GPU: numba-cuda compiles to PTX with NVVM. A type error in a kernel, or a Python
-float that turns a float32 kernel into float64, is found here and nowhere else.
+Runs without a GPU: numba-cuda compiles to PTX with NVVM, and nvJitLink, which holds the assembler
+ptxas, to machine code. A type error in a kernel, a Python float that turns a float32 kernel into
+float64, or a kernel that needs more registers than a thread has is found here and nowhere else.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import dataclass
 from functools import cache
-from unittest import mock
 
 import pytest
 from numba import cuda, types
 
 from nnlite.kernels import all_specs
+from nnlite.kernels.engine import kernel
+from nnlite.kernels.engine.resources import Usage, ptx, usage_of_ptx
 
-ARCHITECTURES = ((7, 5), (8, 0), (9, 0), (10, 0))
+ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")
 SPECS = all_specs()
+ROW = types.float32[::1]
+
+
+@kernel
+def does_little(x):
+    x[cuda.grid(1)] = x[0]
 
 
 @cache
 def why_not() -> str | None:
-    """Why nothing can be compiled to PTX here, or None."""
+    """Why nothing can be compiled for a GPU here, or None."""
     if sys.platform != "linux":
-        return "PTX is compiled on Linux only"
+        return "NVIDIA's compilers come for Linux only"
     if importlib.util.find_spec("numba_cuda") is None:
         return "numba-cuda is not installed"
     try:
-        ptx_of(_nothing, (types.float32[::1],), (8, 0))
+        found(does_little, (ROW,), "sm_80")
     except Exception as error:
-        return f"numba-cuda finds no NVVM: {error}"
+        return f"numba-cuda finds no NVVM or no nvJitLink: {error}"
     return None
 
 
-def _nothing(x) -> None:
-    x[cuda.grid(1)] = x[0]
+@pytest.fixture(autouse=True)
+def _compilers() -> None:
+    if why_not():
+        pytest.skip(why_not())
 
 
-@dataclass(frozen=True)
-class Pretended:
-    """What numba-cuda asks of a device when a kernel calls a device function."""
-
-    compute_capability: tuple[int, int]
-
-
-@cache
-def library_of(function, signature):
-    """The kernel as numba-cuda's code library: NVVM IR, from which each architecture's PTX comes.
-
-    ``cuda.compile`` would repeat type inference, four fifths of the time, for each architecture.
-    """
-    from numba.cuda import compiler, dispatcher
-
-    # The device functions that a kernel calls are compiled for the current device, and there may
-    # be none here.
-    lowest = Pretended(ARCHITECTURES[0])
-    with mock.patch.object(dispatcher, "get_current_device", return_value=lowest):
-        library, _ = compiler._compile_pyfunc_with_fixup(
-            function, signature, device=False, cc=ARCHITECTURES[0], abi="numba"
-        )
-    return library
-
-
-def ptx_of(function, signature, architecture) -> str:
-    return library_of(function, signature).get_asm_str(cc=architecture)
+@cache  # some ops share kernels
+def found(kernel, signature, architecture) -> tuple[list[str], Usage]:
+    """Lines of PTX with float64, and what the assembler says."""
+    text = ptx(kernel, signature, architecture)
+    assert ".entry" in text
+    lines = [line.strip() for line in text.splitlines() if ".f64" in line]
+    return lines, usage_of_ptx(text, architecture, kernel.max_registers)
 
 
 def has_float64(signature) -> bool:
@@ -74,28 +63,43 @@ def has_float64(signature) -> bool:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=[spec.name for spec in SPECS])
-def test_kernels_compile_to_ptx_without_stray_float64(spec):
-    if why_not():
-        pytest.skip(why_not())
-    assert spec.kernels, f"{spec.name} lists no kernel"
-    for kernel, signature in spec.kernels:
+def test_kernels_compile_for_every_architecture(spec):
+    assert any(not has_float64(signature) for _, signature in spec.kernels), "no float32 kernel"
+    for compiled, signature in spec.kernels:
         for architecture in ARCHITECTURES:
-            text = ptx_of(kernel.py_func, tuple(signature), architecture)
-            name = f"{kernel.__name__}{tuple(map(str, signature))} for {architecture}"
-            assert ".entry" in text, name
-            if not has_float64(signature):
-                lines = [line.strip() for line in text.splitlines() if ".f64" in line]
-                assert not lines, f"{name}: float64 instructions: {lines[:5]}"
+            name = f"{compiled.__name__}{tuple(map(str, signature))} for {architecture}"
+            if has_float64(signature):
+                assert ".entry" in ptx(compiled, signature, architecture), name
+                continue
+            lines, usage = found(compiled, tuple(signature), architecture)
+            assert not lines, f"{name}: float64 instructions: {lines[:5]}"
+            assert usage.spills == 0, f"{name}: {usage.spills} bytes spilled"
 
 
 @pytest.mark.parametrize("constant", [0.1, 1e-5])
 def test_the_gate_finds_a_leak_of_float64(constant):
-    if why_not():
-        pytest.skip(why_not())
-
-    def leaks(x) -> None:
+    @kernel
+    def leaks(x):
         i = cuda.grid(1)
         if i < x.size:
             x[i] = x[i] + constant
 
-    assert ".f64" in ptx_of(leaks, (types.float32[::1],), (8, 0))
+    lines, _ = found(leaks, (ROW,), "sm_80")
+    assert lines
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_gate_finds_a_spill(architecture):
+    """Eighty numbers that are all needed at once, and 64 registers."""
+
+    @kernel(max_registers=64)
+    def hoards(x):
+        kept = cuda.local.array(80, types.float32)
+        for i in range(80):
+            kept[i] = x[i]
+        cuda.syncthreads()
+        for i in range(80):
+            x[i] = kept[79 - i]
+
+    _, usage = found(hoards, (ROW,), architecture)
+    assert usage.spills > 0
