@@ -39,3 +39,9 @@ def all_specs() -> tuple:
     """The ``OpSpec`` of every op of every family, in the order of :data:`FAMILIES`."""
     modules = [importlib.import_module(f"{__name__}.{family}") for family in FAMILIES]
     return tuple(spec for module in modules for spec in module.SPECS)
+
+
+def gpu_kernels() -> tuple:
+    """The ``GpuKernel`` of every family that has kernels which only some GPUs can run."""
+    modules = [importlib.import_module(f"{__name__}.{family}") for family in FAMILIES]
+    return tuple(k for module in modules for k in getattr(module, "gpu_kernels", tuple)())

@@ -18,6 +18,22 @@ Configure = Callable[[Integer], tuple[dict[str, int], dict[str, Any]]]
 
 
 @dataclass(frozen=True)
+class GpuKernel:
+    """A kernel that only some GPUs can run, beside the kernels that every device runs.
+
+    Args:
+        name: what it computes, in a word or two.
+        kernel, signature: as in ``OpSpec.kernels``.
+        since: the lowest compute capability that has its instructions.
+    """
+
+    name: str
+    kernel: Any
+    signature: tuple[Any, ...]
+    since: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Arg:
     """One array argument of an op.
 

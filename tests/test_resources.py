@@ -27,6 +27,7 @@ from nnlite.kernels.ladder import LADDERS
 from nnlite.testing.command import fail, succeed
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
+KINDS = ("float32", "tf32", "bf16")
 ROW = types.Array(types.float32, 1, "C")
 
 
@@ -264,3 +265,15 @@ def test_the_command_refuses_unknown_names():
     assert "no op or kernel is called anything like nothing_like_it" in fail(
         "resources", "nothing_like_it"
     )
+
+
+def test_kernels_for_some_gpus_only_are_listed_for_those():
+    from nnlite.cli.resources import kernels
+
+    def listed(arch):
+        return [(op, kernel) for op, kernel, _ in kernels(["gemm"], arch) if "matmul" in op]
+
+    names = {f"matmul {kind} {order}" for kind in KINDS for order in ("nn", "nt", "tn", "tt")}
+    assert {op for op, _ in listed("sm_80")} == names
+    assert len({kernel for _, kernel in listed("sm_90a")}) == len(names)
+    assert listed("sm_75") == []

@@ -17,6 +17,7 @@ specs.py        NumPy reference, wrong inputs, tolerances
 from . import batched, specs
 from .batched import bmm, bmm_backward
 from .kernels import TILE, make_matmul, matmul_tiled
+from .large import gpu_kernels
 from .launcher import matmul, matmul_backward
 from .precision import get_float32_matmul_precision, set_float32_matmul_precision
 from .specs import matmul_reference
@@ -29,6 +30,7 @@ __all__ = [
     "bmm",
     "bmm_backward",
     "get_float32_matmul_precision",
+    "gpu_kernels",
     "make_matmul",
     "matmul",
     "matmul_backward",

@@ -6,10 +6,12 @@ import functools
 from typing import Any
 
 import numpy as np
+from numba import types
 
 from ..checks import FLOAT32
 from ..elementwise.mapping import fold
 from ..engine import Array, Device
+from ..opspec import GpuKernel
 from . import precision
 from .kernels import TILE
 from .sgemm import RUN, THREADS, WIDTH, make_sgemm
@@ -80,3 +82,20 @@ def _wide(x: Array) -> bool:
     Memory of a GPU does, so only the offset of a view counts.
     """
     return x.shape[1] % RUN == 0 and x.shape[1] > 0 and getattr(x, "offset", 0) % ALIGNMENT == 0
+
+
+def gpu_kernels() -> tuple[GpuKernel, ...]:
+    """The kernels for each precision and storage order, for matrices of whole 128-bit accesses."""
+    items, size = types.Array(types.float32, 1, "C"), types.uint32
+    signature = (items, items, items, items, size, size, size)
+    found = []
+    for kind in precision.KINDS.values():
+        for order in ("nn", "nt", "tn", "tt"):
+            turned = order[0] == "n", order[1] == "t"
+            if kind is None:
+                kernel = make_sgemm(*turned, True, None)
+            else:
+                kernel = make_tensor_gemm(kind, *turned, True, None)
+            name = f"matmul {kind or 'float32'} {order}"
+            found.append(GpuKernel(name, kernel, signature, SINCE))
+    return tuple(found)

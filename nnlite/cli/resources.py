@@ -11,9 +11,9 @@ from rich.progress import track
 from rich.table import Table
 
 from ..errors import ArgumentError
-from ..kernels import all_specs
+from ..kernels import all_specs, gpu_kernels
 from ..kernels.engine import Kernel
-from ..kernels.engine.resources import Resources, resources
+from ..kernels.engine.resources import Resources, architecture, resources
 from .terminal import open_console
 
 # Column -> what it shows, and how it is taken from the figures and the block size.
@@ -37,7 +37,7 @@ NARROWEST = 120  # columns of a table that goes to a file or a pipe
 
 def show(names: list[str], arch: str, block: int, as_json: bool) -> None:
     """Print the figures of the kernels whose op or own name holds one of ``names``."""
-    chosen = list(kernels(names))
+    chosen = list(kernels(names, arch))
     if not chosen:
         raise ArgumentError(
             f"resources: no op or kernel is called anything like {', '.join(names)}"
@@ -79,15 +79,22 @@ def global_loads(found: Resources) -> int:
     return found.count("LDG.128") + found.count("LDGSTS.128")
 
 
-def kernels(names: list[str]) -> Iterator[tuple[str, Kernel, tuple[Any, ...]]]:
-    """(op, kernel, signature) of every spec, once each; of those that a name is part of."""
+def kernels(names: list[str], arch: str) -> Iterator[tuple[str, Kernel, tuple[Any, ...]]]:
+    """(op, kernel, signature) of all that the architecture can run, once each.
+
+    Args:
+        names: parts of the name of the op or kernel; all if empty.
+        arch: such as ``"sm_90"``.
+    """
+    capability = architecture(arch).capability[:2]
+    found = [(spec.name, *pair) for spec in all_specs() for pair in spec.kernels]
+    found += [(k.name, k.kernel, k.signature) for k in gpu_kernels() if k.since <= capability]
     seen = set()
-    for spec in all_specs():
-        for kernel, signature in spec.kernels:
-            wanted = not names or any(n in spec.name or n in kernel.__name__ for n in names)
-            if wanted and (kernel, signature) not in seen:
-                seen.add((kernel, signature))
-                yield spec.name, kernel, signature
+    for op, kernel, signature in found:
+        wanted = not names or any(n in op or n in kernel.__name__ for n in names)
+        if wanted and (kernel, signature) not in seen:
+            seen.add((kernel, signature))
+            yield op, kernel, signature
 
 
 def figures(found: Resources, block: int) -> dict[str, int | float]:

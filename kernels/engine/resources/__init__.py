@@ -12,7 +12,7 @@ architectures.py    GPU architectures, occupancy
 The compilers behind it are in ``engine/gpu/offline.py``.
 """
 
-from .architectures import ARCHITECTURES
+from .architectures import ARCHITECTURES, architecture
 from .figures import Resources, Usage
 from .measure import ptx, resources, usage, usage_of_ptx
 
@@ -20,6 +20,7 @@ __all__ = [
     "ARCHITECTURES",
     "Resources",
     "Usage",
+    "architecture",
     "ptx",
     "resources",
     "usage",
