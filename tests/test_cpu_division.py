@@ -71,3 +71,39 @@ def test_numbers_of_any_size(dtype):
     CpuKernel(of_anything).launch((2, 1, 1), (128, 1, 1), 0, (a, b, out))
     wide = np.uint64 if dtype == np.uint64 else np.int64
     np.testing.assert_array_equal(out, expected(a.astype(wide), b.astype(wide)))
+
+
+@cuda.jit
+def of_small_unsigned(a, b, n, out):
+    i = cuda.grid(1)
+    v = a[i]
+    out[i, 0] = (a[i] * n + b[i] * (255 - n) + 127) // 255
+    out[i, 1] = (v - 300) // 7
+    out[i, 2] = v % 7
+    out[i, 3] = (v & 15) // 3
+    out[i, 4] = n // (b[i] + 1)
+    out[i, 5] = v // b[i] + n
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+def test_small_unsigned_numbers(dtype):
+    """With a signed number they give an int64; among themselves a uint64."""
+    rng = np.random.default_rng(1)
+    a, b = rng.integers(0, np.iinfo(dtype).max, (2, 64), dtype, endpoint=True)
+    a[:3], b[:3] = [0, np.iinfo(dtype).max, 3], [np.iinfo(dtype).max, 1, 4]
+    b[3:] |= 1
+    out = np.zeros((64, 6), np.int64)
+    kernel = CpuKernel(of_small_unsigned)
+    kernel.launch((2, 1, 1), (32, 1, 1), 0, (a, b, np.int32(77), out))
+    v, w = a.astype(np.int64), b.astype(np.int64)
+    want = [
+        (v * 77 + w * (255 - 77) + 127) // 255,
+        (v - 300) // 7,
+        v % 7,
+        (v & 15) // 3,
+        77 // (w + 1),
+        v // w + 77,
+    ]
+    np.testing.assert_array_equal(out, np.stack(want, 1))
+    small = 4 if dtype is np.uint8 else 3  # products with 32 bits may be too large
+    assert kernel.compiled[0].source.count("floordiv_") == small

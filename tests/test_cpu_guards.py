@@ -170,3 +170,46 @@ def test_a_narrow_store_of_one_lane_leaves_its_neighbours(dtype):
     t, out = np.arange(24, dtype=np.int8), np.zeros(24, np.int64)
     CpuKernel(some_lanes(dtype)).launch((1, 1, 1), (8, 3, 1), 96, (t, out))
     np.testing.assert_array_equal(out, np.where(t % 5 == 1, t % 3, t))
+
+
+def flagged_lane(dtype):
+    @cuda.jit
+    def kernel(x, out):
+        mine = cuda.shared.array(0, dtype)
+        t = cuda.threadIdx.y * 8 + cuda.threadIdx.x
+        flag = False
+        if t % 5 == 1:
+            flag = True
+        value = x[t]
+        mine[t] = t
+        cuda.syncthreads()
+        if flag:
+            mine[t] = value % 3
+        cuda.syncthreads()
+        out[t] = mine[t]
+
+    return kernel
+
+
+@pytest.mark.parametrize("dtype", [int8, uint32], ids=str)
+def test_a_narrow_store_under_a_flag_of_one_lane_leaves_its_neighbours(dtype):
+    t, out = np.arange(24, dtype=np.int8), np.zeros(24, np.int64)
+    CpuKernel(flagged_lane(dtype)).launch((1, 1, 1), (8, 3, 1), 96, (t, out))
+    np.testing.assert_array_equal(out, np.where(t % 5 == 1, t % 3, t))
+
+
+@cuda.jit
+def all_but_the_last(x, out):
+    t = cuda.threadIdx.x
+    if t + 1 < 64:
+        out[t] = x[t + 1]
+    if t > 2:
+        out[t + 64] = x[t - 3]
+
+
+def test_a_bound_that_leaves_no_whole_vectors_stays_a_mask():
+    x, out = np.arange(1, 65), np.zeros(128, np.int64)
+    kernel = CpuKernel(all_but_the_last)
+    kernel.launch((1, 1, 1), (64, 1, 1), 0, (x, out))
+    np.testing.assert_array_equal(out, [*x[1:], 0, 0, 0, 0, *x[:-3]])
+    assert "range(63)" not in kernel.source((64, 1, 1), (x, out))

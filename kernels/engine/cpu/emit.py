@@ -23,7 +23,6 @@ import ast
 from .expressions import Rewriter
 from .failures import Failure
 from .intervals import Signs
-from .lanes import stores_narrow_lanes
 from .magnitudes import Magnitudes
 from .nodes import (
     Barrier,
@@ -65,8 +64,6 @@ class Emitter:
         self.parameters, self.signs = parameters, signs
         self.count = block[0] * block[1] * block[2]
         self.inner = innermost(self.v, block)
-        masked = any(isinstance(n, Region) and n.mask for n in walk_nodes(split.tree))
-        self.secret = masked and stores_narrow_lanes(self.v.body, self.v)
         self.cooperative = any(isinstance(n, GridBarrier) for n in walk_nodes(split.tree))
         self.storage = Storage(split, self.count, stack=not self.cooperative)
         self.makers: dict[str, str] = {}
@@ -94,8 +91,6 @@ class Emitter:
             self.line(1, f"gdim_{d}_ = np.int32(launch_[{k + 2}])")
         for text in self.storage.lines:
             self.line(1, text)
-        if any("+ zero_" in text for text in body):
-            self.line(1, "zero_ = launch_[1] >> 62  # LLVM shall not know the thread indices")
         depth = 1
         if not self.cooperative:
             self.line(1, "blocks_ = launch_[2] * launch_[3] * launch_[4]")
@@ -221,11 +216,10 @@ class Emitter:
         outer = [d for d, n in zip("zyx", self.block[::-1]) if n > 1 and d != self.inner]
         return [*outer, self.inner]
 
-    def thread_loops(self, depth: int, words: set[str], spans: dict[str, str], secret: bool) -> int:
+    def thread_loops(self, depth: int, words: set[str], spans: dict[str, str]) -> int:
         """Open the loops over threads that the body needs; returns the depth of the body.
 
-        ``spans`` gives the range of those dimensions in which not every thread is visited; for
-        ``secret`` see ``lanes``.
+        ``spans`` gives the range of those dimensions in which not every thread is visited.
         """
         if not words & {"tid_x_", "tid_y_", "tid_z_"}:
             self.line(depth, f"for t_ in range(u_({self.count})):")
@@ -240,6 +234,5 @@ class Emitter:
         for d in "xyz":
             if f"tid_{d}_" in words:
                 index = f"t{d}_" if d in self.dimensions() else "0"
-                index += " + zero_" if secret or self.secret else ""
                 self.line(depth, f"tid_{d}_ = np.int32({index})")
         return depth

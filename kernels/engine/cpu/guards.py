@@ -21,6 +21,7 @@ the other side is uniform, all in signed integers; what is left of the test stay
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from numba.core import types
@@ -33,6 +34,7 @@ THREAD = {f"tid_{d}_": d for d in "xyz"}
 MIRRORED = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Eq: ast.Eq}
 NEGATED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.NotEq: ast.Eq}
 DEPTH = 20
+VECTOR = 16  # threads, at most
 
 
 @dataclass
@@ -51,14 +53,19 @@ class Bounds:
 
 
 def take_guard(
-    stmts: list[ast.stmt], variables: Variables, stored: set[str], dimensions: set[str]
+    stmts: list[ast.stmt],
+    variables: Variables,
+    stored: set[str],
+    sizes: dict[str, int],
+    inner: str,
 ) -> tuple[list[ast.stmt], Bounds]:
     """The statements without their guard, and what it says about the thread indices.
 
     Args:
         stmts: a region that is not masked; only pure assignments may stand before the guard.
         stored: variables that other regions read; every thread has to assign them.
-        dimensions: those that have a thread loop.
+        sizes: of the dimensions that have a thread loop.
+        inner: the innermost of them.
     """
     bounds = Bounds()
     *before, guard = stmts or [ast.Pass()]
@@ -72,7 +79,7 @@ def take_guard(
         known[target.id] = s.value  # type: ignore[attr-defined]
     if not isinstance(guard, ast.If) or guard.orelse or has_effect(guard.test):
         return stmts, bounds
-    taker = _Taker(variables, known, dimensions, bounds)
+    taker = Taker(variables, known, sizes, inner, bounds)
     rest = [part for part in parts(guard.test) if not taker.take(part)]
     if not bounds.dimensions():
         return stmts, bounds
@@ -80,9 +87,20 @@ def take_guard(
         bounds.tests.clear()
     if not rest:
         return [*before, *guard.body], bounds
-    inner = clone(guard)
-    inner.test = conjunction(*rest)
-    return [*before, inner], bounds
+    left = clone(guard)
+    left.test = conjunction(*rest)
+    return [*before, left], bounds
+
+
+def folded(e: ast.expr) -> int | None:
+    """The value of a sum of integer literals."""
+    if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub)):
+        left, right = folded(e.left), folded(e.right)
+        if left is None or right is None:
+            return None
+        return left + right if isinstance(e.op, ast.Add) else left - right
+    value = literal(e)
+    return value if type(value) is int else None
 
 
 def parts(test: ast.expr, negative: bool = False) -> list[ast.expr]:
@@ -100,17 +118,24 @@ def parts(test: ast.expr, negative: bool = False) -> list[ast.expr]:
     return [ast.UnaryOp(ast.Not(), test) if negative else test]
 
 
-class _Taker:
+class Taker:
     """Recognises comparisons of a thread index with something uniform."""
 
     def __init__(
         self,
         variables: Variables,
         known: dict[str, ast.expr],
-        dimensions: set[str],
+        sizes: dict[str, int],
+        inner: str,
         bounds: Bounds,
+        outside: Collection[str] = (),
+        inside: Collection[str] = (),
     ) -> None:
-        self.v, self.known, self.dimensions, self.bounds = variables, known, dimensions, bounds
+        """``outside``: uniform variables that count as lasting although a loop around the region
+        changes them; ``inside``: those that the region assigns, which never do."""
+        self.v, self.known, self.bounds = variables, known, bounds
+        self.sizes, self.inner = sizes, inner
+        self.outside, self.inside = outside, inside
 
     def take(self, test: ast.expr) -> bool:
         """Note what the comparison says; False when it has to stay."""
@@ -130,10 +155,12 @@ class _Taker:
         if kind is ast.Eq and (offset is not None or literal(right) is None):
             return False
         limit = right if offset is None else ast.BinOp(right, ast.Sub(), offset)
-        known = literal(limit)
+        known = folded(limit)
         above: ast.expr = ast.BinOp(limit, ast.Add(), const(1))
-        if isinstance(known, int):
-            above = const(known + 1)
+        if known is not None:
+            limit, above = const(known), const(known + 1)
+            if THREAD[index] == self.inner and self.ragged(kind, known):
+                return False
         if kind is not ast.Lt and kind is not ast.LtE:
             low = above if kind is ast.Gt else limit
             self.bounds.low.setdefault(THREAD[index], []).append(low)
@@ -143,6 +170,13 @@ class _Taker:
         self.bounds.tests.append(test)
         return True
 
+    def ragged(self, kind: type[ast.cmpop], known: int) -> bool:
+        """True when the bound leaves most of a loop, but no whole vectors: a mask is faster."""
+        last = known if kind is ast.Lt else known + 1
+        first = known + 1 if kind is ast.Gt else known
+        left = {ast.Eq: 1, ast.Lt: last, ast.LtE: last}.get(kind, self.sizes[self.inner] - first)
+        return left > VECTOR and left % VECTOR != 0
+
     def resolved(self, e: ast.expr, depth: int = 0) -> ast.expr | None:
         """The expression over thread indices and what is uniform; None if there is more to it."""
         if isinstance(e, ast.Constant):
@@ -151,7 +185,7 @@ class _Taker:
             inner = self.known.get(e.id, self.v.remade.get(e.id))
             if inner is not None and depth < DEPTH:
                 return self.resolved(inner, depth + 1) if self.signed(e.id) else None
-            index = e.id in THREAD and THREAD[e.id] in self.dimensions
+            index = e.id in THREAD and THREAD[e.id] in self.sizes
             return e if index or (self.signed(e.id) and self.lasting(e.id)) else None
         if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub, ast.Mult)):
             left, right = self.resolved(e.left, depth), self.resolved(e.right, depth)
@@ -177,6 +211,8 @@ class _Taker:
 
         Loops over few threads, and over fewer in each turn, are slower than masks.
         """
+        if name in self.outside or name in self.inside:
+            return name in self.outside
         found = self.v.defs.get(name, [])
         moves = len(found) > 1 or any(isinstance(d, ast.For) for d in found)
         return name not in self.v.varying and not moves

@@ -41,8 +41,7 @@ class Magnitudes:
         by = literal(e.right)
         if isinstance(by, int) and (by <= 0 or by & (by - 1) == 0):
             return False
-        sizes = self.bits(e.left), self.bits(e.right)
-        return all(s is not None and s <= LIMIT_BITS for s in sizes)
+        return all(s is not None and s <= LIMIT_BITS for s in self._pair(e, 0))
 
     def bits(self, e: ast.expr, depth: int = 0) -> int | None:
         value = literal(e)
@@ -98,8 +97,30 @@ class Magnitudes:
                 found.append(self._larger(depth, *range_bounds(d)))
         return None if not found or None in found else max(b for b in found if b is not None)
 
-    def _operation(self, e: ast.BinOp, depth: int) -> int | None:
+    def _pair(self, e: ast.BinOp, depth: int) -> tuple[int | None, int | None]:
+        """Of both operands. With a signed one, a small unsigned one gives an int64 too."""
         a, b = self.bits(e.left, depth + 1), self.bits(e.right, depth + 1)
+        if not isinstance(e.op, (ast.LShift, ast.RShift)):
+            if a is None and b is not None:
+                a = self._unsigned(e.left)
+            elif b is None and a is not None:
+                b = self._unsigned(e.right)
+        return a, b
+
+    def _unsigned(self, e: ast.expr) -> int | None:
+        """Of a variable or element of at most 32 bits without sign."""
+        t = self.types.get(e.id) if isinstance(e, ast.Name) else self._element_type(e)
+        small = isinstance(t, types.Integer) and not t.signed and t.bitwidth <= 32
+        return t.bitwidth if small else None  # type: ignore[union-attr]
+
+    def _element_type(self, e: ast.expr) -> Any:
+        if not isinstance(e, ast.Subscript) or not isinstance(e.value, ast.Name):
+            return None
+        t = self.types.get(e.value.id)
+        return t.dtype if isinstance(t, types.Array) else None
+
+    def _operation(self, e: ast.BinOp, depth: int) -> int | None:
+        a, b = self._pair(e, depth)
         if isinstance(e.op, ast.BitAnd):
             masks = [literal(x) for x in (e.left, e.right)]
             known = [m.bit_length() for m in masks if type(m) is int and m >= 0]
@@ -120,8 +141,7 @@ class Magnitudes:
     def _element(self, e: ast.Subscript) -> int | None:
         if is_shape_item(e):
             return SIZE_BITS
-        t = self.types.get(e.value.id) if isinstance(e.value, ast.Name) else None
-        return self._typed(t.dtype) if isinstance(t, types.Array) else None
+        return self._typed(self._element_type(e))
 
     def _call(self, e: ast.Call, depth: int) -> int | None:
         name = function_name(e)

@@ -34,6 +34,7 @@ try:
     from numba.core.typed_passes import IRLegalization
 except ImportError:  # older versions keep it elsewhere
     from numba.core.untyped_passes import IRLegalization
+from .library import KernelLibrary
 
 UNTYPED: tuple[Any, ...] = (
     TranslateByteCode,
@@ -65,4 +66,8 @@ class KernelPipeline(CompilerBase):
     """Compiles one generated function."""
 
     def define_pipelines(self) -> list[PassManager]:
+        if self.state.library is None:
+            name = self.state.func_id.func_qualname
+            self.state.library = KernelLibrary(self.state.targetctx.codegen(), name)
+            self.state.library.enable_object_caching()
         return [manager("kernel", *UNTYPED, *TYPED, *NATIVE)]

@@ -17,17 +17,20 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from numba.core import types
+
 from .carried import exposed
+from .clamps import Unclamped
 from .guards import Bounds, take_guard
-from .lanes import stores_narrow_lanes
 from .nodes import Region
-from .tree import has_effect, literal, reads, writes
+from .tree import clone, has_effect, literal, reads, writes
 
 if TYPE_CHECKING:
     from .emit import Emitter
 
 SHORT_LOOP = 64  # threads; longer loops are vectorised before LLVM would unroll them whole
 SMALL_BODY = 12  # lines; longer ones are not worth the time to compile them twice
+LARGE_BODY = 40  # the same where clamped indices would be gathered
 THREAD_WORDS = re.compile(r"\b(?:t_|tid_[xyz]_)\b")
 
 
@@ -36,7 +39,10 @@ class RegionWriter:
 
     def __init__(self, emitter: Emitter, region: Region) -> None:
         self.e, self.r, self.v = emitter, region, emitter.v
+        self.sizes = {d: n for d, n in emitter.sizes.items() if n > 1}
         self.code: list[tuple[int, str]] = []
+        self.remade: list[str] = []
+        self.values: dict[str, ast.expr] = {}  # of remade variables, where they are simpler
         self.stmts = live_statements(region.stmts, emitter.split.stored)
 
     def put(self, depth: int, text: str) -> None:
@@ -50,8 +56,9 @@ class RegionWriter:
         held = [f for test in bounds.tests for f in self.e.rewrite.signs.known_under(test)]
         facts.extend(held)
         self.build()
+        code, unclamped = self.code, self.without_clamps()
         del facts[len(facts) - len(held) :]
-        words = {w for _, text in self.code for w in THREAD_WORDS.findall(text)}
+        words = {w for _, text in code for w in THREAD_WORDS.findall(text)}
         numbers = [s.lineno for s in self.stmts if hasattr(s, "lineno")]
         if numbers:
             self.e.line(depth, f"# lines {min(numbers)}-{max(numbers)}")
@@ -59,22 +66,50 @@ class RegionWriter:
         words |= {f"tid_{d}_" for d in spans}
         flat = not words & {"tid_x_", "tid_y_", "tid_z_"}
         short = (self.e.count if flat else self.e.sizes[self.e.inner]) <= SHORT_LOOP
-        inside = self.within(bounds) if short and len(self.code) <= SMALL_BODY else ""
-        if inside:
-            self.e.line(depth, f"if {inside}:")
-            self.loops(depth + 1, words, {}, short)
+        inside = self.within(bounds) if short and len(code) <= SMALL_BODY else ""
+        if inside or unclamped:
+            self.e.line(depth, f"if {' and '.join(filter(None, (inside, unclamped)))}:")
+            self.loops(self.code, depth + 1, words, {} if inside else spans, short)
             self.e.line(depth, "else:")
             depth += 1
-        self.loops(depth, words, spans, short)
+        self.loops(code, depth, words, spans, short)
 
-    def loops(self, depth: int, words: set[str], spans: dict[str, str], short: bool) -> None:
+    def without_clamps(self) -> str:
+        """Make code without clamps of indices; the test that no thread of the block needs them."""
+        if self.r.mask or len(self.code) > LARGE_BODY:
+            return ""
+        kept, outside = self.stmts, self.e.split.block_level
+        unclamped = Unclamped(self.v, self.sizes, self.e.inner, outside, writes(kept))
+        self.values = {v: unclamped.visit(clone(self.v.remade[v])) for v in self.remade}
+        self.stmts = [unclamped.visit(clone(s)) for s in self.stmts]
+        test = self.within(unclamped.bounds)
+        if test:
+            self.code = []
+            self.build()
+        self.stmts, self.values = kept, {}
+        return test
+
+    def loops(
+        self,
+        code: list[tuple[int, str]],
+        depth: int,
+        words: set[str],
+        spans: dict[str, str],
+        short: bool,
+    ) -> None:
         """Write the thread loops with the statements in them."""
-        secret = stores_narrow_lanes(self.stmts, self.v)
-        inside = self.e.thread_loops(depth, words, spans, secret)
-        for extra, text in self.code:
+        inside = self.e.thread_loops(depth, words, spans)
+        for extra, text in code:
             self.e.line(inside + extra, text)
         self.e.line(inside, "thread_end_()")
-        self.e.line(depth, "short_region_end_()" if short else "region_end_()")
+        end = "flags_end_" if self.flags() else "short_region_end_"
+        self.e.line(depth, f"{end if short else 'region_end_'}()")
+
+    def flags(self) -> bool:
+        """True for straight code that stores a flag for each thread, which a vote may read."""
+        straight = not any(isinstance(s, (ast.If, ast.For, ast.While)) for s in self.stmts)
+        stored = writes(self.stmts) & self.e.split.stored
+        return straight and any(self.v.types.get(v) == types.boolean for v in stored)
 
     def within(self, bounds: Bounds) -> str:
         """The test that every thread of the block passes the guard; "" if none can.
@@ -96,8 +131,8 @@ class RegionWriter:
         """Take the guard off the statements where the thread loops can stand for it."""
         if self.r.mask or self.r.clear or self.r.refine:
             return Bounds()
-        dimensions = {d for d, n in self.e.sizes.items() if n > 1}
-        self.stmts, bounds = take_guard(self.stmts, self.v, self.e.split.stored, dimensions)
+        stored = self.e.split.stored
+        self.stmts, bounds = take_guard(self.stmts, self.v, stored, self.sizes, self.e.inner)
         return bounds
 
     def range_of(self, bounds: Bounds, d: str) -> str:
@@ -121,7 +156,7 @@ class RegionWriter:
         r, rewrite, stored = self.r, self.e.rewrite, self.e.split.stored
         needed, certain = exposed(self.stmts)
         assigned = writes(self.stmts)
-        remade = self.remade_in_order(needed)
+        self.remade = remade = self.remade_in_order(needed)
         for v in remade:
             needed |= reads(self.v.remade[v])
         loads = [
@@ -140,7 +175,7 @@ class RegionWriter:
         for v in sorted(used & self.v.local.keys() - self.e.storage.by_element):
             self.put(depth, f"{v} = {v}_all_[t_]")
         for v in remade:
-            self.put(depth, f"{v} = {rewrite.text(self.v.remade[v])}")
+            self.put(depth, f"{v} = {rewrite.text(self.values.get(v, self.v.remade[v]))}")
         for v in loads:
             view = v in self.e.storage.views
             self.put(depth, f"{v} = view_{v}_({v}_all_, t_)" if view else f"{v} = {v}_all_[t_]")

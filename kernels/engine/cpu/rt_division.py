@@ -1,10 +1,11 @@
 """Integer division and remainder that vectorise.
 
 No CPU divides integers in vectors, so ``i // w`` keeps a whole loop scalar.  For numbers below
-2**49 a double holds the quotient well enough to round it to the right integer or the next one, and
-the remainder's sign tells which.  Conversions between int64 and double are additions of a magic
-constant (1.5 * 2**52), which every vector unit has.  As with Numba's ``error_model="numpy"``,
-division by zero gives zero.
+2**49 the product of ``i`` and ``1 / w`` as doubles is off by less than ``1 / (4 w)``: it rounds to
+the right integer or the next one, and the remainder's sign tells which.  Loops over one divisor
+compute its reciprocal once.  Conversions between int64 and double are additions of a magic constant
+(1.5 * 2**52), which every vector unit has.  As with Numba's ``error_model="numpy"``, division by
+zero gives zero.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def _to_nearest_int(bld: Any, value: Any) -> Any:
 
 def _divide(bld: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """(floor of a / b, a - floor * b), both 0 where b is 0."""
-    quotient = _to_nearest_int(bld, bld.fdiv(_to_double(bld, a), _to_double(bld, b)))
+    inverse = bld.fdiv(DOUBLE(1.0), _to_double(bld, b))
+    quotient = _to_nearest_int(bld, bld.fmul(_to_double(bld, a), inverse))
     rest = bld.sub(a, bld.mul(quotient, b))
     zero = INT(0)
     opposite = bld.icmp_signed("<", bld.xor(rest, b), zero)

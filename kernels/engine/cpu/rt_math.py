@@ -71,8 +71,8 @@ class Emit:
 
 def emit_exp(e: Emit, x: Any) -> Any:
     """exp(x) = 2**n * exp(r), |r| <= log(2)/2; ln 2 is subtracted in two parts (Cody, Waite)."""
-    low, high = e.number(-104.0), e.number(89.0)
-    y = e.select(e.less(x, low), low, e.select(e.less(high, x), high, x))
+    y = e.intrinsic("llvm.maxnum", x, e.number(-104.0))
+    y = e.intrinsic("llvm.minnum", y, e.number(89.0))
     n = e.intrinsic("llvm.rint", e.mul(y, e.number(1.44269504088896341)))
     r = e.sub(y, e.mul(n, e.number(0.693359375)))
     r = e.add(r, e.mul(n, e.number(2.12194440054690583e-4)))
@@ -89,7 +89,7 @@ def emit_exp(e: Emit, x: Any) -> Any:
     i = e.bld.fptosi(n, I32)
     half = e.bld.ashr(i, ir.Constant(I32, 1))
     scaled = e.mul(e.mul(p, e.power_of_two(half)), e.power_of_two(e.bld.sub(i, half)))
-    return e.select(e.is_nan(x), x, scaled)
+    return e.select(e.bld.fcmp_ordered("ord", x, x), scaled, x)
 
 
 def emit_tanh(e: Emit, x: Any) -> Any:
