@@ -273,6 +273,8 @@ class Canonical(Folding):
         if name in calls.UNEVALUATED:
             return replace(node, calls.UNEVALUATED[name](self, node))
         function = table.python_function(obj)
+        if self.unit.masks and hasattr(obj, "watched"):
+            function = obj.watched
         if name is not None and name not in calls.HANDLERS:
             fail(node, text_of(node.func), table.why_unsupported(name))
         if name is None and table.is_cuda_object(function or obj) and not table.is_jitted(obj):

@@ -102,6 +102,8 @@ class Fingerprint:
         own = table.is_jitted(obj) or module.split(".")[0] not in _LIBRARIES
         if function is not None and own:
             self._function(function)
+            if hasattr(obj, "watched"):
+                self._function(obj.watched)
         else:
             self._add("object", module, getattr(obj, "__qualname__", type(obj).__qualname__))
 

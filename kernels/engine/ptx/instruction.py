@@ -34,13 +34,21 @@ GLOBAL = 1
 VOLATILE = "~{memory}"  # an assembler statement that other accesses to memory may not pass
 
 
-def instruction(meaning: Callable[..., Any] | None = None) -> Callable[[Callable[..., Any]], Any]:
-    """Decorator: an intrinsic of the GPU, with its ``meaning`` on the CPU, a device function."""
+def instruction(
+    meaning: Callable[..., Any] | None = None, watched: Callable[..., Any] | None = None
+) -> Callable[[Callable[..., Any]], Any]:
+    """Decorator: an intrinsic of the GPU, with its ``meaning`` on the CPU, a device function.
+
+    ``watched`` is another that reads and writes what the instruction does, no more and no less: for
+    the lens, where the meaning reads more because that is faster on a CPU.
+    """
 
     def wrap(function: Callable[..., Any]) -> Any:
         made = intrinsic(function)
         if meaning is not None:
             made.py_func = meaning  # the CPU compiler looks for it
+        if watched is not None:
+            made.watched = watched
         return made
 
     return wrap

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from numba import types
+from numba import cuda, float32, types
 
 from .instruction import (
     FLOAT,
@@ -25,7 +25,7 @@ from .instruction import (
     require_array,
     require_integer,
 )
-from .memory import WIDE, load_vector
+from .memory import WIDE, load4, load_vector
 
 
 @functools.cache
@@ -52,7 +52,22 @@ def multiply_columns(
                     y = b[bt + (q * pitch + j // WIDE * column_step + j % WIDE)]
                     total[i, j] += x * y
 
-    @instruction(meaning)
+    def watched(total, a, at, b, bt):
+        y = cuda.local.array(columns, float32)
+        for q in range(depth):
+            for g in range(0, columns, WIDE):
+                y[g], y[g + 1], y[g + 2], y[g + 3] = load4(
+                    b, bt + (q * pitch + g // WIDE * column_step)
+                )
+            for g in range(0, rows, WIDE):
+                x0, x1, x2, x3 = load4(a, at + (q * pitch + g // WIDE * row_step))
+                for j in range(columns):
+                    total[g, j] += x0 * y[j]
+                    total[g + 1, j] += x1 * y[j]
+                    total[g + 2, j] += x2 * y[j]
+                    total[g + 3, j] += x3 * y[j]
+
+    @instruction(meaning, watched)
     def multiply(typing: Any, total: Any, a: Any, at: Any, b: Any, bt: Any) -> Any:
         require_array("multiply", "total", total, types.float32, ndim=2)
         require_array("multiply", "a", a, types.float32)
