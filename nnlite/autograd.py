@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Gradients = tuple[Any, ...]  # one Array or None per input
 Edge = tuple[Union["Node", "Tensor"], int]  # a node and which of its outputs, or a leaf tensor
+Hook = Callable[[Any], Any]  # a gradient, as an Array, to the one that takes its place
 
 _order = itertools.count()
 
@@ -53,6 +54,7 @@ class Node:
         fresh: the gradients are new arrays that nothing else refers to, so a leaf may keep them
             and sums may be made in place.
         outputs: number of outputs.
+        hooks: for an output, functions of its gradient that return it or another one, or None.
     """
 
     __slots__ = (
@@ -66,6 +68,7 @@ class Node:
         "outputs",
         "order",
         "freed",
+        "hooks",
     )
 
     def __init__(
@@ -89,10 +92,17 @@ class Node:
         self.outputs = outputs
         self.order = next(_order)
         self.freed = False
+        self.hooks: dict[int, dict[int, Hook]] | None = None
 
     def needs(self, i: int) -> bool:
         """True when the gradient of input ``i`` is wanted."""
         return self.edges[i] is not None
+
+    def hooks_of(self, output: int) -> dict[int, Hook]:
+        """The hooks of an output by number, to add to."""
+        if self.hooks is None:
+            self.hooks = {}
+        return self.hooks.setdefault(output, {})
 
     def check(self) -> None:
         """Raise AutogradError if what was saved is gone or no longer what it was."""
@@ -132,13 +142,18 @@ def run(
     """
     grads: dict[Edge, Array] = {root: grad}
     owned: set[Edge] = set()
+    waiting: dict[Tensor, Array] = {}  # leaves with hooks, which see the sum of a whole pass
     heap: list[tuple[int, Any]] = [(0, root[0])]
     while heap:
         node = heapq.heappop(heap)[1]
         if type(node) is not Node:  # the root is itself a leaf
-            node.receive(grad, False)
+            node.receive(_through(node._hooks, grad), False)
             return
         node.check()
+        if node.hooks is not None:
+            for output, hooks in node.hooks.items():
+                if (node, output) in grads:
+                    grads[(node, output)] = _through(hooks, grads[(node, output)])
         if node.outputs == 1:
             found = node.backward(node, grads.pop((node, 0)))
         else:
@@ -149,7 +164,12 @@ def run(
                 continue
             target = edge[0]
             if type(target) is not Node:
-                target.receive(dx, fresh)  # type: ignore[union-attr]
+                if target._hooks:  # type: ignore[union-attr]
+                    total = waiting.get(target)  # type: ignore[arg-type]
+                    dx = dx if total is None else accumulate(total, dx, False)
+                    waiting[target] = dx  # type: ignore[index]
+                else:
+                    target.receive(dx, fresh)  # type: ignore[union-attr]
                 continue
             total = grads.get(edge)
             if total is not None:
@@ -163,6 +183,15 @@ def run(
                 owned.add(edge)
         if not retain_graph:
             node.release()
+    for leaf, total in waiting.items():
+        leaf.receive(_through(leaf._hooks, total), False)
+
+
+def _through(hooks: dict[int, Hook] | None, grad: Array) -> Array:
+    """What the hooks, one after the other, make of a gradient."""
+    for hook in list((hooks or {}).values()):
+        grad = hook(grad)
+    return grad
 
 
 class _Mode(threading.local):

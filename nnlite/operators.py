@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import ArgumentError
+from .hooks import RemovableHandle, register
 
 if TYPE_CHECKING:
     from . import functional
@@ -57,6 +58,30 @@ class Operators:
 
     def __int__(self: Any) -> int:
         return int(self.array.item())
+
+    def register_hook(self: Any, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call ``hook(grad)`` in each backward pass, once this tensor's gradient is complete.
+
+        The hook may return another gradient, which then takes its place; it must not change the
+        one given. That of a leaf tensor is what this pass adds to ``grad``.
+
+        Args:
+            hook: takes the gradient, a tensor, and returns None or a tensor like it.
+
+        Returns:
+            A handle, whose ``remove()`` takes the hook away again.
+
+        Raises:
+            AutogradError: the tensor does not require a gradient.
+
+        Examples:
+            >>> x = nl.tensor([1.0, 2.0], requires_grad=True)
+            >>> handle = x.register_hook(lambda grad: 10.0 * grad)
+            >>> (x * x).sum().backward()
+            >>> x.grad.numpy()
+            array([20., 40.], dtype=float32)
+        """
+        return register(self, hook)
 
     def __add__(self: Any, other: Any) -> Tensor:
         return functional.add(self, other)
@@ -116,6 +141,15 @@ class Operators:
 
     def flatten(self: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return functional.flatten(self, start_dim, end_dim)
+
+    def split(self: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+        return functional.split(self, split_size, dim)
+
+    def chunk(self: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+        return functional.chunk(self, chunks, dim)
+
+    def gather(self: Any, dim: int, index: Any) -> Tensor:
+        return functional.gather(self, dim, index)
 
     def to(self: Any, device: Device | str | None = None, dtype: Any = None) -> Tensor:
         return functional.to(self, device, dtype)

@@ -38,7 +38,7 @@ class Tensor(operators.Operators):
         array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("array", "grad", "version", "_requires_grad", "_edge", "__weakref__")
+    __slots__ = ("array", "grad", "version", "_requires_grad", "_edge", "_hooks", "__weakref__")
     __array_ufunc__ = None  # so that NumPy leaves `numpy_array * tensor` to the tensor
 
     def __init__(
@@ -56,6 +56,7 @@ class Tensor(operators.Operators):
         self.version: Version = data.version if shared else Version()
         self._requires_grad = False
         self._edge: Edge | None = None
+        self._hooks: dict[int, Any] | None = None
         if requires_grad:
             self.requires_grad = True
 
@@ -221,10 +222,9 @@ def wrap(a: Array) -> Tensor:
     """A tensor around ``a``, without the checks and conversions of ``Tensor(a)``."""
     t = Tensor.__new__(Tensor)
     t.array = a
-    t.grad = None
+    t.grad = t._edge = t._hooks = None
     t.version = Version()
     t._requires_grad = False
-    t._edge = None
     return t
 
 

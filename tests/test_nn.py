@@ -34,7 +34,7 @@ def test_names_of_parameters_and_modules() -> None:
     net = Net()
     names = ["hidden.weight", "hidden.bias", "out.weight"]
     assert [n for n, _ in net.named_parameters()] == names
-    assert list(net.state_dict()) == [*names, "seen"]
+    assert list(net.state_dict()) == ["seen", *names]  # module by module, as PyTorch
     assert [n for n, _ in net.named_modules()] == ["", "hidden", "act", "out"]
     assert [type(m) for m in net.children()] == [nn.Linear, nn.ReLU, nn.Linear]
     assert [b.shape for b in net.buffers()] == [(1,)]

@@ -74,6 +74,63 @@ def test_one_hot() -> None:
         np.testing.assert_array_equal(found.numpy(), expected.numpy())
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32])
+def test_gather(dtype: Any) -> None:
+    """PyTorch takes int64 only, and an index that is smaller along the other axes."""
+    for case in range(CASES):
+        rng = np.random.default_rng([9, case])
+        shape = [int(rng.integers(1, 7)) for _ in range(1 + case % 4)]
+        dim = int(rng.integers(-len(shape), len(shape)))
+        sizes = [int(rng.integers(1, n + 1)) if case % 3 else n for n in shape]
+        sizes[dim] = int(rng.integers(0, 9))
+        index = np.asarray(rng.integers(0, shape[dim], sizes))
+
+        def ours(a: Any, dim: Any = dim, index: Any = index) -> Any:
+            return a.gather(dim, index.astype(dtype))
+
+        def theirs(a: Any, dim: Any = dim, index: Any = index) -> Any:
+            return a.gather(dim, torch.from_numpy(index))
+
+        check_parity(ours, theirs, normal(rng, *shape), bound=bound_of(9), seed=case)
+
+
+@pytest.mark.parametrize("name", ["split", "sections", "chunk"])
+def test_split_and_chunk(name: str) -> None:
+    for case in range(CASES):
+        rng = np.random.default_rng([10, case])
+        shape = [int(rng.integers(0, 9)) for _ in range(1 + case % 4)]
+        dim = int(rng.integers(-len(shape), len(shape)))
+        value: Any = int(rng.integers(1, 9))
+        if name == "sections":
+            at = int(rng.integers(0, shape[dim] + 1))
+            value = [at, 0, shape[dim] - at]
+        method = "chunk" if name == "chunk" else "split"
+
+        def both(a: Any, dim: Any = dim, value: Any = value, method: Any = method) -> Any:
+            return getattr(a, method)(value, dim)
+
+        check_parity(both, both, normal(rng, *shape), bound=0.0, seed=case)
+
+
+def test_wrong_gather_and_split() -> None:
+    x = nl.tensor(np.ones((2, 3), np.float32))
+    F = nl.functional
+    for wrong, error, message in (
+        (lambda: F.gather(x, 2, [[0]]), ArgumentError, "gather: axis: 2 given"),
+        (lambda: F.gather(x, 1, [[3], [0]]), ArgumentError, r"gather: index: 3 given.*\[0, 3\)"),
+        (lambda: F.gather(x, 1, [0]), ShapeError, r"gather: index: shape \(1,\) given"),
+        (lambda: F.gather(x, 1, [[0], [0], [0]]), ShapeError, "gather: index: shape"),
+        (lambda: F.gather(x, 1, [[0.5]]), DtypeError, "gather: index: dtype"),
+        (lambda: F.split(x, 0), ArgumentError, "split: split_size_or_sections: 0 given"),
+        (lambda: F.split(x, [1, 2]), ArgumentError, "sizes that add up to 2"),
+        (lambda: F.split(x, [3, -1]), ArgumentError, "list of integers from 0"),
+        (lambda: F.split(x, 1, 2), ArgumentError, "split: dim: 2 given"),
+        (lambda: F.chunk(x, 0), ArgumentError, "chunk: chunks: 0 given"),
+    ):
+        with pytest.raises(error, match=message):
+            wrong()
+
+
 MODES = ("constant", "reflect", "replicate", "circular")
 
 

@@ -145,6 +145,26 @@ def test_losses_of_classes(name: str, reduction: str) -> None:
     assert ignored > 50
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_of_probabilities(reduction: str) -> None:
+    """The target gets a gradient too; -inf in the logits, where the target is 0, gives NaN."""
+    for case in range(CASES):
+        rng = np.random.default_rng([8, case])
+        n, c = int(rng.integers(1, 6)), int(rng.integers(1, 70 if case % 5 == 0 else 9))
+        shape = (c,) if case % 6 == 0 else (n, c, *rng.integers(1, 4, case % 3))
+        x = np.asarray(rng.normal(size=shape) * 3, np.float32)
+        t = np.asarray(rng.random(shape), np.float32)
+        if case % 7 == 0:
+            x.reshape(-1)[0] = -np.inf
+        options: dict[str, Any] = {"reduction": reduction}
+        if case % 2:
+            options["label_smoothing"] = float(rng.uniform(0, 1))
+        w = np.asarray(rng.random(c), np.float32) if case % 4 > 1 else None
+        ours = nl.nn.CrossEntropyLoss(w, **options)
+        theirs = torch.nn.CrossEntropyLoss(None if w is None else torch.from_numpy(w), **options)
+        check_parity(ours, theirs, x, t, bound=bound_of(x.size), seed=case)
+
+
 def test_ignored_label_by_default() -> None:
     """The plain kernel refuses -100; the loss then takes the one that knows it."""
     x = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -192,6 +212,12 @@ X = nl.tensor(np.ones((2, 3), np.float32))
         (call("nll_loss", X, [[0, 1]]), ShapeError, "labels"),
         (call("cross_entropy", X.reshape(1, 2, 3), [0]), ShapeError, "logits of shape"),
         (call("cross_entropy", X, [0, 1], label_smoothing=2.0), ArgumentError, "label_smoothing"),
+        (call("cross_entropy", X, X, label_smoothing=2.0), ArgumentError, "label_smoothing"),
+        (call("cross_entropy", X, X[0]), ShapeError, r"labels: shape \(3,\) of float dtype"),
+        (call("cross_entropy", X, X.to(dtype="float64")), DtypeError, "labels: dtype float64"),
+        (call("cross_entropy", X, X, X), ShapeError, "weight: shape"),
+        (call("cross_entropy", X, X, ignore_index=1), ArgumentError, "ignore_index: 1 given"),
+        (call("cross_entropy", X, X, reduction="max"), ArgumentError, "reduction: 'max' given"),
     ],
 )
 def test_wrong_calls(make: Any, error: type[Exception], match: str) -> None:

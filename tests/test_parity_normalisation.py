@@ -108,6 +108,28 @@ def test_layer_and_rms_norm(name: str, case: int) -> None:
     check_parity(ours, theirs, x, bound=bound_of(n), floor=float(floor))
 
 
+@pytest.mark.parametrize("name", ["InstanceNorm1d", "InstanceNorm2d"])
+def test_instance_norm(name: str) -> None:
+    for case in range(CASES):
+        rng = np.random.default_rng([case, len(name), int(name[-2])])
+        shape = (*rng.integers(1, 9, 2), *rng.integers(2, 9, int(name[-2])))
+        shape = shape[1:] if case % 7 == 0 else shape
+        x = rng.normal(rng.normal(), 2, shape).astype(np.float32)
+        options = {"affine": bool(case % 2), "track_running_stats": bool(case % 3)}
+        options["momentum"] = (0.1, 0.7, None)[case % 5 % 3]
+        channels = int(shape[-1 - int(name[-2])])
+        ours, theirs = prepared(name, rng, channels, **options)
+        rows = x.reshape(-1, int(np.prod(shape[-int(name[-2]) :])))
+        floor = floor_of(rows, 1e-5)
+        # PyTorch computes x a - mean a, which cancels where few items of a row lie close together.
+        if rows.shape[1] < 9:
+            ours.to(dtype="float64")
+            theirs.double()
+            x = x.astype(np.float64)
+        for train in (True, False):
+            check_parity(ours, theirs, x, bound=bound_of(x.size), train=train, floor=floor)
+
+
 @pytest.mark.parametrize("case", range(CASES))
 def test_group_norm(case: int) -> None:
     rng = np.random.default_rng(case)

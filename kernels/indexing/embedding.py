@@ -48,6 +48,21 @@ def embedding_reference(
     return table[index]
 
 
+def embedding_backward_reference(
+    dy: np.ndarray, table: np.ndarray, index: np.ndarray, padding_idx: int | None = None
+) -> np.ndarray:
+    v = len(table)
+    if padding_idx is not None and not -v <= padding_idx < v:
+        raise ValueError("no such row")
+    if index.size and (index.min() < 0 or index.max() >= v):
+        raise ValueError("number outside the table")
+    dtable = np.zeros_like(table)
+    np.add.at(dtable, index, dy)
+    if padding_idx is not None:
+        dtable[padding_idx] = 0
+    return dtable
+
+
 def one_hot_reference(index: np.ndarray, num_classes: int) -> np.ndarray:
     if index.size and (index.min() < 0 or index.max() >= num_classes):
         raise ValueError("number outside the classes")

@@ -1,17 +1,23 @@
-"""NumPy references and ``SPECS`` of padding and joining."""
+"""NumPy references and ``SPECS`` of padding and joining, and of an embedding's gradient."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numba import int32, int64, types
 
 from ..elementwise import copy
 from ..elementwise.convert import COPY
 from ..elementwise.specs import FLOATS, INTEGERS, RANK_NINE
 from ..engine import ArgumentError, Array, DtypeError, ShapeError
-from ..opspec import Arg, OpSpec, Tolerance, Wrong
+from ..opspec import Arg, OpSpec, Signatures, Tolerance, Wrong
 from . import joining, padding
+from .embedding import (
+    embedding_backward,
+    embedding_backward_kernel,
+    embedding_backward_reference,
+)
 
 NUMPY_MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
@@ -143,4 +149,43 @@ JOINED = (
     ),
 )
 
-SPECS: tuple[OpSpec, ...] = (PAD, *JOINED)
+
+def _embedding_backward_signatures() -> Signatures:
+    found: list[Any] = []
+    for real in (types.float32, types.float64):
+        table = types.Array(real, 2, "C")
+        for number in (int32, int64):
+            line = types.Array(number, 1, "C")
+            found.append((embedding_backward_kernel, (table, line, int64, int64, table)))
+    return tuple(found)
+
+
+_TABLE, _INDEX, _DY = FLOATS[:, :2], np.array([0, 1, 1]), np.ones((3, 2), np.float32)
+# The gradient check of ``embedding`` cannot know of padding_idx: no difference of tables shows it.
+EMBEDDING_BACKWARD = OpSpec(
+    name="embedding_backward",
+    forward=embedding_backward,
+    reference=embedding_backward_reference,
+    args=(
+        Arg("dy", "n m d"),
+        Arg("table", "v d"),
+        Arg("index", "n m", kind="index", upper="v", differentiable=False),
+    ),
+    options={"padding_idx": (None, 0, -1)},
+    magnitude=lambda dy, table, index, padding_idx: embedding_backward_reference(
+        np.abs(dy), table, index, padding_idx
+    ),
+    tolerance=Tolerance(terms=lambda dy, table, index, padding_idx: max(index.size, 1)),
+    wrong=(
+        Wrong((_DY[:2], _TABLE, _INDEX), ShapeError, r"dy: shape \(2, 2\) given"),
+        Wrong((_DY.astype(np.float64), _TABLE, _INDEX), DtypeError, "dy: dtype float64"),
+        Wrong((_DY, _TABLE[0], _INDEX), ShapeError, r"table: shape \(2,\) given"),
+        Wrong((_DY, _TABLE, _INDEX * 1.0), DtypeError, "index: dtype float64 given"),
+        Wrong((_DY, _TABLE, _INDEX + 1), ArgumentError, r"index: 2 given at \(1,\)"),
+        Wrong((_DY, _TABLE, _INDEX), ArgumentError, "padding_idx: 2", {"padding_idx": 2}),
+    ),
+    kernels=_embedding_backward_signatures(),
+    block=32,
+)
+
+SPECS: tuple[OpSpec, ...] = (EMBEDDING_BACKWARD, PAD, *JOINED)

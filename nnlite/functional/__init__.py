@@ -16,6 +16,7 @@ from .indexing import (
     cat,
     concatenate,
     embedding,
+    gather,
     one_hot,
     pad,
     stack,
@@ -34,7 +35,7 @@ from .losses import (
     cross_entropy,
     nll_loss,
 )
-from .normalisation import batch_norm, group_norm, layer_norm, rms_norm
+from .normalisation import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -56,11 +57,13 @@ from .reductions import Axis, argmax, max, mean, min, sum
 from .resample import interpolate
 from .shapes import (
     broadcast_to,
+    chunk,
     contiguous,
     flatten,
     getitem,
     permute,
     reshape,
+    split,
     to,
     transpose,
     view,
@@ -105,6 +108,7 @@ __all__ = [
     "broadcast_to",
     "cat",
     "celu",
+    "chunk",
     "concatenate",
     "contiguous",
     "conv1d",
@@ -120,6 +124,7 @@ __all__ = [
     "embedding",
     "exp",
     "flatten",
+    "gather",
     "gelu",
     "getitem",
     "glu",
@@ -129,6 +134,7 @@ __all__ = [
     "hardswish",
     "hardtanh",
     "huber_loss",
+    "instance_norm",
     "interpolate",
     "kl_div",
     "l1_loss",
@@ -167,6 +173,7 @@ __all__ = [
     "softplus",
     "softshrink",
     "softsign",
+    "split",
     "sqrt",
     "stack",
     "sub",

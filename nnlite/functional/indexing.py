@@ -11,6 +11,7 @@ from ..kernels import indexing
 from ..kernels.engine import Array, default_device
 from ..tensor import Tensor, as_tensor, record
 from .losses import labels_on
+from .shapes import getitem
 
 
 def embedding(index: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
@@ -65,6 +66,57 @@ def one_hot(index: Any, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         num_classes = int(found.numpy().max()) + 1 if found.size else 0
     return Tensor(indexing.one_hot(found, num_classes))
+
+
+def gather(x: Tensor, dim: int, index: Any) -> Tensor:
+    r"""Items along an axis by their numbers, for each place a number of its own.
+
+    .. math:: y_{i, k, j} = x_{i, t_{i, k, j}, j}
+
+    The gradient of an item is summed over its uses in a fixed order, so runs repeat bit for bit.
+
+    Args:
+        x: of float dtype.
+        dim: the axis; negative ones count from the end.
+        index: the numbers :math:`t`, as PyTorch's: of as many axes as ``x``, no longer than it
+            but along ``dim``; a tensor, an array, or integers on the host.
+
+    Shape:
+        Result: that of ``index``.
+
+    Raises:
+        ArgumentError: there is no such axis, or a number is outside it (on a GPU the item is NaN
+            instead).
+        ShapeError: ``index`` does not fit ``x``.
+        DtypeError, DeviceError: ``x`` is not of float dtype, ``index`` are not int32 or int64, or
+            they are on different devices.
+
+    Examples:
+        >>> scores = nl.tensor([[0.1, 0.9], [0.8, 0.2]])
+        >>> F.gather(scores, 1, [[1], [0]])
+        tensor([[0.9],
+                [0.8]], dtype=float32)
+    """
+    x = as_tensor(x, "gather", "x")
+    found = labels_on(index, x.device)
+    rank = x.ndim
+    if len(found.shape) == rank and isinstance(dim, int) and -rank <= dim < rank:
+        key = tuple(
+            slice(None) if i == dim % rank else slice(min(n, m))
+            for i, (n, m) in enumerate(zip(found.shape, x.shape))
+        )
+        if x.array[key].shape != x.shape:  # a smaller index takes items of a corner
+            x = getitem(x, key)
+    out = indexing.gather(x.array, dim, found)
+    kept = index if isinstance(index, Tensor) else found
+    # The gradient needs the shape of x only; the tensor itself may be updated in place.
+    return record("gather", out, (x,), _gather_backward, (kept,), (x.array, dim))
+
+
+def _gather_backward(node: Node, dy: Array) -> Gradients:
+    (index,) = node.saved
+    x, dim = node.constants
+    return (indexing.gather_backward(dy, x, dim, index),)
 
 
 def pad(

@@ -13,6 +13,7 @@ from ..kernels import elementwise
 from ..kernels import softmax as softmax_kernels
 from ..kernels.engine import Array, Device, array
 from ..tensor import Tensor, as_tensor, record
+from .probabilities import are_probabilities, soft_cross_entropy
 from .shapes import permute, reshape
 
 
@@ -54,13 +55,18 @@ def cross_entropy(
 
     .. math:: \ell_i = \ln \sum_j e^{x_{ij}} - x_{i, t_i}
 
+    Against a probability :math:`t_{ij}` of each class it is
+    :math:`-\sum_j w_j t_{ij} \ln \mathrm{softmax}(x_i)_j`, in several; differentiable in both.
+
     Args:
         logits: scores :math:`x` before softmax.
-        labels: class numbers :math:`t`: a tensor, an array, or integers on the host.
+        labels: class numbers :math:`t`: a tensor, an array, or integers on the host. Or
+            probabilities, of float dtype and the shape of ``logits``.
         weight: weight of each class; the mean is weighted too.
         ignore_index: rows with this label have loss and gradient 0 and do not count in the mean.
             On a GPU, None saves a launch: it says that there is no such label.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``. The mean over probabilities is over the
+            rows, whatever their weights, and knows no ``ignore_index``.
         label_smoothing: :math:`\varepsilon` in [0, 1]: the target is :math:`1 - \varepsilon` at
             the label, plus :math:`\varepsilon / c` at each of the c classes.
 
@@ -75,6 +81,9 @@ def cross_entropy(
             they are tensors of other integers than int32 and int64, or on another device.
     """
     logits = as_tensor(logits, "cross_entropy", "logits")
+    if are_probabilities(labels):
+        options = (weight, ignore_index, reduction, label_smoothing)
+        return soft_cross_entropy(logits, labels, *options)
     found = labels_on(labels, logits.device)
     if logits.ndim != 2 and found.dtype.kind == "i":
         table, line = _tabled("cross_entropy", "logits", logits, found)

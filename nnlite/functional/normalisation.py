@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import Gradients, Node
+from ..autograd import Gradients, Node, no_grad
 from ..errors import ArgumentError, ShapeError
 from ..kernels import norm
 from ..kernels.checks import require_option
@@ -212,6 +212,52 @@ def _group_backward(node: Node, dy: Array) -> Gradients:
     sums = has_weight or has_bias
     dx, dw, db = norm.group_norm_backward(dy, x, weight, stats, groups, sums)
     return (dx, *([dw] if has_weight else []), *([db] if has_bias else []))
+
+
+def instance_norm(
+    x: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Instance normalisation: :func:`group_norm` with a group for each channel of each item.
+
+    Args:
+        x: the batch, of 3 or more axes.
+        running_mean, running_var: running statistics, which move in place towards the mean of
+            those of the items; both or neither.
+        weight, bias: one item for each channel; 1 and 0 if None.
+        use_input_stats: False normalises by the running statistics, as :func:`batch_norm` does.
+        momentum: weight of the batch in the running statistics.
+        eps: added to the variance.
+
+    Shape, Raises: as :func:`batch_norm`.
+    """
+    op = "instance_norm"
+    x = as_tensor(x, op, "x")
+    if not use_input_stats:
+        return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    if (running_mean is None) != (running_var is None):
+        raise ArgumentError(f"{op}: running_mean, running_var: one given, expected both or neither")
+    if x.ndim < 3 or math.prod(x.shape[2:]) == 1:
+        raise ShapeError(
+            f"{op}: x: shape {x.shape} given, expected (n, c, ...) with more than one item for "
+            "each channel"
+        )
+    y = group_norm(x, x.shape[1], weight, bias, eps)
+    if running_mean is not None and running_var is not None and x.size:
+        axes = tuple(range(2, x.ndim))
+        with no_grad():
+            mean = x.mean(axes, True)
+            count = math.prod(x.shape[2:])
+            var = ((x - mean) ** 2).sum(axes) * (1.0 / (count - 1))
+            for running, found in ((running_mean, mean.reshape(x.shape[:2])), (running_var, var)):
+                running.copy_((1.0 - momentum) * running + momentum * found.mean(0))
+    return y
 
 
 def _present(op: str, **tensors: Tensor | None) -> list[Tensor | None]:

@@ -1,7 +1,9 @@
-"""Views, and copies where there is no view: reshape, permute, index, broadcast, ``to``."""
+"""Views, and copies where there is no view: reshape, permute, index, split, broadcast, ``to``."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -137,6 +139,58 @@ def _getitem_backward(node: Node, dy: Array) -> Gradients:
     dx = zeros(shape, dy.dtype, dy.device)
     elementwise.assign(dx[key], dy)
     return (dx,)
+
+
+def split(
+    x: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Views of the parts of ``x`` along an axis, one after the other.
+
+    Args:
+        x: of at least one axis.
+        split_size_or_sections: the size of each part, the last may be smaller; or the sizes.
+        dim: the axis; negative ones count from the end.
+
+    Raises:
+        ArgumentError: there is no such axis, a size is not an integer above 0 (of a list: from
+            0), or the sizes of a list do not add up to that of the axis.
+    """
+    x = as_tensor(x, "split", "x")
+    axis = _axis("split", "dim", dim, x.ndim)
+    total = x.shape[axis]
+    given = split_size_or_sections
+    listed = isinstance(given, (tuple, list))
+    sizes: list[Any] = list(given) if listed else [given]  # type: ignore[arg-type]
+    least = 0 if listed or not total else 1
+    if not all(type(n) is int and n >= least for n in sizes):
+        raise ArgumentError(
+            f"split: split_size_or_sections: {given!r} given, expected an integer above 0 or a "
+            "list of integers from 0"
+        )
+    if not listed:
+        step = sizes[0] or 1
+        sizes = [min(step, total - start) for start in range(0, total, step)] or [0]
+    if sum(sizes) != total:
+        raise ArgumentError(
+            f"split: split_size_or_sections: {given!r} given, expected sizes that add up to {total}"
+        )
+    ends = list(itertools.accumulate(sizes, initial=0))
+    before = (slice(None),) * axis
+    return tuple(getitem(x, (*before, slice(*pair))) for pair in zip(ends, ends[1:]))
+
+
+def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most ``chunks`` views of ``x`` along an axis, of equal size but the last; as PyTorch.
+
+    Raises:
+        ArgumentError: ``chunks`` is not an integer above 0, or there is no such axis.
+    """
+    x = as_tensor(x, "chunk", "x")
+    axis = _axis("chunk", "dim", dim, x.ndim)
+    if type(chunks) is not int or chunks < 1:
+        raise ArgumentError(f"chunk: chunks: {chunks!r} given, expected an integer above 0")
+    total = x.shape[axis]
+    return split(x, -(-total // chunks) if total else [0] * chunks, axis)
 
 
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -137,3 +137,70 @@ class BatchNorm2d(_BatchNorm):
     """
 
     RANKS = (4,)
+
+
+class _InstanceNorm(_BatchNorm):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Device | str | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        (rank,) = self.RANKS
+        if x.ndim not in (rank - 1, rank) or x.shape[-rank + 1] != self.num_features:
+            raise ShapeError(
+                f"{type(self).__name__}: x: shape {x.shape} given, expected {rank} axes, or "
+                f"{rank - 1} for one item, with {self.num_features} channels"
+            )
+        mean, var = self.running_mean, self.running_var
+        one = x.ndim < rank
+        y = F.instance_norm(
+            x.reshape(1, *x.shape) if one else x,
+            *(mean, var),
+            *(self.weight, self.bias),
+            self.training or mean is None,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return y.reshape(*x.shape) if one else y
+
+
+class InstanceNorm1d(_InstanceNorm):
+    r"""Instance normalisation of sequences; :func:`nnlite.functional.instance_norm`.
+
+    Args:
+        num_features: number of channels c.
+        eps: added to the variance.
+        momentum: weight of a batch in the running statistics; None is 0.
+        affine: learn weight and bias.
+        track_running_stats: keep running statistics, and use them in evaluation.
+        device: where the parameters live; None is the default device.
+        dtype: float32 or float64.
+
+    Shape:
+        input (n, c, l) or (c, l), output the same.
+
+    Attributes:
+        those of :class:`BatchNorm1d`; as in PyTorch, ``num_batches_tracked`` stays 0.
+    """
+
+    RANKS = (3,)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    r"""Instance normalisation of images; :func:`nnlite.functional.instance_norm`.
+
+    Args, Attributes: as :class:`InstanceNorm1d`.
+
+    Shape:
+        input (n, c, h, w) or (c, h, w), output the same.
+    """
+
+    RANKS = (4,)

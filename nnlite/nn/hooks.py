@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 from ..autograd import Gradients, Node, mode
 from ..errors import AutogradError
+from ..hooks import RemovableHandle
 from ..tensor import Tensor, wrap
-
-_numbers = itertools.count()
-
-
-class RemovableHandle:
-    """What registering a hook returns: :meth:`remove` takes the hook away again.
-
-    May be used as a context manager: the hook is there inside the block.
-    """
-
-    def __init__(self, table: dict[int, Any]) -> None:
-        self._table = table
-        self.id = next(_numbers)
-
-    def remove(self) -> None:
-        """Take the hook away; again does nothing."""
-        self._table.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
 
 
 class _Hooks:

@@ -52,8 +52,8 @@ class CrossEntropyLoss(_Loss):
         label_smoothing: share of the target, in [0, 1], that is spread over all classes.
 
     Shape:
-        scores (n, classes, ...), labels (n, ...) of integers, output () or, with ``"none"``, that
-        of the labels.
+        scores (n, classes, ...), labels (n, ...) of integers, or probabilities of the shape of
+        the scores; output () or, with ``"none"``, (n, ...).
 
     Examples:
         >>> loss = nl.nn.CrossEntropyLoss()

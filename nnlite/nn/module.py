@@ -179,7 +179,13 @@ class Module(Hookable):
         return (b for _, b in self.named_buffers())
 
     def _state(self) -> dict[str, Tensor]:
-        return {**dict(self._named("_parameters")), **dict(self._named("_buffers"))}
+        """Module by module, as in PyTorch: its parameters, then its buffers."""
+        found = {}
+        for prefix, module in self.named_modules(remove_duplicate=False):
+            for name, value in (*module._parameters.items(), *module._buffers.items()):
+                if value is not None:
+                    found[f"{prefix}.{name}" if prefix else name] = value
+        return found
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of every parameter and buffer by dotted name, on the host.
