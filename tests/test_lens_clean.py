@@ -11,7 +11,7 @@ import pytest
 from numba import cuda, float32, int32
 
 from bench.collection import ENTRIES
-from nnlite.kernels.engine.lens import check
+from nnlite.kernels.engine.lens import check, meetings
 from nnlite.testing.interpreter import interpret
 from nnlite.testing.random_kernels import random_kernel
 from nnlite.testing.random_kernels.check import difference
@@ -140,6 +140,11 @@ def test_what_orders_threads_is_understood():
         assert report.ok, report
         assert not report.notes, report
     assert out[0] == x.sum()
+
+
+def test_clocks_that_run_out_start_anew(monkeypatch):
+    monkeypatch.setattr(meetings, "MOST_CLOCK", 3)
+    assert check(warp_scan, 1, 64, (np.ones(64, np.float32), zeros(64))).ok
 
 
 def test_results_are_those_of_a_launch():

@@ -37,7 +37,7 @@ from .state import (
 INT = ir.IntType(64)
 WORDS = INT.as_pointer()
 TOUCH_TYPE = ir.FunctionType(INT, [WORDS, WORDS, INT, INT, INT, INT])
-REPORT_TYPE = ir.FunctionType(ir.VoidType(), [WORDS, *[INT] * 9])
+REPORT_TYPE = ir.FunctionType(INT, [WORDS, *[INT] * 9])
 REPORTED_INDICES = 4
 
 

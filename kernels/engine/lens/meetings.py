@@ -13,6 +13,9 @@ import numpy as np
 from .sites import Site
 from .state import ACQUIRED, BY, CLOCKS, GIVEN, KNOWN, MASKS, RESULTS, TAKEN, TIME, WARP, State
 
+MOST_CLOCK = 65_000
+"""A clock has 16 bits (see ``shadow``)."""
+
 WARP_OPERATIONS = frozenset(
     {"sync_warp_", "warp_bits_", "warp_match_"}
     | {f"shfl_{kind}_" for kind in ("idx", "up", "down", "xor")}
@@ -72,6 +75,10 @@ class Meetings:
     def report(self, kind: str, t: int, other: int, other_site: int, detail: str) -> None:
         raise NotImplementedError
 
+    def start_anew(self) -> None:
+        """Begin a new interval for the block, because a clock has come to its end."""
+        raise NotImplementedError
+
     # -- what they do ----------------------------------------------------------------------------
     def meet(self, place: int, lanes: list[int]) -> None:
         """Carry out a warp operation for the lanes that take part."""
@@ -89,6 +96,8 @@ class Meetings:
             self.shuffle(what[len("shfl_") : -1], lanes)
 
     def see_each_other(self, lanes: list[int]) -> None:
+        if self.clocks[lanes].max() >= MOST_CLOCK:
+            self.start_anew()
         self.met = True
         self.clocks[lanes] += 1
         seen = self.known[lanes].max(axis=0)

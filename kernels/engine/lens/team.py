@@ -119,6 +119,9 @@ class Team(Meetings):
         self.forget_clocks()
         self.share_acquired()
 
+    def start_anew(self) -> None:
+        self.pass_barrier([], self.schedule.next_epoch())
+
     def report_absent(self, present: list[int]) -> None:
         here = set(present)
         gone = [t for t in range(self.threads) if t not in here]
