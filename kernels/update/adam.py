@@ -216,6 +216,7 @@ SPECS = (
             "beta1": (0.9, 0.0),
             "weight_decay": (0.0, 0.01),
             "decoupled": (False, True),
+            "eps": (1e-8, 0.1),
         },
         mutates=("param", "m", "v", "largest"),
         magnitude=_magnitude,

@@ -34,14 +34,20 @@ DIRECTIONS = 4
 GRADIENT_CASES = 50
 
 
-def check_gradient(spec: OpSpec, *, device: Device | str | None = None) -> int:
+def check_gradient(
+    spec: OpSpec, *, device: Device | str | None = None, cases: int = GRADIENT_CASES
+) -> int:
     """Check ``spec.vjp`` for each combination of options, around a block, and on small shapes.
 
     Where the spec configures its own cases, those instead.
 
+    Args:
+        spec: the op.
+        device: where to run; the default device if None.
+        cases: how many to compare at least, each combination of options among them.
+
     Returns:
-        how many cases were compared: at least GRADIENT_CASES, without those that the reference
-        refuses.
+        how many were compared, without those that the reference refuses.
 
     Raises:
         AssertionError: a gradient is wrong, missing, or of the wrong shape or dtype.
@@ -51,8 +57,8 @@ def check_gradient(spec: OpSpec, *, device: Device | str | None = None) -> int:
     target = find_device(device)
     compared = 0
     # An op that refuses most cases must not keep the check for ever.
-    cases = itertools.islice(_cases(spec), 10 * GRADIENT_CASES)
-    for number, (sizes, options) in enumerate(cases):
+    tried = itertools.islice(_cases(spec), 10 * cases)
+    for number, (sizes, options) in enumerate(tried):
         rng = np.random.default_rng([seed_of(spec), number])
         # float32 holds the values exactly, so that both runs see the same numbers.
         values = [random_values(arg, sizes, rng, spec.smooth) for arg in spec.args]
@@ -66,7 +72,7 @@ def check_gradient(spec: OpSpec, *, device: Device | str | None = None) -> int:
         dy *= rng.choice([-1.0, 1.0], output.shape)
         _check_case(spec, values, dy, options, target)
         compared += 1
-        if compared >= GRADIENT_CASES and number >= len(options_of(spec)):
+        if compared >= cases and number >= len(options_of(spec)):
             break
     return compared
 

@@ -28,8 +28,8 @@ GRADIENT_SIZES = (1, 2, 3, 4, 5)
 def seeded_calls(spec: OpSpec) -> Iterator[Call]:
     """Calls without end: sizes that are small or next to a block, options in turn.
 
-    A quarter is in float64, half has special values where the spec allows them, and a quarter
-    of the optional arguments is left out.
+    A quarter is in float64, half has special values where the spec allows them, a quarter finite
+    ones only, and a quarter of the optional arguments is left out.
     """
     rng = np.random.default_rng([seed_of(spec), 1])
     around = (spec.block - 1, spec.block, spec.block + 1, 2 * spec.block + 1)
@@ -39,10 +39,11 @@ def seeded_calls(spec: OpSpec) -> Iterator[Call]:
         sizes = _sizes(spec, given, choice, rng)
         dtype = np.dtype(np.float64 if rng.random() < 0.25 else np.float32)
         special = spec.special and rng.random() < 0.5
+        finite = rng.random() < 0.5
         values = tuple(
             None
             if arg.optional and rng.random() < 0.25
-            else _value(spec, arg, sizes, dtype, special, rng)
+            else _value(spec, arg, sizes, dtype, special, finite, rng)
             for arg in spec.args
         )
         layouts = ("contiguous",) * len(values)
@@ -93,6 +94,7 @@ def _value(
     sizes: dict[str, Any],
     dtype: np.dtype,
     special: bool,
+    finite: bool,
     rng: np.random.Generator,
 ) -> np.ndarray:
     if arg.kind == "index":
@@ -101,4 +103,4 @@ def _value(
     low = max(arg.low, 0.0) if arg.kind == "state" else arg.low
     large = special and spec.tolerance.terms is None and spec.magnitude is None
     shape = shape_of(arg, sizes)
-    return seeded_array(rng, shape, dtype, low, arg.high, special, large, arg.bounded)
+    return seeded_array(rng, shape, dtype, low, arg.high, special, large, arg.bounded, finite)
