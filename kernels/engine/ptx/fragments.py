@@ -30,8 +30,8 @@ from .instruction import (
     require_array,
     require_integer,
 )
-from .matrix import mma_bf16, mma_tf32, multiply_fragments
-from .numbers import packed_word, to_bf16x2, to_tf32
+from .matrix import multiply_fragments
+from .numbers import nearest_bf16, packed_word, to_tf32
 
 ROWS, COLUMNS = 16, 8  # of c that one mma.sync computes
 CONVERT = "cvt.rna.tf32.f32 $0, $1;"
@@ -70,9 +70,8 @@ def multiply_warp(kind: str, rows: int, columns: int, depth: int, a: Layout, b: 
         a, b: shared arrays, float32, one axis; ``at``, ``bt``: where the warp's part begins.
         lane: number of the thread in its warp.
     """
-    sizes = rows, columns, depth, a, b
 
-    @instruction(_tf32(*sizes) if kind == "tf32" else _bf16(*sizes))
+    @instruction(_meaning(kind, rows, columns, depth, a, b))
     def multiply(
         typing: Any, total: Any, a_tile: Any, at: Any, b_tile: Any, bt: Any, lane: Any
     ) -> Any:
@@ -111,45 +110,20 @@ def multiply_warp(kind: str, rows: int, columns: int, depth: int, a: Layout, b: 
 
 
 # -- the meaning on the CPU ------------------------------------------------------------------------
-def _tf32(rows: int, columns: int, depth: int, a_layout: Layout, b_layout: Layout) -> Any:
+def _meaning(kind: str, rows: int, columns: int, depth: int, a_layout: Layout, b_layout: Layout):
+    """Each lane's items of the product, without a detour by fragments of a and b."""
     AX, AQ, BX, BQ = a_layout.x_step, a_layout.q_step, b_layout.x_step, b_layout.q_step
+    near = to_tf32 if kind == "tf32" else nearest_bf16
 
     def meaning(total, a, at, b, bt, lane):
         g, t = lane // 4, lane % 4
-        for q in range(0, depth, 8):
-            for i in range(rows):
-                p = at + (16 * i + g) * AX + (q + t) * AQ
-                x0, x1 = to_tf32(a[p]), to_tf32(a[p + 8 * AX])
-                x2, x3 = to_tf32(a[p + 4 * AQ]), to_tf32(a[p + 8 * AX + 4 * AQ])
-                for j in range(columns):
-                    s = bt + (8 * j + g) * BX + (q + t) * BQ
-                    c = (total[i, j, 0], total[i, j, 1], total[i, j, 2], total[i, j, 3])
-                    c = mma_tf32(c, (x0, x1, x2, x3), (to_tf32(b[s]), to_tf32(b[s + 4 * BQ])))
-                    total[i, j, 0], total[i, j, 1] = c[0], c[1]
-                    total[i, j, 2], total[i, j, 3] = c[2], c[3]
-
-    return meaning
-
-
-def _bf16(rows: int, columns: int, depth: int, a_layout: Layout, b_layout: Layout) -> Any:
-    AX, AQ, BX, BQ = a_layout.x_step, a_layout.q_step, b_layout.x_step, b_layout.q_step
-
-    def meaning(total, a, at, b, bt, lane):
-        g, t = lane // 4, lane % 4
-        for q in range(0, depth, 16):
-            for i in range(rows):
-                p = at + (16 * i + g) * AX + (q + 2 * t) * AQ
-                r = p + 8 * AX
-                x0, x1 = to_bf16x2(a[p], a[p + AQ]), to_bf16x2(a[r], a[r + AQ])
-                x2 = to_bf16x2(a[p + 8 * AQ], a[p + 9 * AQ])
-                x3 = to_bf16x2(a[r + 8 * AQ], a[r + 9 * AQ])
-                for j in range(columns):
-                    s = bt + (8 * j + g) * BX + (q + 2 * t) * BQ
-                    y0, y1 = to_bf16x2(b[s], b[s + BQ]), to_bf16x2(b[s + 8 * BQ], b[s + 9 * BQ])
-                    c = (total[i, j, 0], total[i, j, 1], total[i, j, 2], total[i, j, 3])
-                    c = mma_bf16(c, (x0, x1, x2, x3), (y0, y1))
-                    total[i, j, 0], total[i, j, 1] = c[0], c[1]
-                    total[i, j, 2], total[i, j, 3] = c[2], c[3]
+        for i in range(rows):
+            for j in range(columns):
+                for e in range(4):
+                    p = at + (16 * i + 8 * (e // 2) + g) * AX
+                    s = bt + (8 * j + e % 2 + 2 * t) * BX
+                    for q in range(depth):
+                        total[i, j, e] += near(a[p + q * AQ]) * near(b[s + q * BQ])
 
     return meaning
 

@@ -45,6 +45,11 @@ def bf16_high(word):
 
 
 @cuda.jit(device=True)
+def nearest_bf16(x):
+    return bf16_low(bf16_bits(x))
+
+
+@cuda.jit(device=True)
 def f16_bits(x):
     """Bits of the nearest float16, ties to even."""
     bits = uint32(libdevice.float_as_int(x))
