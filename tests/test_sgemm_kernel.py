@@ -17,6 +17,7 @@ from nnlite.kernels.engine.resources import resources, usage
 from nnlite.kernels.matmul import large, launcher, matmul, matmul_reference
 from nnlite.kernels.matmul.sgemm import make_sgemm
 from nnlite.kernels.matmul.specs import SPECS
+from nnlite.kernels.matmul.tensor import make_tensor_gemm
 from nnlite.testing import check_forward
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
@@ -135,6 +136,24 @@ def test_compiles_for_every_architecture_with_asynchronous_copies(arch):
     assert found.spills == 0
     assert found.registers <= 128  # two blocks of 256 threads to a multiprocessor
     assert found.shared == 2 * 2 * 16 * 132 * 4
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [make_sgemm(True, False, True, None), make_tensor_gemm("tf32", True, False, True, None)],
+)
+def test_the_checker_finds_no_race_and_nothing_out_of_bounds(kernel):
+    """Two tiles each, and blocks at every edge: a barrier that is missing would be reported."""
+    m, n, k = 130, 132, 36
+    rng = np.random.default_rng(6)
+    a, b, bias, c = (
+        rng.standard_normal(size).astype(np.float32) for size in (m * k, k * n, n, m * n)
+    )
+    sizes = np.uint32(m), np.uint32(n), np.uint32(k)
+    kernel.check[(2, 2), 256](a, b, bias, c, *sizes).raise_if_errors()
+    a, b = a.reshape(m, k), b.reshape(k, n)
+    error = np.abs(c.reshape(m, n) - (a @ b + bias))
+    assert (error <= 1.01 * 2.0**-10 * (np.abs(a) @ np.abs(b))).all()  # tf32: 2**-11 a factor
 
 
 def test_shared_memory_is_that_of_the_cpu_compiler():
