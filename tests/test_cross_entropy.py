@@ -26,8 +26,8 @@ from nnlite.kernels.softmax.plain import log_softmax_reference, softmax_referenc
 from nnlite.kernels.update import adam_update, sgd_update
 from nnlite.testing import assert_close, assert_same_bits
 
-# Columns for one thread per row, for a block of one warp, and for a block of eight.
-COLUMNS = [1, 10, 64, 65, 128, 300]
+# Columns for one thread per row, and for a sixteenth, a half and the whole of a block.
+COLUMNS = [1, 8, 10, 64, 257, 1030]
 
 
 def table(n, c, scale=1.0, seed=0):
@@ -156,7 +156,7 @@ def test_kernels_survive_labels_out_of_range(device, bad, c):
         by_block[3, 32](x, y, stats, losses)
     assert np.isnan(losses.numpy()).tolist() == [False, True, False]
     gradient, one = empty((3, c), device=device), full((1,), 1.0, device=device)
-    gradient_kernel(x.dtype)[3 * c, 1](one, x, stats, y, gradient, np.int64(0), np.float32(1))
+    gradient_kernel(x.dtype)[(c, 3), 1](one, x, stats, y, gradient, np.int64(0), np.float32(1))
     assert np.isnan(gradient.numpy()).all(1).tolist() == [False, True, False]
 
 

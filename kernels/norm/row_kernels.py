@@ -2,10 +2,11 @@
 
 A row is what is normalised together: x is (rows, per, inner), a row has ``per`` channels of
 ``inner`` elements. Weight and bias have one item for each element of a row (``each``: per is 1), or
-one for each channel; ``groups`` rows follow each other until they repeat.
+one for each channel; ``groups`` rows follow each other until they repeat, and blocks take every
+``groups``-th row.
 
-- ``forward``, ``backward``: one block per row. Three passes and two follow each other, so that the
-  later ones find the row in the cache.
+- ``forward``, ``backward``: a row of threads per row. Three passes and two follow each other, so
+  that the later ones find the row in the cache.
 - ``column_sums``: dw and db where weights belong to columns; 32 columns per block, eight threads
   for each, in parts of the rows that the launcher adds up.
 - ``channel_sums``: dw and db where weights belong to channels of many elements; a block for each.
@@ -22,11 +23,9 @@ from typing import Any
 from numba import cuda
 
 from ..engine import Kernel, kernel
-from ..reduce.tree import block_sum
+from ..reduce.tree import BLOCK, block_sum, own_row
 from .batch_kernels import real_of
-from .sums import COLUMNS, ROWS, residual, table_sum
-
-WARP, BLOCK = 32, 256
+from .sums import COLUMNS, ROWS, column_sum, residual, table_sum
 
 
 @functools.cache
@@ -39,9 +38,13 @@ def row_kernels(dtype: Any, centred: bool, each: bool) -> tuple[Kernel, Kernel]:
     def forward(x, weight, bias, count, eps, groups, y, stats):
         """x, y (rows, per, inner), stats (3, rows): mean, its rounding error, 1 / deviation."""
         tree = cuda.shared.array(BLOCK, real)
-        row, tid = cuda.blockIdx.x, cuda.threadIdx.x
-        _, per, inner = x.shape
-        first = row % groups * (inner if each else per)
+        own, tid = own_row(), cuda.threadIdx.x
+        group = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        rows, per, inner = x.shape
+        if group >= groups:
+            return
+        row = own * groups + group if own * groups < rows else group
+        first = group * (inner if each else per)
         mean, rest, square = real(0.0), real(0.0), real(0.0)
         if centred:
             for k in range(per):
@@ -56,6 +59,8 @@ def row_kernels(dtype: Any, centred: bool, each: bool) -> tuple[Kernel, Kernel]:
         square = block_sum(tree, square) / count
         rest = block_sum(tree, rest) / count if centred else real(0.0)
         inverse = real(1.0) / math.sqrt(variance_of(square, rest) + eps)
+        if own * groups >= rows:
+            return
         for k in range(per):
             for j in range(tid, inner, cuda.blockDim.x):
                 at = first + j if each else first + k
@@ -68,9 +73,13 @@ def row_kernels(dtype: Any, centred: bool, each: bool) -> tuple[Kernel, Kernel]:
     def backward(dy, x, weight, stats, count, groups, dx):
         """dy, x, dx (rows, per, inner), stats (3, rows)."""
         tree = cuda.shared.array(BLOCK, real)
-        row, tid = cuda.blockIdx.x, cuda.threadIdx.x
-        _, per, inner = x.shape
-        first = row % groups * (inner if each else per)
+        own, tid = own_row(), cuda.threadIdx.x
+        group = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        rows, per, inner = x.shape
+        if group >= groups:
+            return
+        row = own * groups + group if own * groups < rows else group
+        first = group * (inner if each else per)
         mean, rest, inverse = stats[0, row], stats[1, row], stats[2, row]
         plain, weighted = real(0.0), real(0.0)
         for k in range(per):
@@ -80,6 +89,8 @@ def row_kernels(dtype: Any, centred: bool, each: bool) -> tuple[Kernel, Kernel]:
                 weighted += g * (((x[row, k, j] - mean) - rest) * inverse)
         weighted = block_sum(tree, weighted) / count
         plain = block_sum(tree, plain) / count if centred else real(0.0)
+        if own * groups >= rows:
+            return
         for k in range(per):
             for j in range(tid, inner, cuda.blockDim.x):
                 g = dy[row, k, j] * weight[first + j if each else first + k]
@@ -96,34 +107,27 @@ def sum_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
 
     @kernel
     def column_sums(dy, x, stats, groups, per, chunk, sums):
-        """dy, x (n, c), stats (3, n groups), sums (2, parts, c); column k is in group k // per."""
+        """dy, x (n, c), stats (3, n groups), sums (2, parts, c); blockIdx.z is the group."""
         partial = cuda.shared.array((ROWS, COLUMNS), real)
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
         part = cuda.blockIdx.y
-        column = cuda.blockIdx.x * COLUMNS + tx
-        n, c = x.shape
-        stop = min(part * chunk + chunk, n)
-        plain, weighted = real(0.0), real(0.0)
-        if column < c:
-            group = column // per
-            for i in range(part * chunk + ty, stop, ROWS):
-                at = i * groups + group
-                hat = ((x[i, column] - stats[0, at]) - stats[1, at]) * stats[2, at]
-                plain += dy[i, column]
-                weighted += dy[i, column] * hat
-        partial[ty, tx] = weighted
-        cuda.syncthreads()
-        if ty == 0 and column < c:
-            for i in range(1, ROWS):
-                weighted += partial[i, tx]
-            sums[0, part, column] = weighted
-        cuda.syncthreads()
-        partial[ty, tx] = plain
-        cuda.syncthreads()
-        if ty == 0 and column < c:
-            for i in range(1, ROWS):
-                plain += partial[i, tx]
-            sums[1, part, column] = plain
+        stop = min(part * chunk + chunk, x.shape[0])
+        for group in range(cuda.blockIdx.z, groups, cuda.gridDim.z):
+            column = cuda.blockIdx.x * COLUMNS + tx
+            inside = column < per
+            column += group * per
+            plain, weighted = real(0.0), real(0.0)
+            if inside:
+                for i in range(part * chunk + ty, stop, ROWS):
+                    at = i * groups + group
+                    hat = ((x[i, column] - stats[0, at]) - stats[1, at]) * stats[2, at]
+                    plain += dy[i, column]
+                    weighted += dy[i, column] * hat
+            weighted = column_sum(partial, weighted)
+            plain = column_sum(partial, plain)
+            if ty == 0 and inside:
+                sums[0, part, column] = weighted
+                sums[1, part, column] = plain
 
     @kernel
     def channel_sums(dy, x, stats, groups, per, sums):

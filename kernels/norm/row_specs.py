@@ -9,11 +9,11 @@ from numba import float32, float64, int64
 
 from ..engine import ArgumentError, Array, ShapeError
 from ..opspec import Arg, Integer, OpSpec, Signature, Signatures, Tolerance, Wrong
+from ..reduce.tree import SHORT_ROW
 from . import reference
 from .row_kernels import row_kernels, sum_kernels
 from .rows import (
     PART,
-    SHORT_ROW,
     group_norm,
     group_norm_backward,
     layer_norm,
@@ -28,7 +28,7 @@ _FOUR, _THREE = np.ones(4, np.float32), np.ones(3, np.float32)
 
 
 def _row_case(integer: Integer) -> Case:
-    """Short rows, now and then rows longer than a warp takes, and more than a block adds up."""
+    """Short rows, now and then rows long enough for a block, and more than a block adds up."""
     kind = integer(0, 9)
     sizes = {"r": integer(1, 40), "n": integer(5, 70)}
     if kind == 0:

@@ -22,14 +22,14 @@ import numpy as np
 
 from .. import checks
 from ..elementwise import copy
+from ..elementwise.mapping import MAX_GRID, fold
 from ..engine import ArgumentError, Array, ShapeError, empty, zeros
 from ..reduce import sum
+from ..reduce.tree import row_blocks
 from .batch import vector
-from .row_kernels import BLOCK, WARP, row_kernels, sum_kernels
+from .row_kernels import row_kernels, sum_kernels
 from .sums import COLUMNS, ROWS
 
-# Rows of up to this many elements are one warp's: its tree of sums has few steps.
-SHORT_ROW = 1024
 # Rows that one block adds up before a second launch pays, and the most parts.
 PART, MOST_PARTS = 512, 64
 
@@ -226,8 +226,10 @@ def _contiguous(x: Array) -> Array:
     return x if x.is_contiguous else copy(x)
 
 
-def _block(how: Rows) -> int:
-    return WARP if how.per * how.inner <= SHORT_ROW else BLOCK
+def _blocks(how: Rows) -> tuple[tuple[int, int, int], tuple[int, int]]:
+    """Grid and block for the rows of each group."""
+    blocks, block = row_blocks(how.rows // how.groups, how.per * how.inner)
+    return (blocks, *fold(how.groups)), block
 
 
 def _forward(
@@ -238,7 +240,7 @@ def _forward(
     stats = empty((3, how.rows), x.dtype, x.device)
     if x.size:
         forward, _ = row_kernels(x.dtype, centred, how.each)
-        forward[how.rows, _block(how)](
+        forward[_blocks(how)](
             _contiguous(x).reshape(view),
             vector(weight, 1, how.weights, x),
             vector(bias, 0, how.weights, x),
@@ -258,7 +260,7 @@ def _backward(
     if x.size:
         view = (how.rows, how.per, how.inner)
         _, backward = row_kernels(x.dtype, centred, how.each)
-        backward[how.rows, _block(how)](
+        backward[_blocks(how)](
             _contiguous(dy).reshape(view),
             _contiguous(x).reshape(view),
             vector(weight, 1, how.weights, x),
@@ -280,12 +282,13 @@ def _column_sums(dy: Array, x: Array, stats: Array, how: Rows) -> tuple[Array, A
     parts = min(max(view[0] // PART, 1), MOST_PARTS)
     sums = empty((2, parts, columns), x.dtype, x.device)
     column_sums, _ = sum_kernels(x.dtype)
-    column_sums[(-(-columns // COLUMNS), parts), (COLUMNS, ROWS)](
+    per = columns // how.groups
+    column_sums[(-(-per // COLUMNS), parts, min(how.groups, MAX_GRID)), (COLUMNS, ROWS)](
         _contiguous(dy).reshape(view),
         _contiguous(x).reshape(view),
         stats,
         np.int64(how.groups),
-        np.int64(columns // how.groups),
+        np.int64(per),
         np.int64(-(-view[0] // parts)),
         sums,
     )

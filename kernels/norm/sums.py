@@ -22,6 +22,23 @@ COLUMNS, ROWS = 32, 8
 
 
 @cuda.jit(device=True)
+def column_sum(partial: Any, value: Any) -> Any:
+    """Sum of one value of each thread of a column of a (COLUMNS, ROWS) block; row 0 gets it.
+
+    ``partial`` is shared memory (ROWS, COLUMNS), and may be used again at once.
+    """
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    partial[ty, tx] = value
+    cuda.syncthreads()
+    total = value
+    if ty == 0:
+        for i in range(1, ROWS):
+            total += partial[i, tx]
+    cuda.syncthreads()
+    return total
+
+
+@cuda.jit(device=True)
 def table_sum(partial: Any, value: Any) -> Any:
     """Sum of one value of each thread of a (COLUMNS, ROWS) block; every thread gets it.
 

@@ -16,10 +16,10 @@ from numba import cuda, float32, float64, int32, int64
 from .. import checks
 from ..elementwise import copy
 from ..engine import ArgumentError, Array, Kernel, ShapeError, empty, kernel
-from .kernels import BLOCK, SHORT_ROW, WARP, column_blocks, reduce
+from .kernels import WARP, column_blocks, reduce
 from .plan import Plan, plan
 from .sums import Axis
-from .tree import block_sum
+from .tree import BLOCK, SHORT_ROW, block_sum
 
 
 @cuda.jit(device=True)

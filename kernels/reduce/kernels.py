@@ -1,8 +1,8 @@
 """The two access patterns of a reduction, each a kernel for any operation.
 
-- ``reduce_rows``: the reduced axis is contiguous. One block per row (or part of a row); thread t
-  reads elements t, t + block, ..., so that neighbouring threads read neighbouring elements; then a
-  tree in shared memory.
+- ``reduce_rows``: the reduced axis is contiguous. A row of threads per row (or part of a row);
+  thread t reads elements t, t + threads, ..., so that neighbouring threads read neighbouring
+  elements; then a tree in shared memory.
 - ``reduce_columns``: the reduced axis has a stride. One thread per column, neighbouring threads on
   neighbouring columns, so that every row is read as one coalesced stretch; no shared memory.
 
@@ -21,11 +21,9 @@ from numba import cuda, float32, float64
 
 from ..engine import Array, Kernel, empty, kernel
 from .plan import Plan
-from .tree import add, block_tree, larger, smaller
+from .tree import BLOCK, add, block_tree, larger, own_row, row_blocks, smaller
 
-# Compiled per block size on the CPU, hence two sizes only: one warp for short rows, else 8 warps.
-WARP, BLOCK = 32, 256
-SHORT_ROW = 128
+WARP = 32
 # A part is worth a second launch when it holds at least this many elements ...
 ROW_PART, COLUMN_PART = 8192, 512
 # ... and when there are fewer independent rows or columns than keep a GPU busy.
@@ -48,15 +46,15 @@ def rows_kernel(operation: str, dtype: Any) -> Kernel:
     def reduce_rows(x: Any, out: Any, chunk: Any, divisor: Any) -> None:
         """x (rows, n), out (rows, parts): part p of a row is its elements p*chunk onwards."""
         tree = cuda.shared.array(BLOCK, real)
-        row = cuda.blockIdx.x
+        row, tid = own_row(), cuda.threadIdx.x
+        own = row if row < x.shape[0] else 0
         part = cuda.blockIdx.y
-        tid = cuda.threadIdx.x
         stop = min(part * chunk + chunk, x.shape[1])
         acc = real(identity)
         for j in range(part * chunk + tid, stop, cuda.blockDim.x):
-            acc = combine(acc, x[row, j])
+            acc = combine(acc, x[own, j])
         acc = combined(tree, acc)
-        if tid == 0:
+        if tid == 0 and row < x.shape[0]:
             out[row, part] = acc / divisor
 
     return reduce_rows
@@ -119,9 +117,9 @@ def _parts(n: int, part: int, busy: bool) -> int:
 def _rows(operation: str, x: Array, parts: int, divisor: Any) -> Array:
     rows, n = x.shape
     out = empty((rows, parts), x.dtype, x.device)
-    block = WARP if n <= SHORT_ROW else BLOCK
+    blocks, block = row_blocks(rows, n)
     chunk = -(-n // parts)
-    rows_kernel(operation, x.dtype)[(rows, parts), block](x, out, np.int64(chunk), divisor)
+    rows_kernel(operation, x.dtype)[(blocks, parts), block](x, out, np.int64(chunk), divisor)
     return out
 
 

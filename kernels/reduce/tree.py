@@ -7,6 +7,10 @@
 Each step halves the number of values; the threads that still work are neighbours, and so are the
 elements they touch: no bank conflicts, and whole warps fall idle (Harris, "Optimizing parallel
 reduction in CUDA", 2007). The order of additions depends on the block size only.
+
+Many short rows share a block, with a row of threads for each (:func:`row_blocks`). The steps of
+their trees do not wait for each other, and a multiprocessor, which takes few blocks at a time, gets
+enough warps.
 """
 
 from __future__ import annotations
@@ -14,6 +18,24 @@ from __future__ import annotations
 from typing import Any
 
 from numba import cuda
+
+BLOCK = 256
+# Longest row -> threads of a row; longer ones get the whole block. Few shapes, because the CPU
+# compiler makes a kernel for each.
+ROW_THREADS = {256: 16, 1024: 128}
+SHORT_ROW = 1024
+
+
+def row_blocks(rows: int, n: int) -> tuple[int, tuple[int, int]]:
+    """Blocks, and threads of a block, for ``rows`` rows of n elements; see :func:`own_row`."""
+    threads = next((t for longest, t in ROW_THREADS.items() if n <= longest), BLOCK)
+    return -(-rows // (BLOCK // threads)), (threads, BLOCK // threads)
+
+
+@cuda.jit(device=True)
+def own_row():
+    """The row of a thread; may lie beyond the last one, by less than blockDim.y."""
+    return cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y
 
 
 @cuda.jit(device=True)
@@ -37,23 +59,24 @@ def smaller(a: Any, b: Any) -> Any:
 def block_tree(combine: Any) -> Any:
     """A device function ``combined(tree, value)`` for a commutative device function ``combine``.
 
-    ``tree`` is shared memory of blockDim.x elements; the block is one-dimensional, its size a power
-    of two. Every thread of the block must call it, and gets the result; ``tree`` may be used again
-    at once.
+    It combines the values of each row of threads: those with the same threadIdx.y. ``tree`` is
+    shared memory with an element for each thread; blockDim.x is a power of two. Every thread of the
+    block must call it, and gets the result of its row; ``tree`` may be used again at once.
     """
 
     @cuda.jit(device=True)
     def combined(tree: Any, value: Any) -> Any:
         tid = cuda.threadIdx.x
-        tree[tid] = value
+        first = cuda.threadIdx.y * cuda.blockDim.x
+        tree[first + tid] = value
         cuda.syncthreads()
         half = cuda.blockDim.x // 2
         while half > 0:
             if tid < half:
-                tree[tid] = combine(tree[tid], tree[tid + half])
+                tree[first + tid] = combine(tree[first + tid], tree[first + tid + half])
             cuda.syncthreads()
             half //= 2
-        result = tree[0]
+        result = tree[first]
         cuda.syncthreads()
         return result
 

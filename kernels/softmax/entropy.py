@@ -12,8 +12,8 @@ Kernels:
 
 - ``loss_thread``: one thread per row, for few classes; each block also adds up its losses, so that
   a batch of at most ROWS rows needs a single launch, mean included.
-- ``loss_block``: one block per row, for many classes; the losses are summed by ``reduce``.
-- ``gradient``: one thread per logit, in the order of memory.
+- ``loss_block``: a row of threads per row; the losses are summed by ``reduce``.
+- ``gradient``: one thread per logit, blocks along the rows.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ from numba import cuda, float32, float64
 
 from .. import checks
 from ..elementwise import copy
+from ..elementwise.mapping import row_grid
 from ..engine import ArgumentError, Array, Kernel, empty, full, kernel, zeros
 from ..reduce import mean, sum
-from ..reduce.kernels import BLOCK, SHORT_ROW, WARP
-from ..reduce.tree import block_max, block_sum, larger
-from .plain import FEW_COLUMNS, log_softmax_reference
+from ..reduce.tree import BLOCK, block_max, block_sum, larger, own_row, row_blocks
+from .plain import FEW_COLUMNS, FEWEST_COLUMNS, log_softmax_reference
 
 # Rows per block of loss_thread.
 ROWS = 128
-GRADIENT_BLOCK = 128
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -89,19 +88,19 @@ def loss_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
 
     @kernel
     def loss_block(x: Any, labels: Any, stats: Any, losses: Any) -> None:
-        """x (n, c), labels (n,), stats (n, 2), losses (n,): block i does row i."""
+        """x (n, c), labels (n,), stats (n, 2), losses (n,): a row of threads for each row."""
         tree = cuda.shared.array(BLOCK, real)
-        row = cuda.blockIdx.x
-        tid = cuda.threadIdx.x
+        row, tid = own_row(), cuda.threadIdx.x
+        own = row if row < x.shape[0] else 0
         m = real(-math.inf)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
-            m = larger(m, x[row, j])
+            m = larger(m, x[own, j])
         m = block_max(tree, m)
         s = real(0.0)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
-            s += math.exp(x[row, j] - m)
+            s += math.exp(x[own, j] - m)
         s = block_sum(tree, s)
-        if tid == 0:
+        if tid == 0 and row < x.shape[0]:
             stats[row, 0] = m
             stats[row, 1] = s
             label = labels[row]
@@ -123,20 +122,17 @@ def gradient_kernel(dtype: Any) -> Kernel:
         dloss: Any, x: Any, stats: Any, labels: Any, dx: Any, step: Any, scale: Any
     ) -> None:
         """dloss (n,) with step 1, or (1,) with step 0; x, dx (n, c); stats (n, 2); labels (n,)."""
-        i = cuda.grid(1)
-        n = x.shape[0]
-        c = x.shape[1]
-        if i >= n * c:
-            return
-        row = i // c
-        j = i - row * c
-        label = labels[row]
-        p = math.exp(x[row, j] - stats[row, 0]) / stats[row, 1]
-        if j == label:
-            p -= real(1.0)
-        if label < 0 or label >= c:
-            p = real(math.nan)
-        dx[row, j] = p * (dloss[row * step] * scale)
+        row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        j = cuda.grid(1)
+        n, c = x.shape
+        if row < n and j < c:
+            label = labels[row]
+            p = math.exp(x[row, j] - stats[row, 0]) / stats[row, 1]
+            if j == label:
+                p -= real(1.0)
+            if label < 0 or label >= c:
+                p = real(math.nan)
+            dx[row, j] = p * (dloss[row * step] * scale)
 
     return gradient
 
@@ -199,7 +195,7 @@ def cross_entropy(
     labels = labels if labels.is_contiguous else copy(labels)
     losses = empty((n,), dtype, device)
     by_thread, by_block = loss_kernels(dtype)
-    if c <= FEW_COLUMNS:
+    if c <= FEW_COLUMNS and (n <= ROWS or c <= FEWEST_COLUMNS):
         blocks = -(-n // ROWS)
         total = empty((blocks,), dtype, device)
         divisor = dtype.type(n if reduction == "mean" else 1)
@@ -207,8 +203,7 @@ def cross_entropy(
         if reduction != "none":
             return (total.reshape(()) if blocks == 1 else sum(total)), (x, stats)
     else:
-        block = WARP if c <= SHORT_ROW else BLOCK
-        by_block[n, block](x, labels, stats, losses)
+        by_block[row_blocks(n, c)](x, labels, stats, losses)
         if reduction != "none":
             return (mean(losses) if reduction == "mean" else sum(losses)), (x, stats)
     return losses, (x, stats)
@@ -240,7 +235,7 @@ def cross_entropy_backward(
     labels = labels if labels.is_contiguous else copy(labels)
     dloss = dloss if dloss.is_contiguous else copy(dloss)
     scale = x.dtype.type(1.0 / n if reduction == "mean" else 1.0)
-    gradient_kernel(x.dtype)[-(-n * c // GRADIENT_BLOCK), GRADIENT_BLOCK](
+    gradient_kernel(x.dtype)[row_grid(n, c)](
         dloss if each else dloss.reshape((1,)), x, stats, labels, dx, np.int64(each), scale
     )
     return dx

@@ -10,9 +10,8 @@ that holds NaN or +inf, or nothing but -inf, becomes NaN where it has no limit.
 
 Kernels:
 
-- ``*_thread``: one thread per row, for few columns (the classes of a small network): a block per
-  row would leave most of its threads idle.
-- ``*_block``: one block per row, neighbouring threads on neighbouring columns.
+- ``*_thread``: one thread per row, for very few columns.
+- ``*_block``: a row of threads per row, neighbouring threads on neighbouring columns.
 """
 
 from __future__ import annotations
@@ -27,11 +26,12 @@ from numba import cuda, float32, float64
 from .. import checks
 from ..elementwise import copy
 from ..engine import Array, Kernel, empty, kernel
-from ..reduce.kernels import BLOCK, SHORT_ROW, WARP
-from ..reduce.tree import block_max, block_sum, larger
+from ..reduce.tree import BLOCK, block_max, block_sum, larger, own_row, row_blocks
 
-# Rows of at most this many columns get one thread each.
+# Rows of at most this many columns may get one thread each ...
 FEW_COLUMNS = 64
+# ... and with at most this many, most threads of a row would be idle.
+FEWEST_COLUMNS = 8
 ROWS = 64
 
 
@@ -72,10 +72,10 @@ def forward_kernels(log: bool, dtype: Any) -> tuple[Kernel, Kernel]:
 
     @kernel
     def softmax_block(x: Any, y: Any) -> None:
-        """x, y (n, c): block i does row i; a tree for the maximum, a tree for the sum."""
+        """x, y (n, c): a row of threads per row; a tree for the maximum, a tree for the sum."""
         tree = cuda.shared.array(BLOCK, real)
-        row = cuda.blockIdx.x
-        tid = cuda.threadIdx.x
+        own, tid = own_row(), cuda.threadIdx.x
+        row = own if own < x.shape[0] else 0
         m = real(-math.inf)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
             m = larger(m, x[row, j])
@@ -84,6 +84,8 @@ def forward_kernels(log: bool, dtype: Any) -> tuple[Kernel, Kernel]:
         for j in range(tid, x.shape[1], cuda.blockDim.x):
             s += math.exp(x[row, j] - m)
         s = block_sum(tree, s)
+        if own >= x.shape[0]:
+            return
         for j in range(tid, x.shape[1], cuda.blockDim.x):
             if log:
                 y[row, j] = (x[row, j] - m) - math.log(s)
@@ -118,10 +120,10 @@ def backward_kernels(log: bool, dtype: Any) -> tuple[Kernel, Kernel]:
 
     @kernel
     def backward_block(dy: Any, y: Any, dx: Any) -> None:
-        """dy, y, dx (n, c): block i does row i."""
+        """dy, y, dx (n, c): a row of threads per row."""
         tree = cuda.shared.array(BLOCK, real)
-        row = cuda.blockIdx.x
-        tid = cuda.threadIdx.x
+        own, tid = own_row(), cuda.threadIdx.x
+        row = own if own < y.shape[0] else 0
         s = real(0.0)
         for j in range(tid, y.shape[1], cuda.blockDim.x):
             if log:
@@ -129,6 +131,8 @@ def backward_kernels(log: bool, dtype: Any) -> tuple[Kernel, Kernel]:
             else:
                 s += dy[row, j] * y[row, j]
         s = block_sum(tree, s)
+        if own >= y.shape[0]:
+            return
         for j in range(tid, y.shape[1], cuda.blockDim.x):
             if log:
                 dx[row, j] = dy[row, j] - math.exp(y[row, j]) * s
@@ -199,7 +203,7 @@ def _launch(kernels: tuple[Kernel, Kernel], out: Array, *args: Array) -> None:
         return
     by_thread, by_block = kernels
     args = tuple(a if a.is_contiguous else copy(a) for a in args)
-    if c <= FEW_COLUMNS:
+    if c <= FEWEST_COLUMNS:
         by_thread[-(-n // ROWS), ROWS](*args)
     else:
-        by_block[n, WARP if c <= SHORT_ROW else BLOCK](*args)
+        by_block[row_blocks(n, c)](*args)

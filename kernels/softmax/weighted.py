@@ -14,11 +14,19 @@ import numpy as np
 
 from .. import checks
 from ..elementwise import copy
+from ..elementwise.mapping import row_grid
 from ..engine import ArgumentError, Array, Device, empty, full, zeros
-from ..reduce.kernels import BLOCK, SHORT_ROW, WARP
-from .entropy import GRADIENT_BLOCK, REDUCTIONS, reduced
-from .plain import FEW_COLUMNS, log_softmax_reference
-from .weighted_kernels import ROWS, finish_kernel, gradient_kernels, loss_kernels, nll_kernel
+from ..reduce.tree import BLOCK, row_blocks
+from .entropy import REDUCTIONS, reduced
+from .plain import FEWEST_COLUMNS, log_softmax_reference
+from .weighted_kernels import (
+    ROWS,
+    finish_kernel,
+    gradient_kernels,
+    loss_block_kernel,
+    loss_thread_kernel,
+    nll_kernel,
+)
 
 NOTHING_IGNORED = np.iinfo(np.int64).min  # no label has this number
 
@@ -105,12 +113,11 @@ def cross_entropy_weighted(
     stats = empty((n, 3), x.dtype, x.device)
     rows = empty((2, n), x.dtype, x.device)
     if n:
-        by_thread, by_block = loss_kernels(x.dtype)
-        if c <= FEW_COLUMNS:
-            by_thread[-(-n // ROWS), ROWS](x, labels, w, ignore, a, b, stats, rows)
+        if c <= FEWEST_COLUMNS:
+            run = loss_thread_kernel(x.dtype)[-(-n // ROWS), ROWS]
         else:
-            block = WARP if c <= SHORT_ROW else BLOCK
-            by_block[n, block](x, labels, w, ignore, a, b, stats, rows)
+            run = loss_block_kernel(x.dtype)[row_blocks(n, c)]
+        run(x, labels, w, ignore, a, b, stats, rows)
     loss, out = _finished(rows, reduction)
     return loss, (x, labels, w, stats, out)
 
@@ -136,8 +143,7 @@ def cross_entropy_weighted_backward(
         kind = x.dtype.type
         a, b = kind(1.0 - label_smoothing), kind(label_smoothing / c)
         gradient, _ = gradient_kernels(x.dtype)
-        blocks = -(-n * c // GRADIENT_BLOCK)
-        gradient[blocks, GRADIENT_BLOCK](dloss, out, x, stats, labels, w, a, b, step, dx)
+        gradient[row_grid(n, c)](dloss, out, x, stats, labels, w, a, b, step, dx)
     return dx
 
 
@@ -170,8 +176,7 @@ def nll_backward(dloss: Array, saved: Saved, reduction: str = "mean") -> Array:
     dx = empty(x.shape, x.dtype, x.device)
     if n * c:
         _, gradient = gradient_kernels(x.dtype)
-        blocks = -(-n * c // GRADIENT_BLOCK)
-        gradient[blocks, GRADIENT_BLOCK](dloss, out, rows, labels, step, dx)
+        gradient[row_grid(n, c)](dloss, out, rows, labels, step, dx)
     return dx
 
 

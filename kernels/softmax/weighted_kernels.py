@@ -14,11 +14,11 @@ Architecture for Computer Vision", arXiv:1512.00567.
 
 Kernels:
 
-- ``loss_thread``, ``loss_block``: cross entropy, one thread per row for few classes, one block per
-  row for many. They write, for each row, its loss and the weight of its label.
+- ``loss_thread``, ``loss_block``: cross entropy, one thread per row for few classes, a row of
+  threads for many. They write, for each row, its loss and the weight of its label.
 - ``nll_rows``: the same for negative log-likelihood, one thread per row.
 - ``finish``: one block sums losses and weights in a fixed order, and divides for the mean.
-- ``gradient``, ``nll_gradient``: one thread per item of x, in the order of memory.
+- ``gradient``, ``nll_gradient``: one thread per item of x, blocks along the rows.
 
 A row whose label is outside the classes and not ignored becomes NaN, and nothing outside its row
 is read.
@@ -34,8 +34,7 @@ import numpy as np
 from numba import cuda, float32, float64
 
 from ..engine import Kernel, kernel
-from ..reduce.kernels import BLOCK
-from ..reduce.tree import block_max, block_sum, larger
+from ..reduce.tree import BLOCK, block_max, block_sum, larger, own_row
 
 ROWS = 128
 
@@ -45,8 +44,8 @@ def _real(dtype: Any) -> Any:
 
 
 @functools.cache
-def loss_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
-    """``loss_thread`` and ``loss_block`` for float32 or float64."""
+def loss_thread_kernel(dtype: Any) -> Kernel:
+    """``loss_thread`` for float32 or float64."""
     real = _real(dtype)
 
     @kernel
@@ -88,31 +87,39 @@ def loss_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         rows[0, row] = loss
         rows[1, row] = share
 
+    return loss_thread
+
+
+@functools.cache
+def loss_block_kernel(dtype: Any) -> Kernel:
+    """``loss_block`` for float32 or float64."""
+    real = _real(dtype)
+
     @kernel
     def loss_block(
         x: Any, labels: Any, weight: Any, ignore: Any, a: Any, b: Any, stats: Any, rows: Any
     ) -> None:
-        """As ``loss_thread``; block i does row i."""
+        """As ``loss_thread``, with a row of threads for each row."""
         tree = cuda.shared.array(BLOCK, real)
-        row = cuda.blockIdx.x
-        tid = cuda.threadIdx.x
+        row, tid = own_row(), cuda.threadIdx.x
+        own = row if row < x.shape[0] else 0
         m = real(-math.inf)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
-            m = larger(m, x[row, j])
+            m = larger(m, x[own, j])
         m = block_max(tree, m)
         s = real(0.0)
         total = real(0.0)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
-            s += math.exp(x[row, j] - m)
+            s += math.exp(x[own, j] - m)
             total += weight[j]
         s = block_sum(tree, s)
         total = block_sum(tree, total)
         log_s = math.log(s)
         spread = real(0.0)
         for j in range(tid, x.shape[1], cuda.blockDim.x):
-            spread += weight[j] * (log_s - (x[row, j] - m))
+            spread += weight[j] * (log_s - (x[own, j] - m))
         spread = block_sum(tree, spread)
-        if tid == 0:
+        if tid == 0 and row < x.shape[0]:
             label = labels[row]
             loss = real(math.nan)
             share = real(math.nan)
@@ -128,7 +135,7 @@ def loss_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
             rows[0, row] = real(0.0) if ignored else loss
             rows[1, row] = real(0.0) if ignored else share
 
-    return loss_thread, loss_block
+    return loss_block
 
 
 @functools.cache
@@ -202,12 +209,10 @@ def gradient_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         dx: Any,
     ) -> None:
         """dloss (n,) with step 1, or (1,) with step 0; out (2,) of ``finish``; x, dx (n, c)."""
-        i = cuda.grid(1)
-        c = x.shape[1]
-        if i >= x.shape[0] * c:
+        row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        j = cuda.grid(1)
+        if row >= x.shape[0] or j >= x.shape[1]:
             return
-        row = i // c
-        j = i - row * c
         mass = stats[row, 2]
         p = math.exp(x[row, j] - stats[row, 0]) / stats[row, 1]
         share = weight[j] if j == labels[row] else real(0.0)
@@ -217,12 +222,10 @@ def gradient_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     @kernel
     def nll_gradient(dloss: Any, out: Any, rows: Any, labels: Any, step: Any, dx: Any) -> None:
         """dloss, out, step as in ``gradient``; rows (2, n) of the forward pass; dx (n, c)."""
-        i = cuda.grid(1)
-        c = dx.shape[1]
-        if i >= dx.shape[0] * c:
+        row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+        j = cuda.grid(1)
+        if row >= dx.shape[0] or j >= dx.shape[1]:
             return
-        row = i // c
-        j = i - row * c
         share = rows[1, row]
         hit = share != real(0.0) and (j == labels[row] or share != share)
         dx[row, j] = -(share * (dloss[row * step] / out[1])) if hit else real(0.0)

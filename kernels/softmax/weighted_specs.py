@@ -11,7 +11,13 @@ from ..engine import ArgumentError, Array, DtypeError, ShapeError
 from ..opspec import Arg, OpSpec, Tolerance, Wrong
 from . import weighted
 from .entropy import REDUCTIONS
-from .weighted_kernels import finish_kernel, gradient_kernels, loss_kernels, nll_kernel
+from .weighted_kernels import (
+    finish_kernel,
+    gradient_kernels,
+    loss_block_kernel,
+    loss_thread_kernel,
+    nll_kernel,
+)
 
 _X = np.ones((2, 3), np.float32)
 _Y = np.array([0, 2])
@@ -74,8 +80,10 @@ def _signatures() -> tuple[Any, ...]:
         line, table = real[::1], real[:, ::1]
         found.append((finish_kernel(np.dtype(dtype)), (table, int64, line)))
         for label in (int32[::1], int64[::1]):
-            for kernel in loss_kernels(np.dtype(dtype)):
-                found.append((kernel, (table, label, line, int64, real, real, table, table)))
+            for make in (loss_thread_kernel, loss_block_kernel):
+                found.append(
+                    (make(np.dtype(dtype)), (table, label, line, int64, real, real, table, table))
+                )
             types = (line, line, table, table, label, line, real, real, int64, table)
             found.append((gradient_kernels(np.dtype(dtype))[0], types))
     return tuple(found)
