@@ -41,9 +41,9 @@ PLANTED = [
     ]),
     ("reduce.tree.combined", "sum", [
         ("if tid < half", "if tid <= half"),
-        ("tree[tid + half]", "tree[tid + 1]"),
+        ("tree[first + tid + half]", "tree[first + tid + 1]"),
         ("half //= 2", "half //= 4"),
-        ("result = tree[0]", "result = tree[1]"),
+        ("result = tree[first]", "result = tree[first + 1]"),
     ]),
     ("reduce.tree.larger", "max", [("or a != a", ""), ("a > b", "a < b")]),
     ("reduce.kernels.reduce_rows", "mean", [
@@ -73,7 +73,7 @@ PLANTED = [
     ]),
     ("softmax.entropy.gradient", "cross_entropy", [
         ("p -= real(1.0)", "p -= real(0.5)"),
-        ("if i >= n * c", "if i >= n"),
+        ("row < n and j < c", "row < n and j < c - 1"),
         ("dloss[row * step] * scale", "dloss[row * step]"),
     ]),
     ("pool.maximum.max_windows", "max_pool2d", [
@@ -146,8 +146,8 @@ DROPPED = [
     (
         "reduce.tree.combined",
         "sum",
-        "tree[tid] = value\n    cuda.syncthreads()",
-        "tree[tid] = value",
+        "tree[first + tid] = value\n    cuda.syncthreads()",
+        "tree[first + tid] = value",
     ),
     ("reduce.tree.combined", "max", "cuda.syncthreads()\n        half", "half"),
     ("norm.sums.table_sum", "batch_norm", "cuda.syncthreads()\n    if ty", "if ty"),
