@@ -18,7 +18,7 @@ from .sgemm import RUN, THREADS, WIDTH, make_sgemm
 from .tensor import make_tensor_gemm
 
 SINCE = (8, 0)  # the compute capability that brought cp.async
-ITEMS = 2**32  # numbers of elements have 32 bits
+ITEMS = 2**31  # numbers of elements have 32 bits, and steps may go a tile beyond the last
 ALIGNMENT = 16  # bytes of a 128-bit access
 
 # Time of one block, on the scale of ``launcher.GPU_TILES``. NOT measured: it has four times the
