@@ -146,7 +146,7 @@ def test_the_command(tmp_path):
     assert "race in a block: two threads use tile[" in done.stdout
     assert "kernels.py:12: out[t] = tile[63 - t]" in done.stdout
     assert "1 kernel, 1 launch: 1 kernel with mistakes" in done.stdout
-    done = command("check", f"{path}:fill", "softmax")
+    done = command("check", f"{path}:fill", "softmax", "add_flat")
     assert done.exit_code == 0, done.stdout
     assert "no mistakes found" in done.stdout
     done = command("check", f"{path}:reverse", "--json")
@@ -160,7 +160,7 @@ def test_the_command(tmp_path):
     [
         ("nothing.py:reverse", "there is no file nothing.py"),
         ("{path}:absent", "has no kernel 'absent'"),
-        ("softmaxx", "expected FILE.py:KERNEL or the name of an op"),
+        ("softmaxx", "expected FILE.py:KERNEL or the name of an op or a kernel"),
         ("{bare}:double", "has no function inputs()"),
     ],
 )

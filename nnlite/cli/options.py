@@ -86,10 +86,12 @@ Architecture = Annotated[
 ]
 Block = Annotated[int, Option(help="Threads per block, for the occupancy.", min=1, max=1024)]
 CheckTargets = Annotated[
-    list[str], Argument(help="FILE.py:KERNEL, launched as its inputs() says, or the name of an op.")
+    list[str],
+    Argument(help="FILE.py:KERNEL, launched as the file's inputs() says, or an op or kernel here."),
 ]
 Json = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
 LadderName = Annotated[str | None, Argument(help="matmul, reduce or conv (default: all).")]
 Sizes = Annotated[str | None, Option(help="Sizes as its formula names them: 512,512,512.")]
 Plot = Annotated[Path | None, Option(help="Picture to draw the rates into, such as rates.png.")]
 Gpu = Annotated[str, Option(help="GPU of the roofline: T4, A100, H100, H200 or 'RTX 4090'.")]
+Lens = Annotated[bool, Option("--lens", help="Count traffic of memory too; takes a minute.")]

@@ -54,14 +54,17 @@ def loaded(command: str, path: Path) -> ModuleType:
 
 
 def spec_of(command: str, name: str) -> OpSpec:
-    """The op of this name."""
+    """The op of this name, or the first op behind which a kernel of this name stands."""
     from ..kernels import all_specs
 
-    found = next((spec for spec in all_specs() if spec.name == name), None)
+    specs = all_specs()
+    known = {k.__name__: spec for spec in reversed(specs) for k, _ in spec.kernels}
+    known |= {spec.name: spec for spec in specs}
+    found = known.get(name)
     if found is None:
         raise ArgumentError(
-            f"{command}: {name!r} given, expected FILE.py:KERNEL or the name of an op, such as "
-            "softmax"
+            f"{command}: {name!r} given, expected FILE.py:KERNEL or the name of an op or a "
+            "kernel of nnlite, such as softmax"
         )
     if importlib.util.find_spec("hypothesis") is None:
         raise ArgumentError(

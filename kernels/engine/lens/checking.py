@@ -16,12 +16,12 @@ from ..cpu.source import source_tree
 from ..device import CPU, check_launch
 from ..errors import DeviceError, LaunchError
 from ..kernel import Kernel, data_of, dim3
+from .compiled import functions
 from .explain import Explainer
 from .memory import Memory
 from .program import program
 from .report import Access, Finding, Report
 from .schedule import Schedule
-from .shadow import functions
 from .state import REPORT, TOUCH, State
 from .team import Abandoned
 

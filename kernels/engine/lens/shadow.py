@@ -15,17 +15,8 @@ that these need not be compiled again with each kernel.
 
 from __future__ import annotations
 
-import contextlib
-import functools
-from pathlib import Path
-from typing import Any, NamedTuple
+from numba import njit
 
-from numba import njit, types
-from numba.core.compiler import CompileResult
-from numba.core.registry import cpu_target
-
-from ..cpu import cache
-from . import state
 from .state import (
     ACQUIRED,
     ATOMIC,
@@ -268,47 +259,3 @@ def report(words, kind, site, axis, extent, count, i0, i1, i2, i3):
         words[row + 7], words[row + 8], words[row + 9] = axis, extent, count
         words[row + 10], words[row + 11], words[row + 12], words[row + 13] = i0, i1, i2, i3
     return 0
-
-
-POINTER = types.CPointer(types.int64)
-INT = types.int64
-TYPES = {touch: INT(POINTER, POINTER, INT, INT, INT, INT), report: INT(POINTER, *(INT,) * 9)}
-
-
-class Compiled(NamedTuple):
-    """A function of this file as machine code; ``result`` keeps it in memory."""
-
-    address: int
-    result: Any
-
-
-@functools.cache
-def functions() -> tuple[Compiled, Compiled]:
-    """``touch`` and ``report``, from the cache on disk if they are there.
-
-    Compiled kernels call them by address, as C functions.
-    """
-    own = [Path(file).read_bytes() for file in (__file__, state.__file__)]
-    key = cache.file_key("shadow", own)
-    record = cache.read("shadow", key)
-    if record is not None:
-        with contextlib.suppress(Exception):
-            context = cpu_target.target_context
-            found = [CompileResult._rebuild(context, *record[f.__name__]) for f in (touch, report)]
-            return _addressed(found[0]), _addressed(found[1])
-    results = [_compiled(f) for f in (touch, report)]
-    codes = [cache.dump_code(r) for r in results]
-    if None not in codes:
-        cache.write("shadow", key, {"touch": codes[0], "report": codes[1]})
-    return _addressed(results[0]), _addressed(results[1])
-
-
-def _compiled(function: Any) -> Any:
-    kind = TYPES[function]
-    dispatcher = njit(kind, error_model="numpy", nogil=True, _nrt=False)(function)
-    return dispatcher.overloads[kind.args]
-
-
-def _addressed(result: Any) -> Compiled:
-    name = result.fndesc.llvm_cfunc_wrapper_name
-    return Compiled(result.library.get_pointer_to_function(name), result)

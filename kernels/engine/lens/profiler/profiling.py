@@ -13,10 +13,10 @@ from ...cpu.signature import leaves
 from ...device import CPU, check_launch
 from ...errors import CheckError, DeviceError
 from ...kernel import Kernel, data_of, dim3
+from ..compiled import functions
 from ..memory import Memory
 from ..program import Program, program
 from ..schedule import Schedule
-from ..shadow import functions
 from ..sites import Site
 from ..state import GLOBAL, REPORT, SHADOW, SHARED, TOUCH, State
 from ..team import Abandoned
