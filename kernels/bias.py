@@ -2,8 +2,8 @@
 
 Kernels:
 
-* ``bias_add_kernel``: one thread per column, in steps over the rows; ``threadIdx.x`` runs along a
-  row, so that a warp reads and writes 128 neighbouring bytes.
+* ``bias_add_kernel``: one thread per item, blocks along the rows, so that a warp reads and writes
+  128 neighbouring bytes.
 * ``bias_grad_kernel``: a block sums ``COLUMNS`` columns. Each thread adds up every ``ROWS``-th item
   of its column; the ``ROWS`` partial sums of a column meet in shared memory. The order of the
   additions is fixed, so results repeat bit for bit (atomics would not).
@@ -26,12 +26,11 @@ from .checks import (
     require_shape,
 )
 from .elementwise import copy
+from .elementwise.mapping import row_grid
 from .elementwise.specs import DOUBLES, FLOATS, INTEGERS
 from .engine import Array, DtypeError, ShapeError, empty, kernel, zeros
 from .opspec import Arg, OpSpec, Tolerance, Wrong
 
-ADD_BLOCK = (32, 8)
-MAX_GRID_Y = 65535
 COLUMNS = 32  # a warp along the columns
 ROWS = 16
 
@@ -46,11 +45,11 @@ def bias_grad_reference(dy: np.ndarray) -> np.ndarray:
 
 @kernel
 def bias_add_kernel(x, b, y):  # x, y: (n, c), b: (c,)
-    column, first = cuda.grid(2)
+    row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
+    column = cuda.grid(1)
     n, c = y.shape
-    if column < c:
-        for row in range(first, n, cuda.gridDim.y * cuda.blockDim.y):
-            y[row, column] = x[row, column] + b[column]
+    if row < n and column < c:
+        y[row, column] = x[row, column] + b[column]
 
 
 @functools.cache
@@ -104,9 +103,7 @@ def bias_add(x: Array, b: Array) -> Array:
     y = empty((n, c), x.dtype, x.device)
     if n == 0 or c == 0:
         return y
-    width, height = ADD_BLOCK
-    grid = ((c + width - 1) // width, min((n + height - 1) // height, MAX_GRID_Y))
-    bias_add_kernel[grid, ADD_BLOCK](_contiguous(x), _contiguous(b), y)
+    bias_add_kernel[row_grid(n, c)](_contiguous(x), _contiguous(b), y)
     return y
 
 

@@ -89,6 +89,15 @@ class Device:
         """Limits that launches on this device must respect."""
         return _limits(self)
 
+    @property
+    def processors(self) -> int:
+        """How many blocks run at a time at least: CPU threads, or multiprocessors of the GPU."""
+        if not self.is_cpu:
+            return self.limits.sms
+        from .cpu.pool import thread_count
+
+        return thread_count()
+
 
 CPU = Device("cpu")
 

@@ -29,7 +29,6 @@ from .. import checks
 from ..elementwise import copy
 from ..elementwise.mapping import require_rank, row_grid
 from ..engine import ArgumentError, Array, DtypeError, ShapeError, empty, kernel, zeros
-from ..engine.cpu.pool import thread_count
 from ..opspec import Arg, OpSpec, Tolerance, Wrong
 
 WIDTHS = (32, 64, 128)  # columns of a block of the gradient: the first that holds all
@@ -152,7 +151,7 @@ def embedding_backward(
     dtable = zeros((v, d), table.dtype, table.device)
     n = index.size
     if n and d:
-        slices = min(v, thread_count() if table.device.is_cpu else GPU_SLICES)
+        slices = min(v, table.device.processors if table.device.is_cpu else GPU_SLICES)
         chunk = -(-v // slices)
         dense = dy if dy.is_contiguous else copy(dy)
         padding = np.int64(NO_PADDING if padding_idx is None else padding_idx % v)

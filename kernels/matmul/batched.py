@@ -27,7 +27,6 @@ from ..checks import (
 )
 from ..elementwise import copy
 from ..engine import ArgumentError, Array, Device, DtypeError, Kernel, ShapeError, empty, kernel
-from ..engine.cpu.pool import thread_count
 from ..opspec import Arg, OpSpec, Tolerance, Wrong
 from .kernels import HALF, PADDING, TILE
 from .launcher import BLOCK, CPU_TILES, FLAGS, GPU_TILES, MAX_GRID_Y, choose_items
@@ -173,11 +172,8 @@ def _plan(
     transpose_b: bool,
 ) -> tuple[Kernel, tuple[int, int, int]]:
     """Kernel and grid for p products of this size."""
-    if device.is_cpu:
-        tiles, processors = CPU_TILES, thread_count()
-    else:
-        tiles, processors = GPU_TILES, device.limits.sms
-    items = choose_items(m, n, tiles, processors, p)
+    tiles = CPU_TILES if device.is_cpu else GPU_TILES
+    items = choose_items(m, n, tiles, device.processors, p)
     width = items * TILE
     real = float32 if dtype == FLOAT32 else float64
     rows = (m + width - 1) // width

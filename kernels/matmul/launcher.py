@@ -20,7 +20,6 @@ from ..checks import (
 from ..elementwise import copy
 from ..elementwise.mapping import fold
 from ..engine import Array, Device, Kernel, ShapeError, zeros
-from ..engine.cpu.pool import thread_count
 from . import large
 from .kernels import TILE, make_matmul
 
@@ -150,11 +149,8 @@ def _plan(
     activation: str | None,
 ) -> tuple[Kernel, tuple[int, int, int]]:
     """Kernel and grid for a product of this size."""
-    if device.is_cpu:
-        tiles, processors = CPU_TILES, thread_count()
-    else:
-        tiles, processors = GPU_TILES, device.limits.sms
-    items = choose_items(m, n, tiles, processors)
+    tiles = CPU_TILES if device.is_cpu else GPU_TILES
+    items = choose_items(m, n, tiles, device.processors)
     width = items * TILE
     real = float32 if dtype == FLOAT32 else float64
     grid = ((n + width - 1) // width, *fold((m + width - 1) // width))

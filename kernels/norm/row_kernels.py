@@ -29,8 +29,8 @@ from .sums import COLUMNS, ROWS, column_sum, residual, table_sum
 
 
 @functools.cache
-def row_kernels(dtype: Any, centred: bool, each: bool) -> tuple[Kernel, Kernel]:
-    """``forward`` and ``backward``; without ``centred`` the mean is taken to be 0."""
+def forward_kernel(dtype: Any, centred: bool, each: bool) -> Kernel:
+    """``forward`` for float32 or float64; without ``centred`` the mean is taken to be 0."""
     real = real_of(dtype)
     variance_of = residual(real)
 
@@ -69,6 +69,14 @@ def row_kernels(dtype: Any, centred: bool, each: bool) -> tuple[Kernel, Kernel]:
         if tid == 0:
             stats[0, row], stats[1, row], stats[2, row] = mean, rest, inverse
 
+    return forward
+
+
+@functools.cache
+def backward_kernel(dtype: Any, centred: bool, each: bool) -> Kernel:
+    """``backward``, with the options of :func:`forward_kernel`."""
+    real = real_of(dtype)
+
     @kernel
     def backward(dy, x, weight, stats, count, groups, dx):
         """dy, x, dx (rows, per, inner), stats (3, rows)."""
@@ -97,7 +105,7 @@ def row_kernels(dtype: Any, centred: bool, each: bool) -> tuple[Kernel, Kernel]:
                 hat = ((x[row, k, j] - mean) - rest) * inverse
                 dx[row, k, j] = ((g - plain) - hat * weighted) * inverse
 
-    return forward, backward
+    return backward
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from ..engine import ArgumentError, Array, ShapeError
 from ..opspec import Arg, Integer, OpSpec, Signature, Signatures, Tolerance, Wrong
 from ..reduce.tree import SHORT_ROW
 from . import reference
-from .row_kernels import row_kernels, sum_kernels
+from .row_kernels import backward_kernel, forward_kernel, sum_kernels
 from .rows import (
     PART,
     group_norm,
@@ -76,7 +76,8 @@ def _row_signatures(*kinds: tuple[bool, bool]) -> Signatures:
     for dtype, real in ((np.dtype(np.float32), float32), (np.dtype(np.float64), float64)):
         line, table, image = real[::1], real[:, ::1], real[:, :, ::1]
         for centred, each in kinds:
-            forward, backward = row_kernels(dtype, centred, each)
+            forward = forward_kernel(dtype, centred, each)
+            backward = backward_kernel(dtype, centred, each)
             found.append((forward, (image, line, line, real, real, int64, image, table)))
             found.append((backward, (image, image, line, table, real, int64, image)))
             by_column, by_channel = sum_kernels(dtype)

@@ -27,7 +27,7 @@ from ..engine import ArgumentError, Array, ShapeError, empty, zeros
 from ..reduce import sum
 from ..reduce.tree import row_blocks
 from .batch import vector
-from .row_kernels import row_kernels, sum_kernels
+from .row_kernels import backward_kernel, forward_kernel, sum_kernels
 from .sums import COLUMNS, ROWS
 
 # Rows that one block adds up before a second launch pays, and the most parts.
@@ -239,8 +239,7 @@ def _forward(
     view = (how.rows, how.per, how.inner)
     stats = empty((3, how.rows), x.dtype, x.device)
     if x.size:
-        forward, _ = row_kernels(x.dtype, centred, how.each)
-        forward[_blocks(how)](
+        forward_kernel(x.dtype, centred, how.each)[_blocks(how)](
             _contiguous(x).reshape(view),
             vector(weight, 1, how.weights, x),
             vector(bias, 0, how.weights, x),
@@ -259,8 +258,7 @@ def _backward(
     dx = empty(x.shape, x.dtype, x.device)
     if x.size:
         view = (how.rows, how.per, how.inner)
-        _, backward = row_kernels(x.dtype, centred, how.each)
-        backward[_blocks(how)](
+        backward_kernel(x.dtype, centred, how.each)[_blocks(how)](
             _contiguous(dy).reshape(view),
             _contiguous(x).reshape(view),
             vector(weight, 1, how.weights, x),
