@@ -10,7 +10,7 @@ import nnlite as nl
 from nnlite.errors import ArgumentError
 from nnlite.kernels.engine.resources import resources
 from nnlite.kernels.ladder import LADDERS
-from nnlite.learn import climb
+from nnlite.learn import climb, traffic
 from nnlite.testing.command import fail, succeed
 
 SIZES = {
@@ -92,6 +92,36 @@ def test_a_step_says_what_it_adds(name, step):
     assert text.startswith(f"Step {number}, ")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LADDERS)
+def test_the_figures_in_the_texts_are_those_of_the_lens(name):
+    """Each step's text gives its own and those of the step before."""
+    ladder = LADDERS[name]
+    before = None
+    for step in ladder.steps:
+        text = " ".join(sys.modules[step.kernel.py_func.__module__].__doc__.split())
+        found = traffic(ladder, step)
+        sizes = " x ".join(map(str, ladder.sizes["lens"]))
+        own = f"{found.sectors:.3g} sectors of global memory, {found.wavefronts:.3g} wavefronts"
+        assert f"Lens, at {sizes}: For 32 {ladder.item}: {own} of shared memory" in text
+        if before is not None:
+            number = ladder.steps.index(step)
+            assert f"(step {number}: {before.sectors:.3g} and {before.wavefronts:.3g})" in text
+        before = found
+
+
+def test_the_lens_tells_the_steps_apart():
+    """What the texts claim: coalescing, sharing, registers each save traffic."""
+    naive, coalesced, shared, column = (
+        traffic(LADDERS["matmul"], step) for step in LADDERS["matmul"].steps[:4]
+    )
+    # Per multiply-add of a warp: 32 sectors of a and 1 of b, then 1 and 4, then both shared.
+    assert 33 <= naive.sectors < 33.5
+    assert 5 <= coalesced.sectors < 5.1
+    assert 0.25 < shared.sectors < 0.3
+    assert shared.wavefronts > 2 > 1.2 > column.wavefronts > 1.125
+
+
 def test_wrong_arguments_are_refused():
     for wrong, words in (
         ({"name": "fft"}, "'fft' given, expected one of matmul, reduce, conv"),
@@ -113,7 +143,9 @@ def test_the_command_prints_a_table_and_draws_a_picture(tmp_path):
 
 
 def test_the_command_prints_json():
-    found = json.loads(succeed("ladder", "matmul", "--sizes", "40,50,60", "--json"))["matmul"]
+    command = ("ladder", "reduce", "--sizes", "4000", "--json", "--lens")
+    found = json.loads(succeed(*command))["reduce"]
+    assert all(4 <= step["lens"]["sectors"] < 4.2 for step in found)
     assert [step["right"] for step in found] == [True] * len(found)
     assert all(step["per_second"] > 0 for step in found)
 
@@ -126,7 +158,9 @@ def test_the_command_refuses_in_one_line():
 
 def test_default_sizes_fit_the_formulas():
     for ladder in LADDERS.values():
+        assert set(ladder.sizes) == {"cpu", "cuda", "lens"}
         for sizes in ladder.sizes.values():
+            assert ladder.items(sizes) * (2 if ladder.unit == "FLOP" else 4) == ladder.work(sizes)
             assert ladder.work(sizes) > 0
             assert ladder.terms(sizes) >= 1
     assert nl.kernels.ladder.LADDERS is LADDERS

@@ -47,13 +47,16 @@ class Ladder:
         name: its name.
         formula: what it computes.
         steps: the steps, in order.
-        sizes: default sizes by kind of device, ``"cpu"`` and ``"cuda"``.
+        sizes: default sizes by kind of device, ``"cpu"`` and ``"cuda"``; ``"lens"``: those at
+            which the lens looks at the steps, and that the figures in their texts are for.
         draw: ``draw(rng, sizes)`` returns the inputs, float32.
         reference: ``reference(*inputs)`` in float64; of absolute inputs, it is the magnitude that
             the errors of its sums are measured by.
         terms: number of terms of each sum.
         work: operations or bytes of one run, for given sizes.
         unit: ``"FLOP"`` or ``"B"``.
+        item: what the lens counts by: ``"multiply-adds"`` or ``"numbers"``.
+        items: how many of them one run has.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Ladder:
     terms: Callable[[Sizes], int]
     work: Callable[[Sizes], float]
     unit: str
+    item: str
+    items: Callable[[Sizes], int]
 
     def allowed(self, step: Step, inputs: Arrays, sizes: Sizes) -> np.ndarray:
         """Largest error that a right result of a step may have: ``4 sqrt(terms) eps sum |terms|``

@@ -159,13 +159,14 @@ def ladder(
     name: o.LadderName = None,
     sizes: o.Sizes = None,
     device: o.Device = None,
+    lens: o.Lens = False,
     plot: o.Plot = None,
     json: o.Json = False,
 ) -> None:
     """Run the steps of the ladders to learn from: are they right, how fast, why?"""
     from .ladder import show
 
-    show(name, sizes, device, plot, json)
+    show(name, sizes, device, lens, plot, json)
 
 
 @app.callback(invoke_without_command=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,16 @@ GPU_COLUMNS: dict[str, Callable[[Resources], str]] = {
     "FFMA": lambda f: f"{f.share('FFMA'):.0%}",
     "LDS": lambda f: f"{f.share('LDS') / f.share('FFMA'):.2f}" if f.share("FFMA") else "",
 }
+LENS_COLUMNS = ("sectors", "wavefronts")
 
 
 def show(
-    name: str | None, sizes: str | None, device: str | None, plot: Path | None, as_json: bool
+    name: str | None,
+    sizes: str | None,
+    device: str | None,
+    lens: bool,
+    plot: Path | None,
+    as_json: bool,
 ) -> None:
     """Run the ladders and print a table for each; draw their rates into ``plot``."""
     names = list(LADDERS) if name is None else [name]
@@ -43,7 +50,7 @@ def show(
     console = open_console()
     found: dict[str, list[Rung]] = {}
     for n in names:
-        steps = climb(n, sizes=chosen, device=device, architectures=compiled)
+        steps = climb(n, sizes=chosen, device=device, architectures=compiled, lens=lens)
         total = len(LADDERS[n].steps)
         found[n] = list(track(steps, n, total=total, transient=True, disable=as_json))
         if not as_json:
@@ -58,6 +65,11 @@ def show(
         )
     elif not as_json:
         console.print(f"registers and machine code are not shown: {lacking}")
+    if lens and not as_json:
+        console.print(
+            "lens, at smaller sizes: sectors of global memory and wavefronts of shared memory\n"
+            "for 32 multiply-adds or numbers"
+        )
     if as_json:
         print(json.dumps({n: [record(r) for r in rungs] for n, rungs in found.items()}, indent=1))
     if plot is not None:
@@ -101,7 +113,9 @@ def table(ladder: Ladder, rungs: list[Rung], device: str) -> Table:
     made.box, made.padding = box.SIMPLE, (0, 1, 0, 0)
     unit = "GFLOP/s" if ladder.unit == "FLOP" else "GB/s"
     compiled = any(r.figures for r in rungs)
-    for head in ("step", "result", "ms", unit, "gain", *(GPU_COLUMNS if compiled else ())):
+    seen = any(r.traffic for r in rungs)
+    heads = [*(GPU_COLUMNS if compiled else ()), *(LENS_COLUMNS if seen else ())]
+    for head in ("step", "result", "ms", unit, "gain", *heads):
         made.add_column(head, justify="left" if head == "step" else "right", no_wrap=True)
     before = None
     for i, rung in enumerate(rungs, 1):
@@ -111,6 +125,8 @@ def table(ladder: Ladder, rungs: list[Rung], device: str) -> Table:
         cells += [f"{rung.seconds * 1e3:.3g}", f"{rung.rate / 1e9:.3g}", gain]
         for figures in rung.figures.values():
             cells += [take(figures) for take in GPU_COLUMNS.values()]
+        if rung.traffic is not None:
+            cells += [f"{getattr(rung.traffic, name):.3g}" for name in LENS_COLUMNS]
         made.add_row(f"{i} {rung.step.name}", *cells)
     return made
 
@@ -133,6 +149,7 @@ def record(rung: Rung) -> dict[str, Any]:
             }
             for arch, f in rung.figures.items()
         },
+        "lens": None if rung.traffic is None else asdict(rung.traffic),
     }
 
 

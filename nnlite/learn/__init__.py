@@ -1,5 +1,5 @@
 """Learning GPU programming with nnlite: the ladders."""
 
-from .ladder import Rung, climb
+from .ladder import Rung, Traffic, climb, traffic
 
-__all__ = ["Rung", "climb"]
+__all__ = ["Rung", "Traffic", "climb", "traffic"]

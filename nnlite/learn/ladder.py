@@ -12,11 +12,30 @@ import numpy as np
 from ..errors import ArgumentError
 from ..kernels.engine import Array, Device, array, empty
 from ..kernels.engine import device as find_device
+from ..kernels.engine.lens.profiler import profiling
 from ..kernels.engine.resources import Resources, resources
 from ..kernels.ladder import LADDERS, Ladder, Step
 
 ROUNDS = 7
 SUBNORMAL = 1.4e-45  # the smallest float32, so that 0 divides nothing
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What the lens counts of a step, for 32 multiply-adds or numbers: one for each lane of a warp.
+
+    Attributes:
+        sectors: sectors of 32 bytes of global memory, as if there were no cache.
+        wavefronts: turns of shared memory.
+        divergent: share of the branches at which the lanes of a warp part.
+    """
+
+    sectors: float
+    wavefronts: float
+    divergent: float
+
+    def __str__(self) -> str:
+        return f"{self.sectors:.3g} sectors, {self.wavefronts:.3g} wavefronts"
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,7 @@ class Rung:
         seconds: median time of one run, compilation excluded.
         rate: work per second: FLOP/s or B/s, as the ladder says.
         figures: registers, shared memory and machine code on each architecture asked for.
+        traffic: what the lens counts, if asked for.
     """
 
     step: Step
@@ -37,6 +57,24 @@ class Rung:
     seconds: float
     rate: float
     figures: dict[str, Resources]
+    traffic: Traffic | None = None
+
+
+def traffic(ladder: Ladder, step: Step) -> Traffic:
+    """Profile a step on the CPU, at the ladder's sizes for the lens."""
+    sizes = ladder.sizes["lens"]
+    inputs = ladder.draw(np.random.default_rng(0), sizes)
+    placed = [array(x, device="cpu") for x in inputs]
+    with profiling() as launches:
+        step.launch(*placed, empty(ladder.reference(*inputs).shape, "float32", "cpu"))
+    lines = [line for launch in launches for line in launch.lines]
+    branches = [line for line in lines if line.what == "branch"]
+    warps = ladder.items(sizes) / 32
+    return Traffic(
+        sum(line.sectors for line in lines) / warps,
+        sum(line.wavefronts for line in lines) / warps,
+        sum(b.divergent for b in branches) / max(1, sum(b.requests for b in branches)),
+    )
 
 
 def climb(
@@ -46,6 +84,7 @@ def climb(
     device: Device | str | None = None,
     rounds: int = ROUNDS,
     architectures: Sequence[str] = (),
+    lens: bool = False,
 ) -> Iterator[Rung]:
     """Run the steps of a ladder, one after the other.
 
@@ -58,6 +97,7 @@ def climb(
         rounds: runs of each step, of whose times the median is taken.
         architectures: GPU architectures to compile for, such as ``"sm_90"``; needs the extra
             ``resources``, no GPU.
+        lens: count sectors and wavefronts too, which takes seconds for each step.
 
     Yields: a :class:`Rung` for each step.
 
@@ -81,11 +121,16 @@ def climb(
         )
     if rounds < 1:
         raise ArgumentError(f"climb: rounds: {rounds} given, expected 1 or more")
-    return _run(ladder, chosen, target, rounds, architectures)
+    return _run(ladder, chosen, target, rounds, architectures, lens)
 
 
 def _run(
-    ladder: Ladder, sizes: tuple[int, ...], device: Device, rounds: int, names: Sequence[str]
+    ladder: Ladder,
+    sizes: tuple[int, ...],
+    device: Device,
+    rounds: int,
+    names: Sequence[str],
+    lens: bool,
 ) -> Iterator[Rung]:
     inputs = ladder.draw(np.random.default_rng(0), sizes)
     expected = ladder.reference(*inputs)
@@ -100,7 +145,8 @@ def _run(
         seconds = statistics.median(_times(step, placed, out, device, rounds))
         figures = {arch: resources(step.kernel, step.signature, arch) for arch in names}
         worst = float(error.max(initial=0.0))
-        yield Rung(step, worst, seconds, ladder.work(sizes) / seconds, figures)
+        counted = traffic(ladder, step) if lens else None
+        yield Rung(step, worst, seconds, ladder.work(sizes) / seconds, figures, counted)
 
 
 def _times(

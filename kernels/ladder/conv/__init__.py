@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..step import Arrays, Ladder, Sizes
@@ -34,10 +36,16 @@ LADDER = Ladder(
         step4_filters.STEP,
         step5_implicit_gemm.STEP,
     ),
-    sizes={"cpu": (4, 16, 64, 3, 32, 32), "cuda": (64, 64, 128, 3, 56, 56)},
+    sizes={
+        "cpu": (4, 16, 64, 3, 32, 32),
+        "cuda": (64, 64, 128, 3, 56, 56),
+        "lens": (1, 16, 64, 3, 16, 64),
+    },
     draw=draw,
     reference=reference,
     terms=lambda sizes: sizes[1] * sizes[3] ** 2,
     work=lambda s: 2.0 * s[0] * s[1] * s[2] * s[3] ** 2 * s[4] * s[5],
     unit="FLOP",
+    item="multiply-adds",
+    items=lambda sizes: math.prod(sizes) * sizes[3],
 )

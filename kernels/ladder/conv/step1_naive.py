@@ -9,6 +9,9 @@ Why it is slow:
     Each thread reads C K K numbers of the image and as many weights from global memory, with a
     test of the edges at every one. Neighbouring threads read nearly the same pixels.
 
+Lens, at 1 x 16 x 64 x 3 x 16 x 64:
+    For 32 multiply-adds: 5.14 sectors of global memory, 0 wavefronts of shared memory.
+
 On a GPU:
     The caches catch most of the repeated reads; the instructions that make addresses and test edges
     remain: several for each multiply-add.

@@ -9,6 +9,10 @@ Why:
     memory that is one broadcast without address tests or cache look-ups. The size of the filter
     is known when the kernel is made, so the loops over it can be unrolled.
 
+Lens, at 1 x 16 x 64 x 3 x 16 x 64:
+    For 32 multiply-adds: 4.2 sectors of global memory, 0.963 wavefronts of shared memory (step
+    1: 5.14 and 0).
+
 On a GPU:
     Half the global reads are gone. The image is still read K K times.
 """

@@ -13,6 +13,10 @@ Why:
     multiply-adds. And it does not care how large the image, the filter or their number is: a block
     takes 64 pixels wherever they lie, over the edge of a row or an image.
 
+Lens, at 1 x 16 x 64 x 3 x 16 x 64:
+    For 32 multiply-adds: 0.155 sectors of global memory, 0.547 wavefronts of shared memory
+    (step 4: 0.152 and 1.15).
+
 On a GPU:
     How libraries compute convolutions. The price are the divisions that find (c, u, v) and
     (image, i, j) for each number loaded; those of a column are made once per thread, as a thread
@@ -48,6 +52,7 @@ def make(size: int) -> Kernel:
         w_tile = cuda.shared.array((DEPTH, PITCH), float32)
         x_tile = cuda.shared.array((DEPTH, TILE), float32)
         total = cuda.local.array((ITEMS, ITEMS), float32)
+        patch = cuda.local.array(ITEMS, float32)
         tx = cuda.threadIdx.x
         ty = cuda.threadIdx.y
         tid = ty * SIDE + tx
@@ -76,9 +81,12 @@ def make(size: int) -> Kernel:
                 x_tile[s // TILE, column] = x[image, q // AREA, r, t] if inside else float32(0.0)
             cuda.syncthreads()
             for q in range(DEPTH):
+                for b in range(ITEMS):
+                    patch[b] = x_tile[q, b * SIDE + tx]
                 for a in range(ITEMS):
+                    weight = w_tile[q, a * SIDE + ty]
                     for b in range(ITEMS):
-                        total[a, b] += w_tile[q, a * SIDE + ty] * x_tile[q, b * SIDE + tx]
+                        total[a, b] += weight * patch[b]
             cuda.syncthreads()
         for b in range(ITEMS):
             p = pixel0 + b * SIDE + tx

@@ -44,10 +44,12 @@ LADDER = Ladder(
         step8_warp_tile.STEP,
         step9_tensor_core.STEP,
     ),
-    sizes={"cpu": (512, 512, 512), "cuda": (4096, 4096, 4096)},
+    sizes={"cpu": (512, 512, 512), "cuda": (4096, 4096, 4096), "lens": (128, 128, 128)},
     draw=draw,
     reference=reference,
     terms=lambda sizes: sizes[2],
     work=lambda sizes: 2.0 * sizes[0] * sizes[1] * sizes[2],
     unit="FLOP",
+    item="multiply-adds",
+    items=lambda sizes: sizes[0] * sizes[1] * sizes[2],
 )

@@ -9,6 +9,9 @@ Why it is slow:
     read ``a[row, q]`` for 32 rows: addresses k numbers apart, each in a 32-byte sector of its own,
     of which 4 bytes are used. The write of c is scattered in the same way.
 
+Lens, at 128 x 128 x 128:
+    For 32 multiply-adds: 33.2 sectors of global memory, 0 wavefronts of shared memory.
+
 On a GPU:
     Bound by memory traffic of which seven eighths are thrown away.
 """

@@ -9,6 +9,10 @@ Why:
     threads stand in the same row, so ``a[row, q]`` is one address: one sector, broadcast. The write
     of c is 4 full sectors.
 
+Lens, at 128 x 128 x 128:
+    For 32 multiply-adds: 5.03 sectors of global memory, 0 wavefronts of shared memory (step 1:
+    33.2 and 0).
+
 On a GPU:
     Several times faster than step 1 for the same arithmetic. Each product still reads two numbers
     from memory (or the caches): the multiply-add units wait.

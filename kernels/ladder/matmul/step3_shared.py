@@ -9,6 +9,10 @@ Why:
     Within the block each number of a is needed by 32 columns and each number of b by 32 rows. Read
     once into shared memory instead of 32 times from global memory, the traffic falls 32 times.
 
+Lens, at 128 x 128 x 128:
+    For 32 multiply-adds: 0.281 sectors of global memory, 2.06 wavefronts of shared memory (step
+    2: 5.03 and 0).
+
 On a GPU:
     Bound by shared memory now: each multiply-add reads two numbers from it. ``a_tile[ty, q]`` is
     the same for a warp (a broadcast), ``b_tile[q, tx]`` covers the 32 banks once: no conflicts.

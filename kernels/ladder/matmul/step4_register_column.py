@@ -9,6 +9,10 @@ Why:
     9 reads of shared memory for 8 multiply-adds, instead of 16. The number of b stays in a
     register; those of a are broadcasts.
 
+Lens, at 128 x 128 x 128:
+    For 32 multiply-adds: 0.156 sectors of global memory, 1.16 wavefronts of shared memory (step
+    3: 0.281 and 2.06).
+
 On a GPU:
     The loop over the 8 rows has a length known to the compiler, which unrolls it and keeps the sums
     in registers: a local array indexed by constants costs no memory. Still nearly one read per

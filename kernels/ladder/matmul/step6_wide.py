@@ -13,6 +13,10 @@ Why:
     that and computes an address in two registers. Unsigned ones need neither. And a loop around
     64 multiply-adds counts and branches; unrolled, all that is known at compile time.
 
+Lens, at 128 x 128 x 128:
+    For 32 multiply-adds: 0.0938 sectors of global memory, 0.266 wavefronts of shared memory
+    (step 5: 0.0938 and 0.289).
+
 On a GPU:
     The main loop is nearly all multiply-adds. What is left is waiting: for the tiles to arrive.
 """

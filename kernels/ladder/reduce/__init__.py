@@ -34,10 +34,12 @@ LADDER = Ladder(
         step4_shuffle.STEP,
         step5_single_launch.STEP,
     ),
-    sizes={"cpu": (1 << 24,), "cuda": (1 << 28,)},
+    sizes={"cpu": (1 << 24,), "cuda": (1 << 28,), "lens": (1 << 20,)},
     draw=draw,
     reference=reference,
     terms=lambda sizes: sizes[0],
     work=lambda sizes: 4.0 * sizes[0],
     unit="B",
+    item="numbers",
+    items=lambda sizes: sizes[0],
 )

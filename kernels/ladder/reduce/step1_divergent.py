@@ -10,6 +10,11 @@ Why it is slow:
     and the others wait for them, because a warp executes one instruction for all. And ``tid % (2
     d)`` is a division.
 
+Lens, at 1048576:
+    For 32 numbers: 4.14 sectors of global memory, 18.8 wavefronts of shared memory.
+
+    In two thirds of its branches a warp parts.
+
 On a GPU:
     All warps stay busy to the last round with fewer and fewer working threads.
 """

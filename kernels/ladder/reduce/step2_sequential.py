@@ -9,6 +9,10 @@ Why:
     idle, the third 6. Neighbouring threads read neighbouring banks in every round, and there is no
     division.
 
+Lens, at 1048576:
+    For 32 numbers: 4.14 sectors of global memory, 5.65 wavefronts of shared memory (step 1:
+    4.14 and 18.8).
+
 On a GPU:
     Divergence is left only in the last five rounds, within one warp. But the first thing every
     thread does is to read one number, and half of them never add anything.

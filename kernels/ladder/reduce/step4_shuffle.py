@@ -8,6 +8,10 @@ Why:
     A barrier makes 8 warps wait for the slowest; a shuffle needs the 32 threads of one warp only,
     which run together anyway. Eight barriers become one.
 
+Lens, at 1048576:
+    For 32 numbers: 4.04 sectors of global memory, 0.282 wavefronts of shared memory (step 3:
+    4.04 and 1.41).
+
 On a GPU:
     The tail of each block gets short. Bandwidth decides, so the gain is small for large arrays and
     plain for small ones, where the tail is all there is.

@@ -13,6 +13,12 @@ Why:
     The fence is what makes it right: without it the last block could see the counter but not yet
     the sum of a block that counted itself.
 
+Lens, at 1048576:
+    For 32 numbers: 4.07 sectors of global memory, 0.562 wavefronts of shared memory (step 4:
+    4.04 and 0.282).
+
+    The flag that tells a block it is the last goes through shared memory.
+
 On a GPU:
     For arrays of a few megabytes the second launch was a large part of the time. What remains is
     the bandwidth of one pass over the data.
