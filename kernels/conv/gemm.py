@@ -37,14 +37,11 @@ def gemm_kernel(real: Any) -> Kernel:
     @kernel
     def correlate_gemm(x, w, bias, where, y, high, wide, groups, u, v, top, left, share):
         # x: (N G C H W,), w: (G M, K), bias: (G M,), y: (N, G M, P, Q); where: (3, K), the place in
-        # an image, row and column of tap k; high, wide: H, W.
-        # Grid: (columns G / COLUMNS, channels / share).
+        # an image, row and column of tap k. Grid: (columns G / COLUMNS, channels / share).
         tile = cuda.shared.array((DEPTH, COLUMNS), real)
         total = cuda.local.array((S, R), real)
-        image = cuda.local.array(R, int64)
-        row = cuda.local.array(R, int64)
-        column = cuda.local.array(R, int64)
-        corner = cuda.local.array(R, int64)
+        image, row = cuda.local.array(R, int64), cuda.local.array(R, int64)
+        column, corner = cuda.local.array(R, int64), cuda.local.array(R, int64)
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
         all_m, depth = y.shape[1] // groups, w.shape[1]
         group = cuda.blockIdx.x % groups
