@@ -1,4 +1,8 @@
-"""The cases, one line each at the end of the file, and how each kind of case is set up."""
+"""The cases, one line each at the end of the file, and how each kind of case is set up.
+
+Those of the functions that need no other line than their call are in ``functions.py``, those of
+optimizers in ``optimizers.py``.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +16,8 @@ from nnlite.kernels import activations, elementwise, matmul, reduce
 from nnlite.kernels.engine import Array
 from nnlite.testing import assert_close
 
-from . import peers, training
-from .harness import Case, Side
-
-
-def synchronizer(device: Any) -> Callable[[], None]:
-    """Function that waits for all work queued on ``device``."""
-    if device.kind == "cpu":
-        return lambda: None
-    from nnlite.kernels.engine import gpu
-
-    return lambda: gpu.synchronize(device)
+from . import functions, optimizers, peers, training
+from .harness import Case, Side, synchronizer
 
 
 def random(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -139,4 +134,6 @@ def cases(device: Any) -> list[Case]:
            column_sum, sq, "B", side),
         *(training_step(name, 64, "sgd") for name in training.NETWORKS),
         training_step("MLP", 64, "adam"),
+        *map(functions.case, functions.LINES),
+        *optimizers.cases(),
     ]  # fmt: skip

@@ -52,6 +52,15 @@ class Side:
         return (time.perf_counter() - start) / repeats
 
 
+def synchronizer(device: Any) -> Callable[[], None]:
+    """Function that waits for all work queued on ``device``."""
+    if device.kind == "cpu":
+        return lambda: None
+    from nnlite.kernels.engine import gpu
+
+    return lambda: gpu.synchronize(device)
+
+
 @dataclass
 class Case:
     """What is timed.
