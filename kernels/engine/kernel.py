@@ -25,6 +25,7 @@ from .errors import ArgumentError, DeviceError, LaunchError
 from .memory import Array
 
 Dim3 = tuple[int, int, int]
+NUMBERS = frozenset({bool, int, float, np.int32, np.int64, np.float32, np.float64})
 LAUNCHES = 4096  # configurations remembered per kernel before the cache is emptied
 
 
@@ -152,6 +153,8 @@ class _Launch:
                 values.append(a.data)
                 if device is not a.device:
                     device = self._same(device, a.device, args)
+            elif type(a) in NUMBERS:  # before the questions that take longer
+                values.append(a)
             elif isinstance(a, np.ndarray):
                 values.append(a)
                 device = self._same(device, CPU, args)
