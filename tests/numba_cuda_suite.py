@@ -182,7 +182,7 @@ def run_in_children(module: str, variant: str, folder: Path, limit: float) -> di
     file = folder / f"{module}-{variant}.jsonl"
     env = dict(os.environ, NNLITE_CACHE_DIR=str(folder / "cache"), NUMBA_ENABLE_CUDASIM="1")
     if variant.startswith("drop-in"):  # for the processes that a test starts, too
-        env["PYTHONPATH"] = str(folder)
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), env.get("PYTHONPATH"))))
         (folder / "sitecustomize.py").write_text(SITE)
     command = [sys.executable, __file__, "--child", module, "--variants", variant, "--out", file]
     while True:

@@ -266,3 +266,12 @@ def test_child_processes_compile_too(tmp_path, method):
     )
     done = cudasim(path)
     assert done.stdout.splitlines() == ["[0]", "[([0, 2], True), ([0, 2, 4], True)]"], done.stderr
+
+
+def test_the_device_has_the_compute_capability_of_the_reference_gpu(tmp_path):
+    text = "print(cuda.get_current_device().compute_capability, cuda.gpus[0].compute_capability)"
+    shown = {
+        gpu: cudasim(program(tmp_path, text), NNLITE_REFERENCE_GPU=gpu).stdout
+        for gpu in ("A100", "H100")
+    }
+    assert shown == {"A100": "(8, 0) (8, 0)\n", "H100": "(9, 0) (9, 0)\n"}

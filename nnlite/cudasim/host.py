@@ -125,6 +125,7 @@ def install(cuda: Any, put: Callable[..., None], put_missing: Callable[..., None
     put_missing(devicearray, "DeviceNDArray", device_ndarray)
     put_missing(devicearray.FakeCUDAArray, "gpu_data", property(lambda array: array._ary))
     limits = reference_gpu()
+    put(devices, "_SIMULATOR_CC", limits.compute_capability)
     for name, number in {
         "name": f"{limits.name} (limits only)".encode(),
         "id": 0,
