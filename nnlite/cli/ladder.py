@@ -29,7 +29,8 @@ GPU_COLUMNS: dict[str, Callable[[Resources], str]] = {
     "FFMA": lambda f: f"{f.share('FFMA'):.0%}",
     "LDS": lambda f: f"{f.share('LDS') / f.share('FFMA'):.2f}" if f.share("FFMA") else "",
 }
-LENS_COLUMNS = ("sectors", "wavefronts")
+LENS_COLUMNS = {"sect": "sectors", "waves": "wavefronts"}
+NARROWEST = 100  # columns of a table that goes to a file or a pipe
 
 
 def show(
@@ -48,6 +49,8 @@ def show(
     lacking = what_lacks()
     compiled = () if lacking else ARCHITECTURES
     console = open_console()
+    if not console.is_terminal:
+        console.width = max(NARROWEST, console.width)
     found: dict[str, list[Rung]] = {}
     for n in names:
         steps = climb(n, sizes=chosen, device=device, architectures=compiled, lens=lens)
@@ -126,7 +129,7 @@ def table(ladder: Ladder, rungs: list[Rung], device: str) -> Table:
         for figures in rung.figures.values():
             cells += [take(figures) for take in GPU_COLUMNS.values()]
         if rung.traffic is not None:
-            cells += [f"{getattr(rung.traffic, name):.3g}" for name in LENS_COLUMNS]
+            cells += [f"{getattr(rung.traffic, name):.3g}" for name in LENS_COLUMNS.values()]
         made.add_row(f"{i} {rung.step.name}", *cells)
     return made
 
