@@ -17,7 +17,7 @@ from typing import Any
 
 from . import rt_special as special
 from .rt_cmath import emit_frexp, emit_ldexp, emit_modf, emit_pow, emit_remquo
-from .rt_math import Emit, emit_erf, emit_exp, emit_log, emit_tanh
+from .rt_math import Emit, emit_erf, emit_erfc, emit_exp, emit_log, emit_tanh
 from .rt_nv_integer import INTEGER_TABLE
 from .rt_rounding import rounded
 from .rt_scalar import F32, F64, I32, I64, Scalar, pair, scalar_function
@@ -59,7 +59,7 @@ def _polynomial(name: str, emit: Generate) -> Generate:
 
 # -- functions of a real number --------------------------------------------------------------------
 C_UNARY = [
-    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cosh", "erfc", "expm1", "j0", "j1",
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cosh", "expm1", "j0", "j1",
     "lgamma", "log1p", "logb", "sinh", "tan", "tgamma", "y0", "y1",
 ]  # fmt: skip
 LLVM_EXACT = ["ceil", "floor", "trunc", "fabs", "sqrt", "rint", "nearbyint", "round"]
@@ -75,7 +75,7 @@ for _name in PYTHON:
     _both(_name, "R(R)", _python(getattr(special, _name)))
 for _name, _emit in POLYNOMIALS.items():
     _both(_name, "R(R)", _polynomial(f"llvm.{_name}", _emit))
-for _name, _emit in (("tanh", emit_tanh), ("erf", emit_erf)):
+for _name, _emit in (("tanh", emit_tanh), ("erf", emit_erf), ("erfc", emit_erfc)):
     TABLE[_name] = ("float64(float64)", _c(_name))
     TABLE[_name + "f"] = ("float32(float32)", _polynomial("", _emit))
 
