@@ -270,9 +270,8 @@ def test_drawn_calls_reach_every_layout_and_the_special_shapes():
 
     seen = set()
 
-    @settings(
-        max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
+    # Hypothesis draws from the numbers of all modules loaded so far, so no seed fixes the calls.
+    @settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
     @given(calls(SPEC))
     def collect(call):
         (value,) = call.values

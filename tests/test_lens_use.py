@@ -207,7 +207,8 @@ def test_launch():
 def test_the_plugin(tmp_path):
     (tmp_path / "test_it.py").write_text(TESTS)
     run = [sys.executable, "-m", "pytest", "-q", "-p", "nnlite.pytest_plugin", "--nnlite-check"]
-    env = dict(os.environ, PYTHONPATH=str(ROOT))
+    # Installed, nnlite registers the plugin by itself; here it is to be the one named.
+    env = dict(os.environ, PYTHONPATH=str(ROOT), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert "1 failed, 2 passed" in done.stdout, done.stdout + done.stderr
     assert "test_it.py:12: out[i] = x[i + 1]" in done.stdout
