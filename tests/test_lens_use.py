@@ -215,8 +215,9 @@ def test_the_plugin(tmp_path):
     assert "x[32]: the index 32 of axis 0 is outside 0 to 31" in done.stdout
 
 
-def test_the_readme_shows_the_real_output(tmp_path):
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Find the race")[2]
+@pytest.mark.parametrize("title", ["Find the race", "See the memory traffic"])
+def test_the_readme_shows_the_real_output(tmp_path, title):
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition(f"## {title}")[2]
     code, shown = re.findall(r"```(?:python|text)\n(.*?)```", section, re.DOTALL)[:2]
     path = tmp_path / "example.py"
     path.write_text(code)

@@ -53,6 +53,24 @@ def check(
         >>> report = nl.check(reduce_rows, 4, 128, (x, out))
         >>> print(report)
     """
+    compiled, sizes, given, bounds = prepared(kernel, grid, block, args)
+    name = compiled.py_func.__name__
+    try:
+        static = compiled.static_shared_bytes
+        check_launch(CPU.limits, name, *sizes, static, shared_bytes, bounds)
+    except LaunchError as error:
+        return Report(name, *sizes, [_limit(compiled, str(error))])
+    return watch(compiled, *sizes, shared_bytes, given)
+
+
+def prepared(
+    kernel: Any, grid: Any, block: Any, args: tuple[Any, ...]
+) -> tuple[CpuKernel, tuple[Dim3, Dim3], tuple[Any, ...], Any]:
+    """What a launch under the lens needs: kernel, grid and block, arguments, launch bounds.
+
+    Raises:
+        DeviceError: an argument is on a GPU.
+    """
     made = kernel if isinstance(kernel, Kernel) else None
     compiled = made.cpu if made else CpuKernel(kernel)
     name = compiled.py_func.__name__
@@ -61,13 +79,7 @@ def check(
     for i, a in enumerate(leaves(given)):
         if hasattr(a, "__cuda_array_interface__"):
             raise DeviceError(f"{name}: argument {i} is on a GPU, expected an array on the CPU")
-    bounds = made.launch_bounds if made else None
-    try:
-        static = compiled.static_shared_bytes
-        check_launch(CPU.limits, name, *sizes, static, shared_bytes, bounds)
-    except LaunchError as error:
-        return Report(name, *sizes, [_limit(compiled, str(error))])
-    return watch(compiled, *sizes, shared_bytes, given)
+    return compiled, sizes, given, made.launch_bounds if made else None
 
 
 def _limit(kernel: CpuKernel, message: str) -> Finding:

@@ -13,9 +13,9 @@ Lens, at 128 x 128 x 128:
     For 32 multiply-adds: 0.188 sectors of global memory, 0.267 wavefronts of shared memory
     (step 7: 0.188 and 0.267).
 
-    The lens counts one wavefront for each quarter of a warp in a 128-bit access, as documented, and
-    sees no difference; it does not know which equal addresses of different quarters the hardware
-    serves together.
+    The lens counts one wavefront for each quarter of a warp in a 128-bit access and sees no
+    difference; it does not know which equal addresses of different quarters the hardware serves
+    together.
 
 On a GPU:
     Less traffic of shared memory, as far as equal addresses are served together: to be measured.

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...cpu import CpuKernel, launch
-from ...cpu.signature import leaves
 from ...device import CPU, check_launch
-from ...errors import CheckError, DeviceError
-from ...kernel import Kernel, data_of, dim3
+from ...errors import CheckError
+from ..checking import Dim3, prepared
 from ..compiled import functions
 from ..memory import Memory
 from ..program import Program, program
@@ -26,7 +25,6 @@ from .instrument import ProfilerInstrument
 from .recorder import DROPPED, FLOPS, empty_table, recorder
 from .requests import ATOMICS, BRANCHES, COLUMNS, LOADS, SPACES, STORES
 
-Dim3 = tuple[int, int, int]
 SPACE_NAMES = ("global", "shared")
 ALIGNMENT = 256  # of arrays on a GPU
 WIDE = 4  # elements of a 128-bit access
@@ -58,15 +56,8 @@ def profile(
     Example:
         >>> print(nl.profile(transpose, (4, 4), (32, 8), (x, out)))
     """
-    made = kernel if isinstance(kernel, Kernel) else None
-    compiled = made.cpu if made else CpuKernel(kernel)
+    compiled, sizes, given, bounds = prepared(kernel, grid, block, args)
     name = compiled.py_func.__name__
-    sizes = dim3(name, "grid", grid), dim3(name, "block", block)
-    given = tuple(data_of(a) for a in args)
-    for i, a in enumerate(leaves(given)):
-        if hasattr(a, "__cuda_array_interface__"):
-            raise DeviceError(f"{name}: argument {i} is on a GPU, expected an array on the CPU")
-    bounds = made.launch_bounds if made else None
     check_launch(CPU.limits, name, *sizes, compiled.static_shared_bytes, shared_bytes, bounds)
     return count(compiled, *sizes, shared_bytes, given)
 

@@ -9,6 +9,9 @@ profiling guide; "CUDA C++ Best Practices Guide", section "Memory Optimizations"
   word, to every lane that wants it. Elements of 8 bytes are served to half a warp at a time, of 16
   bytes to a quarter;
 - an atomic on one address by several lanes is done one after the other.
+
+The rule for elements of 8 and 16 bytes is a model: hardware may serve equal addresses of different
+parts of a warp together. Nothing here has been compared with a GPU's counters yet.
 """
 
 from __future__ import annotations
