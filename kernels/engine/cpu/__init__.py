@@ -17,7 +17,7 @@ The kernel source that numba-cuda runs on a GPU becomes native, vectorised, mult
 Barriers and warp operations stand between regions, so they cost no waiting: by then every thread
 has come there. Conditions that differ between threads become masks. A cooperative kernel becomes
 a generator per block that yields at each grid barrier. ``compile`` and ``cache`` make machine code
-and keep it on disk; ``launch`` and ``pool`` run the blocks on OS threads. The functions that
+and keep it on disk; ``launch`` and ``pool`` run the blocks on OS threads, which a ``bell`` wakes. The functions that
 generated code calls are Numba intrinsics (``rt_*``).
 """
 

@@ -27,8 +27,9 @@ SERIAL_SECONDS = 30e-6
 PARALLEL_SECONDS = 300e-6
 """Above this much time helpers always pay."""
 
-EXPLORE = 64
-"""Launches after which the slower way is tried again."""
+EXPLORE, TRIES = 128, 3
+"""Of so many launches, so many in a row go the slower way: it may be the faster one by now.  The
+first finds the helpers asleep, the next ones find them awake."""
 
 MAX_CHUNK = 64
 CHUNKS_PER_THREAD = 8
@@ -181,10 +182,12 @@ class _Entry:
             cost = self._costs[grid] = _Cost(grid, self.block_seconds, shared_pool().threads)
         helpers = cost.choose()
         scratch = made.scratch_bytes + shared_bytes if made.dynamic else made.scratch_bytes
+        if helpers:
+            shared_pool().start(helpers)
         start = time.perf_counter()
         if helpers:
-            launch = cost.pooled_launch.copy()
-            shared_pool().run(lambda: self.work(args, scratch, launch), helpers)
+            template = cost.pooled_launch
+            launch = shared_pool().run(lambda a: self.work(args, scratch, a), template, helpers)
         else:
             launch = cost.serial_launch.copy()
             self.work(args, scratch, launch)
@@ -260,14 +263,14 @@ class _Cost:
             return 0 if pooled < PARALLEL_SECONDS else self.helpers
         serial_wins = serial <= pooled
         close = 2 * (self.helpers + 1)
-        if self.launches % EXPLORE == 0 and serial < close * pooled and pooled < close * serial:
+        if self.launches % EXPLORE < TRIES and serial < close * pooled and pooled < close * serial:
             serial_wins = not serial_wins
         return 0 if serial_wins else self.helpers
 
     def record(self, helpers: int, spent: float) -> None:
         """Follow a faster time at once, a slower one slowly: others use the machine too."""
         old = self.pooled if helpers else self.serial
-        new = spent if not old or spent < old else old + (spent - old) / 8
+        new = spent if not old or spent < old else old + (min(spent, 2 * old) - old) / 8
         if helpers:
             self.pooled = new
         else:

@@ -2,7 +2,8 @@
 
 Compiled kernels release the GIL and take blocks from an atomic counter until none is left.  So the
 calling thread just starts; helpers join when they wake up, and the launch never waits for a helper
-that has not begun: it takes the helper's token back instead.
+that has not begun: it takes the helper's token back instead.  Helpers that have just worked watch
+for the next launch and come at once (see ``bell``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+
+import numpy as np
+
+from .bell import Bell
 
 
 def thread_count() -> int:
@@ -26,10 +31,12 @@ def thread_count() -> int:
 class _Job:
     """One launch: ``tokens`` are the invitations that no helper has taken yet."""
 
-    __slots__ = ("call", "done", "tokens")
+    __slots__ = ("call", "done", "launch", "tokens")
 
-    def __init__(self, call: Callable[[], None], helpers: int) -> None:
-        self.call = call
+    def __init__(
+        self, call: Callable[[np.ndarray], None], launch: np.ndarray, helpers: int
+    ) -> None:
+        self.call, self.launch = call, launch
         self.tokens = [None] * helpers
         self.done: SimpleQueue[BaseException | None] = SimpleQueue()
 
@@ -42,16 +49,41 @@ class Pool:
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._lock = threading.Lock()
         self._started = 0
+        self._bell: Bell | None = None
+        self._ringing = threading.Lock()
+        self._rung: _Job | None = None
 
-    def run(self, call: Callable[[], None], helpers: int) -> int:
-        """Run ``call`` here and on up to ``helpers`` others; returns how many joined."""
-        if self._started < helpers:
-            self._start(helpers)
-        job = _Job(call, helpers)
-        for _ in range(helpers):
+    def run(
+        self, call: Callable[[np.ndarray], None], template: np.ndarray, helpers: int
+    ) -> np.ndarray:
+        """Run ``call`` here and on up to ``helpers`` others.
+
+        Args:
+            call: takes the launch array that all of them share.
+            template: what is in the launch array at first.
+
+        Returns:
+            The launch array as it was left.
+        """
+        self.start(helpers)
+        bell = self._bell
+        if bell is None or not self._ringing.acquire(blocking=False):
+            return self._launch(_Job(call, template.copy(), helpers), helpers, None)
+        try:
+            bell.launch[:] = template
+            self._rung = _Job(call, bell.launch, helpers)
+            return self._launch(self._rung, helpers, bell).copy()
+        finally:
+            self._rung = None
+            self._ringing.release()
+
+    def _launch(self, job: _Job, helpers: int, bell: Bell | None) -> np.ndarray:
+        """Work until no block is left, then wait for those who have begun."""
+        finished = bell.finished() if bell else 0
+        for _ in range(helpers - (bell.ring(helpers) if bell else 0)):
             self._jobs.put(job)
         try:
-            call()
+            job.call(job.launch)
         finally:
             joined = helpers
             while job.tokens:
@@ -60,33 +92,48 @@ class Pool:
                 except IndexError:
                     break
                 joined -= 1
+            if bell and joined:
+                bell.wait(finished + joined)
             errors = [job.done.get() for _ in range(joined)]
         for error in errors:
             if error is not None:
                 raise error
-        return joined
+        return job.launch
 
-    def _start(self, wanted: int) -> None:
+    def start(self, wanted: int) -> None:
+        """Have so many helpers at least."""
+        if self._started >= wanted:
+            return
         with self._lock:
+            if self._bell is None or self._bell.helpers < wanted:
+                self._bell = Bell(max(wanted, self.threads - 1))
             while self._started < wanted:
-                name = f"nnlite-{self._started}"
-                threading.Thread(target=self._help, name=name, daemon=True).start()
+                name, number = f"nnlite-{self._started}", (self._started,)
+                threading.Thread(target=self._help, args=number, name=name, daemon=True).start()
                 self._started += 1
 
-    def _help(self) -> None:
+    def _help(self, number: int) -> None:
         while True:
-            job = self._jobs.get()
-            try:
-                job.tokens.pop()
-            except IndexError:
-                continue
-            error: BaseException | None = None
-            try:
-                job.call()
-            except BaseException as raised:
-                error = raised
-            job.done.put(error)
-            del job
+            worked = _work(self._jobs.get())
+            while self._bell is not None and self._bell.rest(number, worked):
+                worked = _work(self._rung)
+
+
+def _work(job: _Job | None) -> bool:
+    """Work for a job that still has a token; False if it has none."""
+    if job is None:
+        return False
+    try:
+        job.tokens.pop()
+    except IndexError:
+        return False
+    error: BaseException | None = None
+    try:
+        job.call(job.launch)
+    except BaseException as raised:
+        error = raised
+    job.done.put(error)
+    return True
 
 
 _pool = Pool(thread_count())
