@@ -15,10 +15,10 @@ The kernel source that numba-cuda runs on a GPU becomes native, vectorised, mult
    ``storage`` for what lives across regions. ``CpuKernel.inspect_cpu`` shows it.
 
 Barriers and warp operations stand between regions, so they cost no waiting: by then every thread
-has come there. Conditions that differ between threads become masks. A cooperative kernel becomes
-a generator per block that yields at each grid barrier. ``compile`` and ``cache`` make machine code
-and keep it on disk; ``launch`` and ``pool`` run the blocks on OS threads, which a ``bell`` wakes. The functions that
-generated code calls are Numba intrinsics (``rt_*``).
+has come there. Conditions that differ between threads become masks. A cooperative kernel becomes a
+generator per block that yields at each grid barrier. ``compile`` and ``cache`` make machine code
+and keep it on disk; ``launch`` and ``pool`` run the blocks on OS threads, which a ``bell`` wakes.
+The functions that generated code calls are Numba intrinsics (``rt_*``).
 """
 
 from __future__ import annotations
