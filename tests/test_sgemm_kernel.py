@@ -13,7 +13,7 @@ from numba import types
 from nnlite.kernels.engine import array
 from nnlite.kernels.engine.cpu import CpuKernel
 from nnlite.kernels.engine.device import GPUS
-from nnlite.kernels.engine.resources import resources, usage
+from nnlite.kernels.engine.resources import resources
 from nnlite.kernels.matmul import large, launcher, matmul, matmul_reference
 from nnlite.kernels.matmul.sgemm import make_sgemm
 from nnlite.kernels.matmul.specs import SPECS
@@ -24,6 +24,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come 
 ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_120")
 FLOATS, SIZE = types.Array(types.float32, 1, "C"), types.uint32
 SIGNATURE = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE)
+SHARED_BYTES = 2 * 2 * 16 * 132 * 4  # two pairs of tiles
 ORDERS = {"nn": (True, False), "tn": (False, False), "nt": (True, True), "tt": (False, True)}
 
 
@@ -79,7 +80,7 @@ def test_whole_tiles_and_their_edges(order, m, n, k, always_large, device):
 
 def test_activation(always_large):
     rng = np.random.default_rng(5)
-    a, b = (rng.standard_normal(n).astype(np.float32) for n in ((130, 40), (40, 132)))
+    a, b = (rng.standard_normal(n).astype(np.float32) for n in ((130, 40), (40, 133)))
     got = matmul(array(a), array(b), activation="gelu").numpy()
     a, b = a.astype(np.float64), b.astype(np.float64)
     expected = matmul_reference(a, b, activation="gelu")
@@ -97,45 +98,39 @@ def test_infinities_stay_in_their_rows_and_columns(always_large):
 
 
 @linux
-@pytest.mark.parametrize(
-    ("order", "arch"), [("nn", "sm_80"), ("nn", "sm_90"), ("nt", "sm_80"), ("nt", "sm_90")]
-)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("order", ["nn", "nt", "tn"])
 def test_main_loop_is_multiply_adds(order, arch):
     kernel = make_sgemm(*ORDERS[order], True, None)
     found = resources(kernel, SIGNATURE, arch)
     assert found.spills == found.stack == found.float64 == 0
-    assert found.share("FFMA") >= 0.88
+    assert found.registers <= 128  # two blocks of 256 threads to a multiprocessor
+    assert found.shared == SHARED_BYTES
+    assert found.share("FFMA") >= 0.89
     assert found.loop["FFMA"] == 8 * 8 * 16
     assert found.loop["LDS.128"] == 4 * 16
-    assert found.count("STG.128") == 16
+    assert found.count("STG.128") > 0
     assert sum(n for opcode, n in found.loop.items() if opcode.startswith("LDGSTS")) > 0
     assert not any(opcode.startswith(("LDL", "STL")) for opcode in found.loop)
-    assert found.occupancy(256) >= 2 * 256 / 2048
 
 
 @linux
-def test_unaligned_matrices_do_not_spill():
-    found = resources(make_sgemm(False, False, False, None), SIGNATURE, "sm_80")
+@pytest.mark.parametrize("arch", ["sm_80", "sm_100"])
+def test_matrices_of_any_alignment_run_nearly_as_well(arch):
+    for order in ("nn", "tn"):
+        found = resources(make_sgemm(*ORDERS[order], False, None), SIGNATURE, arch)
+        assert found.spills == found.stack == found.float64 == 0
+        assert found.share("FFMA") >= 0.875
+
+
+@linux
+@pytest.mark.parametrize("activation", ["sigmoid", "gelu", "silu", "tanh"])
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
+def test_an_activation_takes_no_memory(activation, arch):
+    found = resources(make_sgemm(True, False, True, activation), SIGNATURE, arch)
     assert found.spills == found.stack == found.float64 == 0
-    assert found.share("FFMA") >= 0.84
-
-
-@linux
-def test_a_long_activation_leaves_the_main_loop_alone():
-    """Its 64 results are not unrolled, so that the sums pass through local memory, once."""
-    found = resources(make_sgemm(True, False, True, "gelu"), SIGNATURE, "sm_90")
-    assert found.spills == found.float64 == 0
-    assert found.share("FFMA") >= 0.88
-    assert not any(opcode.startswith(("LDL", "STL")) for opcode in found.loop)
-
-
-@linux
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_compiles_for_every_architecture_with_asynchronous_copies(arch):
-    found = usage(make_sgemm(True, False, True, None), SIGNATURE, arch)
-    assert found.spills == 0
-    assert found.registers <= 128  # two blocks of 256 threads to a multiprocessor
-    assert found.shared == 2 * 2 * 16 * 132 * 4
+    assert found.registers <= 128
+    assert found.share("FFMA") >= 0.89
 
 
 @pytest.mark.parametrize(
@@ -159,7 +154,7 @@ def test_the_checker_finds_no_race_and_nothing_out_of_bounds(kernel):
 def test_shared_memory_is_that_of_the_cpu_compiler():
     kernel = make_sgemm(True, False, True, None)
     assert isinstance(kernel.cpu, CpuKernel)
-    assert kernel.cpu.static_shared_bytes == 2 * 2 * 16 * 132 * 4
+    assert kernel.cpu.static_shared_bytes == SHARED_BYTES
 
 
 def pretended(name: str) -> SimpleNamespace:

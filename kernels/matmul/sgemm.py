@@ -9,8 +9,10 @@ first:
    each step and no two of them in the same banks (32 x 64 items to a warp);
 3. both tiles lie in shared memory with one row for each step q. While one pair of tiles is
    multiplied, the next pair is copied by ``cp.async``, which needs no registers and no waiting;
-4. addresses are 32-bit numbers of elements, and beyond the edge of a or b rows are not left out
-   but read twice: what they add belongs to items of c that nobody stores.
+4. addresses are 32-bit numbers of elements, and beyond the edge of a or b rows are read twice or
+   taken as zero, whichever is cheaper: what they add belongs to items of c that nobody stores;
+5. before the activation, half of a thread's sums at a time go to the tiles, which are free by then:
+   64 sums and an activation are more than the registers hold.
 
 Source of the scheme: Volkov, Demmel, "Benchmarking GPUs to Tune Dense Linear Algebra", SC 2008;
 NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA".
@@ -30,6 +32,7 @@ from ..engine.ptx import (
     cp_async16,
     cp_async_commit,
     cp_async_wait,
+    load4,
     multiply_columns,
     store4,
 )
@@ -42,6 +45,7 @@ RUN = 4  # of which so many lie side by side: 128 bits
 PITCH = WIDTH + RUN  # rows of a tile; by 4 longer, so that 8 rows x 4 columns meet all 32 banks
 TILE = DEPTH * PITCH
 BOTH = 2 * TILE  # one pair of tiles is multiplied while the other is filled
+SHARED = 2 * BOTH
 
 WARP_ROWS, WARP_COLUMNS = 32, 64
 ROW_STEP, COLUMN_STEP = 16, 32  # between the two groups of a thread
@@ -50,19 +54,27 @@ multiply = multiply_columns(DEPTH, ITEMS, ITEMS, ROW_STEP, COLUMN_STEP, PITCH)
 
 
 @cuda.jit(device=True)
+def copy_row(tile, place, source, row, last, length, step, k):
+    """Two steps, eight apart, of one row of a matrix whose rows run along q."""
+    start = uint32(min(row, last) * length + step)
+    cp_async4(tile, place, source, start, step < k)
+    cp_async4(
+        tile, place + uint32(8 * PITCH), source, start + uint32(8), uint32(step + uint32(8)) < k
+    )
+
+
+@cuda.jit(device=True)
 def copy_turned(tile, at, source, first, size, length, q0, k):
     """A tile of a matrix whose rows run along q: (size, k), stored with ``length`` to a row."""
     t = uint32(cuda.threadIdx.x)
-    q = uint32(t & uint32(7))
+    step = uint32(q0 + (t & uint32(7)))
     x = uint32(t >> uint32(3))
-    step = uint32(q0 + q)
-    near, far = step < k, uint32(step + uint32(8)) < k
-    place = at + q * uint32(PITCH) + x
-    for i in range(4):
-        row = min(uint32(first + x + uint32(32 * i)), uint32(size - uint32(1)))
-        start = row * length + step
-        cp_async4(tile, place + uint32(32 * i), source, start, near)
-        cp_async4(tile, place + uint32(32 * i + 8 * PITCH), source, start + uint32(8), far)
+    row, last = uint32(first + x), uint32(size - uint32(1))
+    place = at + (t & uint32(7)) * uint32(PITCH) + x
+    copy_row(tile, place, source, row, last, length, step, k)
+    copy_row(tile, place + uint32(32), source, uint32(row + uint32(32)), last, length, step, k)
+    copy_row(tile, place + uint32(64), source, uint32(row + uint32(64)), last, length, step, k)
+    copy_row(tile, place + uint32(96), source, uint32(row + uint32(96)), last, length, step, k)
 
 
 @cuda.jit(device=True)
@@ -73,23 +85,29 @@ def copy_wide(tile, at, source, first, size, length, q0, k):
     x = uint32((t & uint32(31)) * uint32(RUN))
     column = min(uint32(first + x), uint32(size - uint32(RUN)))
     place = at + q * uint32(PITCH) + x
-    for i in range(2):
-        step = uint32(q0 + q + uint32(8 * i))
-        start = step * length + column
-        cp_async16(tile, place + uint32(8 * i * PITCH), source, start, step < k)
+    near = uint32(q0 + q)
+    far = uint32(near + uint32(8))
+    cp_async16(tile, place, source, uint32(near * length + column), near < k)
+    place = place + uint32(8 * PITCH)
+    cp_async16(tile, place, source, uint32(far * length + column), far < k)
 
 
 @cuda.jit(device=True)
 def copy_narrow(tile, at, source, first, size, length, q0, k):
-    """:func:`copy_wide` for any size and length, one number at a time."""
+    """:func:`copy_wide` for any size and length, one number at a time.
+
+    A warp copies to two rows, four apart: 16 banks each, none of them twice.
+    """
     t = uint32(cuda.threadIdx.x)
-    q = uint32(t >> uint32(7))
-    x = uint32(t & uint32(127))
-    column = min(uint32(first + x), uint32(size - uint32(1)))
-    place = at + q * uint32(PITCH) + x
+    h = uint32(t >> uint32(4))
+    q = uint32((h & uint32(8)) + (h & uint32(6)) // uint32(2) + (h & uint32(1)) * uint32(4))
+    step = uint32(q0 + q)
+    column = uint32(first + (t & uint32(15)))
+    place = at + q * uint32(PITCH) + (t & uint32(15))
+    start = uint32(step * length + column)
     for i in range(8):
-        step = uint32(q0 + q + uint32(2 * i))
-        cp_async4(tile, place + uint32(2 * i * PITCH), source, step * length + column, step < k)
+        inside = step < k and uint32(column + uint32(16 * i)) < size
+        cp_async4(tile, place + uint32(16 * i), source, start + uint32(16 * i), inside)
 
 
 @cuda.jit(device=True)
@@ -133,8 +151,7 @@ def make_sgemm(turned_a: bool, turned_b: bool, wide: bool, activation: str | Non
 
     @kernel(launch_bounds=(THREADS, 2))
     def sgemm(a, b, bias, c, m, n, k):
-        a_tile = cuda.shared.array(BOTH, float32, 16)
-        b_tile = cuda.shared.array(BOTH, float32, 16)
+        tiles = cuda.shared.array(SHARED, float32, 16)
         total = cuda.local.array((ITEMS, ITEMS), float32)
         row0 = uint32(uint32(cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y) * uint32(WIDTH))
         column0 = uint32(uint32(cuda.blockIdx.x) * uint32(WIDTH))
@@ -149,8 +166,8 @@ def make_sgemm(turned_a: bool, turned_b: bool, wide: bool, activation: str | Non
         for i in range(ITEMS):
             for j in range(ITEMS):
                 total[i, j] = float32(0.0)
-        copy_a(a_tile, uint32(0), a, row0, m, length_a, uint32(0), k)
-        copy_b(b_tile, uint32(0), b, column0, n, length_b, uint32(0), k)
+        copy_a(tiles, uint32(0), a, row0, m, length_a, uint32(0), k)
+        copy_b(tiles, uint32(BOTH), b, column0, n, length_b, uint32(0), k)
         cp_async_commit()
         q0, now = uint32(0), uint32(0)
         while q0 < k:
@@ -158,21 +175,35 @@ def make_sgemm(turned_a: bool, turned_b: bool, wide: bool, activation: str | Non
             cuda.syncthreads()
             q0 = uint32(q0 + uint32(DEPTH))
             other = uint32(uint32(TILE) - now)
-            copy_a(a_tile, other, a, row0, m, length_a, q0, k)
-            copy_b(b_tile, other, b, column0, n, length_b, q0, k)
+            copy_a(tiles, other, a, row0, m, length_a, q0, k)
+            copy_b(tiles, uint32(BOTH) + other, b, column0, n, length_b, q0, k)
             cp_async_commit()
-            multiply(total, a_tile, now + row, b_tile, now + column)
+            multiply(total, tiles, now + row, tiles, uint32(BOTH) + now + column)
             now = other
+        cp_async_wait(0)
+        cuda.syncthreads()
         last = uint32(n - uint32(1))
-        for i in range(ITEMS):
-            at_row = row0 + row + uint32((i // RUN) * ROW_STEP + i % RUN)
-            for g in range(ITEMS // RUN):
-                at = uint32(column0 + column + uint32(g * COLUMN_STEP))
+        for _ in range(ITEMS // RUN):
+            for g in range(2 * RUN):
+                i, j = g // 2, RUN * (g % 2)
+                slot = uint32(g * RUN * THREADS) + t * uint32(RUN)
+                store4(tiles, slot, total[i, j], total[i, j + 1], total[i, j + 2], total[i, j + 3])
+            g = uint32(0)
+            while g < uint32(2 * RUN):
+                at_row = uint32(row0 + row + (g >> uint32(1)))
+                at = uint32(column0 + column + (g & uint32(1)) * uint32(COLUMN_STEP))
                 if at_row < m and at < n:
-                    x0 = finish(total[i, RUN * g] + bias[at])
-                    x1 = finish(total[i, RUN * g + 1] + bias[min(uint32(at + uint32(1)), last)])
-                    x2 = finish(total[i, RUN * g + 2] + bias[min(uint32(at + uint32(2)), last)])
-                    x3 = finish(total[i, RUN * g + 3] + bias[min(uint32(at + uint32(3)), last)])
+                    slot = uint32(g * uint32(RUN * THREADS)) + t * uint32(RUN)
+                    x0, x1, x2, x3 = load4(tiles, slot)
+                    x0 = finish(x0 + bias[at])
+                    x1 = finish(x1 + bias[min(uint32(at + uint32(1)), last)])
+                    x2 = finish(x2 + bias[min(uint32(at + uint32(2)), last)])
+                    x3 = finish(x3 + bias[min(uint32(at + uint32(3)), last)])
                     put(c, at_row * n + at, n - at, x0, x1, x2, x3)
+                g = uint32(g + uint32(1))
+            row = uint32(row + uint32(ROW_STEP))
+            for i in range(RUN):
+                for j in range(ITEMS):
+                    total[i, j] = total[RUN + i, j]
 
     return sgemm
