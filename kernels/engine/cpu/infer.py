@@ -17,11 +17,10 @@ from numba.core import compiler, errors, types
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
 from numba.core.registry import cpu_target
-from numba.core.typed_passes import NopythonTypeInference
 
 from . import runtime
 from .dtypes import type_named
-from .pipeline import UNTYPED, manager
+from .pipeline import UNTYPED, TypeInference, manager
 from .rt_storage import stack_array
 from .tree import BLOCK_VALUES, THREAD_INDICES, Names, clone, fail, function_name, is_sync, load
 from .versions import split_versions
@@ -50,7 +49,7 @@ class _TakeTypes(FunctionPass):
 
 class _TypesOnly(CompilerBase):
     def define_pipelines(self) -> list[PassManager]:
-        return [manager("types only", *UNTYPED, NopythonTypeInference, _TakeTypes)]
+        return [manager("types only", *UNTYPED, TypeInference, _TakeTypes)]
 
 
 class _Serial(ast.NodeTransformer):
