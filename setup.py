@@ -33,6 +33,7 @@ KERNELS = (
     "engine/cpu",
     "engine/gpu",
     "engine/lens",
+    "engine/lens/html",
     "engine/lens/profiler",
     "engine/ptx",
     "engine/resources",
@@ -85,7 +86,11 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=sorted(PACKAGES),
     package_dir=PACKAGES,
-    package_data={"nnlite": ["py.typed"], "nnlite.kernels": ["py.typed"]},
+    package_data={
+        "nnlite": ["py.typed"],
+        "nnlite.kernels": ["py.typed"],
+        "nnlite.kernels.engine.lens.html": ["*.css", "*.js"],
+    },
     install_requires=[
         "matplotlib>=3.8",
         "numba>=0.68,<0.70",

@@ -65,6 +65,12 @@ def test_wheel_holds_every_module_once(wheel):
             expected.add(f"{package}/{relative.as_posix()}")
     assert {n for n in names if n.endswith(".py")} == expected
     assert {"nnlite/py.typed", "nnlite/kernels/py.typed"} <= names
+    page = ROOT / "kernels" / "engine" / "lens" / "html"
+    assets = {
+        f"nnlite/{p.relative_to(ROOT)}" for p in page.iterdir() if p.suffix in (".css", ".js")
+    }
+    assert assets
+    assert assets == {n for n in names if n.endswith((".css", ".js"))}
     tops = {n.split("/")[0] for n in names}
     assert tops == {"nnlite", next(t for t in tops if t.endswith(".dist-info"))}
 

@@ -126,11 +126,11 @@ def info() -> None:
 
 
 @app.command()
-def check(targets: o.CheckTargets, json: o.Json = False) -> None:
+def check(targets: o.CheckTargets, json: o.Json = False, html: o.Html = None) -> None:
     """Find races, wrong indices and divergent barriers in kernels; exit code 1 if there are any."""
     from .check import run
 
-    raise typer.Exit(run(targets, json))
+    raise typer.Exit(run(targets, json, html))
 
 
 @app.command()
@@ -147,11 +147,13 @@ def resources(
 
 
 @app.command()
-def profile(targets: o.CheckTargets, gpu: o.Gpu = "H200", json: o.Json = False) -> None:
+def profile(
+    targets: o.CheckTargets, gpu: o.Gpu = "H200", json: o.Json = False, html: o.Html = None
+) -> None:
     """Sectors, bank conflicts, lanes and divergence of kernels by line; no GPU needed."""
     from .profile import run
 
-    run(targets, gpu, json)
+    run(targets, gpu, json, html)
 
 
 @app.command()

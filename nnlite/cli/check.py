@@ -7,20 +7,31 @@ from pathlib import Path
 
 from rich.text import Text
 
+from ..errors import CheckError, LaunchError
 from ..kernels.engine.lens import Finding, Report, check
+from ..kernels.engine.lens.html import Launch, write
+from ..kernels.engine.lens.profiler import profile
 from .targets import in_file, launch_of, spec_of
 from .terminal import counted, open_console
 
 STYLES = {"error": "bold red", "note": "bold yellow"}
 
 
-def run(targets: list[str], as_json: bool) -> int:
-    """Check each target and print the reports; the exit code is 1 when there is a mistake."""
-    reports = [report for target in targets for report in reports_of(target)]
+def run(targets: list[str], as_json: bool, html: Path | None = None) -> int:
+    """Check each target and print the reports; the exit code is 1 when there is a mistake.
+
+    With ``html``, a kernel of a file is profiled too, on arguments of its own.
+    """
+    launches = [launch for target in targets for launch in launches_of(target, html is not None)]
+    reports = [launch.report for launch in launches if launch.report is not None]
     if as_json:
         print(json.dumps([r.as_dict() for r in reports], indent=1))
     else:
         show(reports)
+    if html is not None:
+        write(html, launches)
+        if not as_json:
+            print(f"wrote {html}")
     return int(not all(r.ok for r in reports))
 
 
@@ -57,16 +68,19 @@ def text_of(finding: Finding) -> Text:
     return text
 
 
-def reports_of(target: str) -> list[Report]:
-    """The reports of ``FILE.py:KERNEL`` or of an op's name."""
+def launches_of(target: str, profiled: bool) -> list[Launch]:
+    """The reports of ``FILE.py:KERNEL`` or of an op's name, a kernel's with its profile."""
     file = in_file(target)
-    return of_op(target) if file is None else [of_file(*file)]
-
-
-def of_file(path: Path, name: str) -> Report:
-    """Check the kernel ``name`` of a file, launched as the file's ``inputs()`` says."""
-    kernel, given = launch_of("check", path, name)
-    return check(kernel, *given)
+    if file is None:
+        return [Launch(report) for report in of_op(target)]
+    kernel, given = launch_of("check", *file)
+    report = check(kernel, *given)
+    if not profiled:
+        return [Launch(report)]
+    try:
+        return [Launch(report, profile(kernel, *launch_of("check", *file)[1]))]
+    except (CheckError, LaunchError):  # the report says what is wrong with it
+        return [Launch(report)]
 
 
 def of_op(name: str) -> list[Report]:

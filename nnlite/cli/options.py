@@ -90,6 +90,10 @@ CheckTargets = Annotated[
     Argument(help="FILE.py:KERNEL, launched as the file's inputs() says, or an op or kernel here."),
 ]
 Json = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
+Html = Annotated[
+    Path | None,
+    Option("--html", help="File for a report with pictures, such as report.html; works offline."),
+]
 LadderName = Annotated[str | None, Argument(help="matmul, reduce or conv (default: all).")]
 Sizes = Annotated[str | None, Option(help="Sizes as its formula names them: 512,512,512.")]
 Plot = Annotated[Path | None, Option(help="Picture to draw the rates into, such as rates.png.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.text import Text
 from ..errors import ArgumentError
 from ..kernels.engine import Limits
 from ..kernels.engine.device import GPUS
+from ..kernels.engine.lens.html import Launch, write
 from ..kernels.engine.lens.profiler import Line, Profile, profile
 from ..kernels.engine.lens.profiler.figures import HEADINGS, cells
 from .targets import in_file, launch_of, spec_of
@@ -21,11 +23,13 @@ NARROWEST = 120  # columns of a table that goes to a file or a pipe
 GOOD, POOR = 0.8, 0.5  # shares of an ideal that are shown as well or badly used
 
 
-def run(targets: list[str], gpu: str, as_json: bool) -> None:
+def run(targets: list[str], gpu: str, as_json: bool, html: Path | None = None) -> None:
     """Profile each target and print the tables, each line's source with its figures."""
     if gpu not in GPUS:
         raise ArgumentError(f"profile: gpu: {gpu!r} given, expected one of {', '.join(GPUS)}")
     profiles = [p for target in targets for p in profiles_of(target)]
+    if html is not None:
+        write(html, [Launch(profile=p) for p in profiles], gpu)
     if as_json:
         print(json.dumps([json.loads(p.to_json()) for p in profiles], indent=1))
         return
@@ -34,6 +38,8 @@ def run(targets: list[str], gpu: str, as_json: bool) -> None:
         console.width = max(NARROWEST, console.width)
     for p in profiles:
         show(p, GPUS[gpu], console)
+    if html is not None:
+        print(f"wrote {html}")
 
 
 def profiles_of(target: str) -> list[Profile]:

@@ -59,7 +59,8 @@ def check(
         static = compiled.static_shared_bytes
         check_launch(CPU.limits, name, *sizes, static, shared_bytes, bounds)
     except LaunchError as error:
-        return Report(name, *sizes, [_limit(compiled, str(error))])
+        limit, place = _limit(compiled, str(error)), definition_of(compiled)
+        return Report(name, *sizes, [limit], definition=place)
     return watch(compiled, *sizes, shared_bytes, given)
 
 
@@ -111,10 +112,18 @@ def watch(
     explainer = Explainer(memory, grid, block)
     found = [explainer.recorded(row) for row in state.findings()]
     found += [explainer.scheduled(f) for f in schedule.findings.values()]
-    found = without_echoes(found)
+    found = [replace(f, shape=memory.shape_of(f.array)) for f in without_echoes(found)]
     errors = [f for f in found if f.severity == "error"]
     notes = [f for f in found if f.severity == "note"]
-    return Report(kernel.py_func.__name__, grid, block, errors, notes)
+    meetings = schedule.timeline.meetings(made.sites)
+    lost, place = schedule.timeline.lost, definition_of(kernel)
+    return Report(kernel.py_func.__name__, grid, block, errors, notes, meetings, lost, place)
+
+
+def definition_of(kernel: CpuKernel) -> tuple[str, int]:
+    """File and line where a kernel stands."""
+    code = kernel.py_func.__code__
+    return code.co_filename, code.co_firstlineno
 
 
 def without_echoes(findings: list[Finding]) -> list[Finding]:

@@ -95,6 +95,13 @@ class Memory:
                 return self.declared_element(name, address - region.first, region.space)
         return name, None
 
+    def shape_of(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array by its name in the source; None where it is not known."""
+        known = {given.split("__")[0]: a.shape for given, a in reversed(self.arrays)}
+        declared = (*self.program.shared, *self.program.local)
+        known |= {d.name: d.shape for d in reversed(declared) if d.offset >= 0}
+        return known.get(name)
+
     def global_element(self, name: str, address: int) -> tuple[str, tuple[int, ...] | None]:
         for known, array in sorted(self.arrays, key=lambda pair: pair[0] != name):
             index = index_at(array, address - array.ctypes.data)

@@ -6,9 +6,13 @@ import json
 import linecache
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckError
+from .timeline import Meeting
+
+if TYPE_CHECKING:
+    from .profiler.figures import Profile
 
 Place = tuple[int, int, int]
 
@@ -56,6 +60,7 @@ class Finding:
         message: what is wrong, one sentence.
         remedy: what to do, one sentence.
         count: how often it was seen at these lines.
+        shape: of the array, as far as it is known.
     """
 
     kind: str
@@ -67,6 +72,7 @@ class Finding:
     message: str
     remedy: str
     count: int = 1
+    shape: tuple[int, ...] | None = None
 
     @property
     def file(self) -> str:
@@ -111,6 +117,9 @@ class Report:
     Attributes:
         kernel, grid, block: the launch.
         findings: mistakes, in order of discovery; ``notes``: what may be one.
+        meetings: barriers and operations of warps of the first block, in order; ``meetings_lost``:
+            how many more there were.
+        definition: file and line where the kernel stands.
 
     Example:
         >>> report = nl.check(kernel, 4, 64, (x, out))
@@ -124,6 +133,9 @@ class Report:
     block: Place
     findings: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
+    meetings: tuple[Meeting, ...] = ()
+    meetings_lost: int = 0
+    definition: tuple[str, int] = ("", 0)
 
     @property
     def ok(self) -> bool:
@@ -156,3 +168,21 @@ class Report:
 
     def to_json(self) -> str:
         return json.dumps(self.as_dict(), indent=2)
+
+    def to_html(self, profile: Profile | None = None) -> str:
+        """One HTML document that needs nothing else: source, findings, timeline of barriers.
+
+        Args:
+            profile: of the same launch, to see with it.
+        """
+        from .html import Launch, page
+
+        return page([Launch(self, profile)])
+
+    def html(self, path: str | Path, profile: Profile | None = None) -> None:
+        """Write :meth:`to_html` to a file.
+
+        Example:
+            >>> nl.check(kernel, 4, 64, (x, out)).html("report.html")
+        """
+        Path(path).write_text(self.to_html(profile), encoding="utf-8")

@@ -26,10 +26,14 @@ from .state import (
     State,
 )
 from .team import Abandoned, Finding, Team
+from .timeline import Timeline
 
 
 class Schedule:
-    """One launch. ``after_block`` is called when a block has ended, unless all run together."""
+    """One launch. ``after_block`` is called when a block has ended, unless all run together.
+
+    ``timeline`` has the meetings of the first block.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Schedule:
         self.launch = launch_array(0, 1, grid)
         self.findings: dict[tuple[str, int, int], Finding] = {}
         self.epoch = 0
+        self.timeline = Timeline(self.threads)
 
     def site(self, number: int) -> Site:
         return self.program.sites[number - 1]
@@ -124,6 +129,8 @@ class Schedule:
             where = live[0].waiting[t]
             other = (done.number, 0)
             self.find("divergent barrier", where, (live[0].number, t), other, detail="grid")
+        if live[0].number == 0:
+            live[0].note_barrier("grid barrier", set(live[0].waiting.values()))
         epoch = self.next_epoch()
         self.words[GRID_EPOCH] = epoch
         for team in live:

@@ -45,6 +45,7 @@ class Team(Meetings):
         self.generators: list[Any] = []
         self.ready: list[int] = list(range(schedule.threads))
         self.waiting: dict[int, int] = {}
+        self.timeline = None if number else schedule.timeline
 
     def start(self, args: tuple[Any, ...], shared: np.ndarray, buffers: Any) -> None:
         self.schedule.enter(self.number, self.slot)
@@ -91,6 +92,8 @@ class Team(Meetings):
         for t, lanes in self.complete_groups():
             place = self.waiting[t]
             self.meet(place, lanes)
+            if self.timeline:
+                self.timeline.together("warp", place, lanes)
             for lane in lanes:
                 del self.waiting[lane]
             yield from lanes
@@ -107,9 +110,19 @@ class Team(Meetings):
         for place in places:
             if self.site(place).what == "block_count_":
                 self.count([t for t in present if self.waiting[t] == place])
+        self.note_barrier("barrier", places)
         self.waiting.clear()
         self.pass_barrier([], self.schedule.next_epoch())
         return present
+
+    def note_barrier(self, kind: str, places: set[int]) -> None:
+        """Put it into the timeline, if this is the block that it is of."""
+        if self.timeline is None:
+            return
+        if len(places) == 1 and len(self.waiting) == self.threads:
+            self.timeline.together(kind, next(iter(places)))
+        else:
+            self.timeline.apart(kind, self.waiting, self.state.table[RETURNED][self.rows])
 
     def pass_barrier(self, released: list[int], epoch: int) -> None:
         for t in released:
@@ -171,6 +184,8 @@ class Team(Meetings):
 
     def give_up(self) -> None:
         t = self.looping()[0]
+        if self.timeline:
+            self.timeline.apart("stuck", self.waiting)
         self.schedule.find("endless wait", self.waiting[t], (self.number, t))
         raise Abandoned
 
@@ -185,6 +200,8 @@ class Team(Meetings):
             if mask and absent:
                 place = self.waiting.get(absent[0], 0)
                 self.report("divergent warp operation", lanes[0], absent[0], place, "")
+            if self.timeline:
+                self.timeline.apart("warp", {t: self.waiting[t] for t in lanes})
             self.meet(self.waiting[lanes[0]], lanes)
             for lane in lanes:
                 del self.waiting[lane]
@@ -194,5 +211,7 @@ class Team(Meetings):
         if not at_block:
             return False
         other = next(t for t in self.waiting if t not in at_block)
+        if self.timeline:
+            self.timeline.apart("stuck", self.waiting)
         self.report("divergent barrier", at_block[0], other, self.waiting[other], "places")
         return False

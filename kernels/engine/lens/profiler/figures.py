@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import linecache
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...device import Limits
+from ..timeline import Meeting
+from .samples import Request
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Line:
         busiest: over all atomic requests, the lanes on the address that most of them want.
         divergent: branches at which the lanes of a warp parted
             [smsp__sass_branch_targets_threads_divergent.sum].
+        first, worst: the first request, and one with the most beyond the ideal, as samples.
     """
 
     file: str
@@ -53,6 +56,8 @@ class Line:
     ideal_wavefronts: int = 0
     busiest: int = 0
     divergent: int = 0
+    first: Request | None = field(default=None, repr=False)
+    worst: Request | None = field(default=None, repr=False)
 
     @property
     def source(self) -> str:
@@ -102,6 +107,9 @@ class Profile:
         bytes_moved: of global memory, by all requests, as if there were no cache.
         bytes_touched: of global memory, each sector once, as with a perfect cache.
         dropped: accesses for which the table of a block had no room.
+        meetings: barriers and operations of warps of the first block, in order; ``meetings_lost``:
+            how many more there were.
+        definition: file and line where the kernel stands.
     """
 
     kernel: str
@@ -112,6 +120,9 @@ class Profile:
     bytes_moved: int
     bytes_touched: int
     dropped: int = 0
+    meetings: tuple[Meeting, ...] = ()
+    meetings_lost: int = 0
+    definition: tuple[str, int] = ("", 0)
 
     @property
     def intensity(self) -> float:
@@ -144,13 +155,37 @@ class Profile:
         return found[0]
 
     def to_json(self) -> str:
-        """Everything, as JSON."""
-        made: dict[str, Any] = asdict(self)
+        """All figures as JSON; samples and barriers are in :meth:`to_html`."""
+        made: dict[str, Any] = asdict(replace(self, meetings=()))
+        del made["meetings"]
+        for line in made["lines"]:
+            del line["first"], line["worst"]
         made |= {
             "intensity": self.intensity,
             "intensity_without_caches": self.intensity_without_caches,
         }
         return json.dumps(made, indent=1)
+
+    def to_html(self, gpu: str = "H200") -> str:
+        """One HTML document that needs nothing else: source with heat, accesses, roofline.
+
+        Args:
+            gpu: T4, A100, H100, H200 or RTX 4090, for the roofline.
+
+        Errors:
+            ArgumentError: there is no such GPU.
+        """
+        from ..html import Launch, page
+
+        return page([Launch(profile=self)], gpu)
+
+    def html(self, path: str | Path, gpu: str = "H200") -> None:
+        """Write :meth:`to_html` to a file.
+
+        Example:
+            >>> nl.profile(transpose, (4, 4), (32, 8), (x, out)).html("report.html")
+        """
+        Path(path).write_text(self.to_html(gpu), encoding="utf-8")
 
     def __str__(self) -> str:
         title = f"{self.kernel}{list(self.grid)}{list(self.block)}"

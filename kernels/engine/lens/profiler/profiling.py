@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,20 @@ import numpy as np
 from ...cpu import CpuKernel, launch
 from ...device import CPU, check_launch
 from ...errors import CheckError
-from ..checking import Dim3, prepared
+from ..checking import Dim3, definition_of, prepared
 from ..compiled import functions
 from ..memory import Memory
 from ..program import Program, program
 from ..schedule import Schedule
 from ..sites import Site
-from ..state import GLOBAL, REPORT, SHADOW, SHARED, TOUCH, State
+from ..state import GLOBAL, REPORT, SHADOW, SHARED, THREADS, TOUCH, WARP, State
 from ..team import Abandoned
 from . import requests
 from .figures import Line, Profile
 from .instrument import ProfilerInstrument
 from .recorder import DROPPED, FLOPS, empty_table, recorder
-from .requests import ATOMICS, BRANCHES, COLUMNS, LOADS, SPACES, STORES
+from .requests import ATOMICS, BRANCHES, COLUMNS, LOADS, SAMPLE, SPACES, STORES
+from .samples import Request, Samples
 
 SPACE_NAMES = ("global", "shared")
 ALIGNMENT = 256  # of arrays on a GPU
@@ -112,6 +114,9 @@ def count(
         bytes_moved=32 * int(counter.figures[:, GLOBAL, requests.SECTORS].sum()),
         bytes_touched=32 * int(counter.touched.sum()),
         dropped=int(counter.table[DROPPED]),
+        meetings=schedule.timeline.meetings(made.sites),
+        meetings_lost=schedule.timeline.lost,
+        definition=definition_of(kernel),
     )
 
 
@@ -121,10 +126,14 @@ class Counter:
     def __init__(self, memory: Memory, state: State, sites: tuple[Site, ...]) -> None:
         self.table = empty_table()
         self.figures = np.zeros((len(sites) + 1, SPACES, COLUMNS), np.int64)
+        self.samples = np.zeros((len(sites) + 1, SPACES, requests.SAMPLES, SAMPLE), np.int64)
+        self.worst = np.zeros((len(sites) + 1, SPACES), np.int64)
         self.widths = widths(sites)
         self.shared_row = memory.shared.shape[1] or 1
         self.regions, end = virtual_regions(memory)
         self.touched = np.zeros(end // 32 + 2, np.uint8)
+        warps = -(-int(state.words[THREADS]) // WARP)
+        self.maker = Samples(memory, self.regions, self.shared_row, warps)
         _, report = functions()
         self.function = recorder()
         state.words[TOUCH], state.words[REPORT] = self.function.address, report.address
@@ -132,12 +141,13 @@ class Counter:
 
     def count(self) -> None:
         """Take the requests of a block out of the table."""
-        given = self.table, self.figures, self.regions, self.shared_row, self.touched, self.widths
-        requests.count(*given)
+        given = self.regions, self.shared_row, self.touched, self.widths
+        requests.count(self.table, self.figures, self.samples, self.worst, *given)
 
     def lines(self, made: Program) -> list[Line]:
         """Figures by line, kind of access and array."""
         sums: dict[tuple[Any, ...], Any] = {}
+        kept: dict[tuple[Any, ...], list[Any]] = {}
         for number, site in enumerate(made.sites, 1):
             for space in range(SPACES):
                 row = self.figures[number, space]
@@ -145,7 +155,15 @@ class Counter:
                     continue
                 key = (site.file, site.line, *kind_of(row, space), site.array)
                 sums[key] = sums.get(key, 0) + row
-        return [made_line(key, sums[key]) for key in sorted(sums)]
+                kept.setdefault(key, []).append((space, self.samples[number, space]))
+        return [made_line(key, sums[key], *self.chosen(key, kept[key])) for key in sorted(sums)]
+
+    def chosen(self, key: tuple[Any, ...], kept: list[Any]) -> tuple[Request, Request]:
+        """First and worst request of the places of one line."""
+        space, first = kept[0][0], kept[0][1][requests.FIRST]
+        worst = max((rows[requests.WORST] for _, rows in kept), key=requests.excess.py_func)
+        made = [self.maker.request(row, space, key[-1]) for row in (first, worst)]
+        return made[0], made[1]
 
 
 def widths(sites: tuple[Site, ...]) -> np.ndarray:
@@ -170,9 +188,9 @@ def kind_of(row: np.ndarray, space: int) -> tuple[str, str]:
     return max(counts, key=lambda k: int(counts[k])), SPACE_NAMES[space]
 
 
-def made_line(key: tuple[Any, ...], row: np.ndarray) -> Line:
+def made_line(key: tuple[Any, ...], row: np.ndarray, first: Request, worst: Request) -> Line:
     numbers = [int(x) for x in row[: requests.LOADS]]
-    return Line(*key, *numbers)
+    return replace(Line(*key, *numbers), first=first, worst=worst)
 
 
 def virtual_regions(memory: Memory) -> tuple[np.ndarray, int]:

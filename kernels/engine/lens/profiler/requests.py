@@ -54,6 +54,12 @@ SECTOR, WORD, BANKS = 32, 4, 32
 COLUMNS = 12
 SPACES = 3  # global, shared, branches
 BRANCHES = 2
+# A sample is a request as a row: its figures, who asked for how much, and the addresses by lane.
+FIRST, WORST = 0, 1
+SAMPLES = 2
+SAMPLE_LANES, SAMPLE_WARP, SAMPLE_SIZE = COLUMNS, COLUMNS + 1, COLUMNS + 2
+SAMPLE_ADDRESSES = COLUMNS + 3
+SAMPLE = SAMPLE_ADDRESSES + WARP
 
 
 @njit(error_model="numpy")
@@ -138,23 +144,41 @@ def virtual(regions, address, space, shared_row):
 
 
 @njit(error_model="numpy")
-def count(table, figures, regions, shared_row, touched, widths):
+def excess(one):
+    """What makes a request worse than another: turns and sectors beyond the ideal."""
+    turns = one[WAVEFRONTS] - one[IDEAL_WAVEFRONTS]
+    return one[SECTORS] - one[IDEAL_SECTORS] + turns + one[BUSIEST] + one[DIVERGENT]
+
+
+@njit(error_model="numpy")
+def fill(sample, one, lanes, warp, size, addresses):
+    """Write a request into the row of a sample."""
+    sample[:COLUMNS] = one
+    sample[SAMPLE_LANES], sample[SAMPLE_WARP], sample[SAMPLE_SIZE] = lanes, warp, size
+    sample[SAMPLE_ADDRESSES:] = addresses
+
+
+@njit(error_model="numpy")
+def count(table, figures, samples, worst, regions, shared_row, touched, widths):
     """Add the requests of the table to ``figures`` (places, memories, columns) and empty it.
 
+    ``samples``: (places, memories, first and worst, columns), the requests kept; ``worst``: how
+    far the worst ones are from the ideal.
     ``widths``: how many elements side by side the instruction of a place takes, of which the place
     is the first; 0 for the others.
     """
     addresses = np.empty(WARP, np.int64)
     packed = np.empty(WARP, np.int64)
     out = np.empty(WARP * 17, np.int64)
+    one = np.zeros(COLUMNS, np.int64)
     for k in range(table[USED]):
         row = HEADER + CAPACITY + table[HEADER + k] * ROW
         site = (table[row + KEY] - 1) & ((1 << SITE_BITS) - 1)
+        warp = (table[row + KEY] - 1) >> SITE_BITS
         lanes, what = table[row + LANES], table[row + WHAT]
         space = what & ((1 << SPACE_BITS) - 1)
         kind = what >> SPACE_BITS & ((1 << KIND_BITS) - 1)
-        size = what >> (SPACE_BITS + KIND_BITS)
-        figure = figures[site, BRANCHES if kind == BRANCH else space]
+        size = (what >> (SPACE_BITS + KIND_BITS)) * widths[site]
         n = 0
         for lane in range(WARP):
             if lanes >> lane & 1:
@@ -163,28 +187,40 @@ def count(table, figures, regions, shared_row, touched, widths):
                     address = virtual(regions, address, space, shared_row)
                 addresses[lane] = packed[n] = address
                 n += 1
+        if widths[site]:
+            place = BRANCHES if kind == BRANCH else space
+            one[:] = 0
+            request(one, kind, space, lanes, addresses, packed[:n], size, out, touched)
+            if figures[site, place, REQUESTS] == 0 or excess(one) > worst[site, place]:
+                worst[site, place] = excess(one)
+                given = table[row + ADDRESSES : row + ROW]
+                fill(samples[site, place, WORST], one, lanes, warp, size, given)
+                if figures[site, place, REQUESTS] == 0:
+                    samples[site, place, FIRST] = samples[site, place, WORST]
+            for column in range(COLUMNS):
+                figures[site, place, column] += one[column]
         table[row : row + ADDRESSES] = 0
-        if widths[site] == 0:
-            continue
-        size *= widths[site]
-        figure[REQUESTS] += 1
-        figure[ACTIVE] += n
-        if kind == BRANCH:
-            taken = packed[:n].sum()
-            figure[DIVERGENT] += 0 < taken < n
-            continue
-        figure[LOADS if kind == READ else ATOMICS if kind == ATOMIC else STORES] += 1
-        if space == SHARED:
-            shared_request(figure, lanes, addresses, size, out)
-        sort(packed, n)
-        if kind == ATOMIC:
-            figure[BUSIEST] += longest_run(packed, n)
-        useful = different(packed, n) * size
-        figure[USEFUL] += useful
-        if space == GLOBAL:
-            m = spread(packed, n, size, SECTOR, out)
-            figure[SECTORS] += different(out, m)
-            figure[IDEAL_SECTORS] += (useful + SECTOR - 1) // SECTOR
-            for i in range(m):
-                touched[out[i]] = 1
     table[USED] = 0
+
+
+@njit(error_model="numpy")
+def request(one, kind, space, lanes, addresses, packed, size, out, touched):
+    """The figures of one request; ``packed`` has the addresses of the active lanes."""
+    n = len(packed)
+    one[REQUESTS], one[ACTIVE] = 1, n
+    if kind == BRANCH:
+        one[DIVERGENT] = 0 < packed.sum() < n
+        return
+    one[LOADS if kind == READ else ATOMICS if kind == ATOMIC else STORES] = 1
+    if space == SHARED:
+        shared_request(one, lanes, addresses, size, out)
+    sort(packed, n)
+    if kind == ATOMIC:
+        one[BUSIEST] = longest_run(packed, n)
+    one[USEFUL] = different(packed, n) * size
+    if space == GLOBAL:
+        m = spread(packed, n, size, SECTOR, out)
+        one[SECTORS] = different(out, m)
+        one[IDEAL_SECTORS] = (one[USEFUL] + SECTOR - 1) // SECTOR
+        for i in range(m):
+            touched[out[i]] = 1
