@@ -171,6 +171,19 @@ def ladder(
     show(name, sizes, device, lens, plot, json)
 
 
+@app.command()
+def exercise(
+    name: o.ExerciseName = None,
+    file: o.Solution = None,
+    start: o.Start = None,
+    json: o.Json = False,
+) -> None:
+    """Kernels with holes to fill in: list, show, copy, grade; exit code 1 if not all is right."""
+    from .exercise import run
+
+    raise typer.Exit(run(name, file, start, json))
+
+
 @app.callback(invoke_without_command=True)
 def version(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,

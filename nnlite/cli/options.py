@@ -99,3 +99,6 @@ Sizes = Annotated[str | None, Option(help="Sizes as its formula names them: 512,
 Plot = Annotated[Path | None, Option(help="Picture to draw the rates into, such as rates.png.")]
 Gpu = Annotated[str, Option(help="GPU of the roofline: T4, A100, H100, H200 or 'RTX 4090'.")]
 Lens = Annotated[bool, Option("--lens", help="Count traffic of memory too; takes a minute.")]
+ExerciseName = Annotated[str | None, Argument(help="Name of the exercise (default: list them).")]
+Solution = Annotated[Path | None, Argument(help="File with your solution, to be graded.")]
+Start = Annotated[Path | None, Option(help="Copy the exercise to this new file, to be filled in.")]
