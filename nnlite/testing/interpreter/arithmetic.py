@@ -47,14 +47,19 @@ UNARY: dict[str, Callable[[Any], Any]] = {
 }
 INT64: np.dtype = np.dtype(np.int64)
 UINT64: np.dtype = np.dtype(np.uint64)
+# Of the commonest scalars; asking a scalar for its type takes far longer.
+DTYPES: dict[type, np.dtype] = {
+    np.dtype(code).type: np.dtype(code) for code in "?bhilqBHILQefdFD"
+} | {bool: np.dtype(np.bool_), float: np.dtype(np.float64), complex: np.dtype(np.complex128)}
 
 
 def dtype_of(value: Any) -> np.dtype:
     """The type of a scalar, as Numba sees it."""
+    found = DTYPES.get(type(value))
+    if found is not None:
+        return found
     if isinstance(value, np.generic):
         return value.dtype
-    if isinstance(value, bool):
-        return np.dtype(np.bool_)
     if isinstance(value, int):
         return INT64 if value < 2**63 else UINT64
     return np.dtype(type(value))
@@ -67,6 +72,8 @@ def is_scalar(value: Any) -> bool:
 
 def cast(value: Any, dtype: np.dtype) -> Any:
     """A scalar in another type: integers wrap, floats lose their fraction on the way to one."""
+    if type(value) is dtype.type and dtype.kind != "V":
+        return bool(value) if dtype.kind == "b" else value
     if dtype.kind in "iu":
         if dtype_of(value).kind == "f" and not abs(value) < 2.0**63:
             raise ValueError(f"{value} cannot be cast to {dtype}")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .meeting import BLOCK, GRID, WARPS, Meets
-from .thread import Launch, SharedArray, Thread
+from .thread import Launch, Thread, names_of_block
 
 ALL = 0xFFFFFFFF
 
@@ -40,9 +40,9 @@ def _ordered(launch: Launch, things: list[Any]) -> list[Any]:
 
 def _block(launch: Launch, block: tuple[int, int, int]) -> Iterator[Any]:
     """Run one block; yields its place when all of its unfinished threads wait for the grid."""
-    shared = SharedArray(launch)
+    names = names_of_block(launch, block)
     indices = itertools.product(*map(range, launch.block[::-1]))
-    threads = [Thread(launch, block, (x, y, z), shared) for z, y, x in indices]
+    threads = [Thread(launch, block, (x, y, z), names) for z, y, x in indices]
     while True:
         for thread in _ordered(launch, threads):
             if thread.ready:

@@ -84,13 +84,13 @@ class Thread:
     of several operations the one with the smallest place goes first: structured control flow.
     """
 
-    def __init__(self, launch: Launch, block: Dim3, index: Dim3, shared: SharedArray) -> None:
+    def __init__(self, launch: Launch, block: Dim3, index: Dim3, names: dict[str, Any]) -> None:
         self.launch, self.block, self.index = launch, block, index
         sizes = launch.block
         self.number = (index[2] * sizes[1] + index[1]) * sizes[0] + index[0]
         self.warp, self.lane = divmod(self.number, WARP)
         self.stack: list[tuple[int, int]] = []
-        self.cuda = _cuda(self, shared)
+        self.cuda = _Cuda(self, names)
         self.request: Request  # where the thread stands
         self.result: Any = None
         self.finished, self.ready = False, True
@@ -164,38 +164,52 @@ class _Dim3(NamedTuple):
     z: np.int32
 
 
-def _cuda(thread: Thread, shared: SharedArray) -> SimpleNamespace:
+class _Cuda:
     """The module ``numba.cuda`` as one thread sees it."""
-    launch = thread.launch
-    position = [b * n + i for b, n, i in zip(thread.block, launch.block, thread.index)]
+
+    def __init__(self, thread: Thread, names: dict[str, Any]) -> None:
+        launch = thread.launch
+        position = [b * n + i for b, n, i in zip(thread.block, launch.block, thread.index)]
+        self.names = names
+        self.threadIdx = _Dim3(*map(np.int32, thread.index))
+        self.laneid = np.int32(thread.lane)
+        self.grid = _ours(lambda count: _several(position, count))
+        self.lanemask_lt = _ours(lambda: np.uint32((1 << thread.lane) - 1))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.names[name]
+        except KeyError:
+            raise AttributeError(f"module 'numba.cuda' has no attribute {name!r}") from None
+
+
+def names_of_block(launch: Launch, block: Dim3) -> dict[str, Any]:
+    """What ``numba.cuda`` holds for all threads of a block."""
     size = [n * g for n, g in zip(launch.block, launch.grid)]
-
-    def several(values: list[int], count: int) -> Any:
-        typed = tuple(map(np.int64, values[:count]))
-        return typed[0] if count == 1 else typed
-
-    def ours(function: Any) -> Any:
-        function.of_cuda = True
-        return function
-
     group = SimpleNamespace(sync=Meeting(GRID))
-    return SimpleNamespace(
-        threadIdx=_Dim3(*map(np.int32, thread.index)),
-        blockIdx=_Dim3(*map(np.int32, thread.block)),
-        blockDim=_Dim3(*map(np.int32, launch.block)),
-        gridDim=_Dim3(*map(np.int32, launch.grid)),
-        laneid=np.int32(thread.lane),
-        warpsize=np.int32(WARP),
-        grid=ours(lambda count: several(position, count)),
-        gridsize=ours(lambda count: several(size, count)),
-        lanemask_lt=ours(lambda: np.uint32((1 << thread.lane) - 1)),
-        shared=SimpleNamespace(array=shared),
-        local=SimpleNamespace(
-            array=ours(lambda shape, dtype, alignment=None: launch.memory(shape, dtype))
+    return {
+        "blockIdx": _Dim3(*map(np.int32, block)),
+        "blockDim": _Dim3(*map(np.int32, launch.block)),
+        "gridDim": _Dim3(*map(np.int32, launch.grid)),
+        "warpsize": np.int32(WARP),
+        "gridsize": _ours(lambda count: _several(size, count)),
+        "shared": SimpleNamespace(array=SharedArray(launch)),
+        "local": SimpleNamespace(
+            array=_ours(lambda shape, dtype, alignment=None: launch.memory(shape, dtype))
         ),
-        const=SimpleNamespace(array_like=ours(lambda array: array)),
-        atomic=SimpleNamespace(**ATOMICS),
-        cg=SimpleNamespace(this_grid=ours(lambda: group)),
+        "const": SimpleNamespace(array_like=_ours(lambda array: array)),
+        "atomic": SimpleNamespace(**ATOMICS),
+        "cg": SimpleNamespace(this_grid=_ours(lambda: group)),
         **FUNCTIONS,
         **{name: Meeting(name) for name in (*BLOCK, *WARPS)},
-    )
+    }
+
+
+def _several(values: list[int], count: int) -> Any:
+    typed = tuple(map(np.int64, values[:count]))
+    return typed[0] if count == 1 else typed
+
+
+def _ours(function: Any) -> Any:
+    function.of_cuda = True
+    return function
