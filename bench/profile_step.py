@@ -51,9 +51,9 @@ def _recorded() -> Iterator[list[tuple[str, Any, Any, float]]]:
     found: list[tuple[str, Any, Any, float]] = []
     plain = CpuKernel.launch
 
-    def launch(self: CpuKernel, grid: Any, block: Any, shared_bytes: int, args: Any) -> None:
+    def launch(self: CpuKernel, grid: Any, block: Any, *args: Any) -> None:
         start = time.process_time()
-        plain(self, grid, block, shared_bytes, args)
+        plain(self, grid, block, *args)
         found.append((self.py_func.__name__, grid, block, time.process_time() - start))
 
     CpuKernel.launch = launch  # type: ignore[method-assign]

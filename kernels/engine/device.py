@@ -77,6 +77,9 @@ class Device:
     kind: str
     index: int = 0
 
+    def __hash__(self) -> int:
+        return hash(self.kind) + self.index  # asked for in every launch
+
     def __str__(self) -> str:
         return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
 

@@ -20,12 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from . import layout
 from .device import CPU, Device, check_launch
 from .errors import ArgumentError, DeviceError, LaunchError
 from .memory import Array
 
 Dim3 = tuple[int, int, int]
-NUMBERS = frozenset({bool, int, float, np.int32, np.int64, np.float32, np.float64})
+INTEGERS = frozenset({int, np.int32, np.int64})
+NUMBERS = INTEGERS | {bool, float, np.float32, np.float64}  # what most kernels take
 LAUNCHES = 4096  # configurations remembered per kernel before the cache is emptied
 
 
@@ -128,7 +130,9 @@ class Kernel:
 class _Launch:
     """A kernel with a launch configuration; calling it runs the kernel."""
 
-    __slots__ = ("kernel", "grid", "block", "stream", "shared", "checked", "configured")
+    __slots__ = (
+        "kernel", "grid", "block", "stream", "shared", "checked", "checked_on_cpu", "configured",
+    )  # fmt: skip
 
     def __init__(self, kernel: Kernel, config: Any) -> None:
         name = kernel.__name__
@@ -143,30 +147,40 @@ class _Launch:
         self.stream = config[2] if len(config) > 2 else 0
         self.shared = int(config[3]) if len(config) > 3 else 0
         self.checked: set[Device] = set()
+        self.checked_on_cpu = False
         self.configured: Any = None  # numba-cuda's launcher, made by the first launch on a GPU
 
     def __call__(self, *args: Any) -> None:
-        values = []
+        values: list[Any] = []
+        key: list[Any] = [self.block]
+        for a in args:
+            kind = type(a)
+            if kind is Array:
+                values.append(a.data)
+                key.append(a.kind)
+            elif kind in NUMBERS:
+                values.append(a)
+                key.append(kind)
+                if kind in INTEGERS:
+                    key.append(0 <= a < layout.TOO_LARGE)
+            else:
+                return self._launch(args)
+        if not self.checked_on_cpu:
+            self._check(CPU)
+        return self.kernel.cpu.launch(self.grid, self.block, self.shared, tuple(values), tuple(key))
+
+    def _launch(self, args: tuple[Any, ...]) -> None:
+        """Launch with arguments of any kind, on the device of the arrays."""
         device = None
         for a in args:
-            if isinstance(a, Array):
-                values.append(a.data)
-                if device is not a.device:
-                    device = self._same(device, a.device, args)
-            elif type(a) in NUMBERS:  # before the questions that take longer
-                values.append(a)
-            elif isinstance(a, np.ndarray):
-                values.append(a)
-                device = self._same(device, CPU, args)
-            else:
-                values.append(data_of(a) if isinstance(a, tuple) else a)
-                inner = _device_of(a)
-                if inner is not None:
-                    device = self._same(device, inner, args)
+            inner = _device_of(a)
+            if inner is not None:
+                device = self._same(device, inner, args)
+        values = tuple(map(data_of, args))
         if device is None or device.is_cpu:
-            if CPU not in self.checked:
+            if not self.checked_on_cpu:
                 self._check(CPU)
-            self.kernel.cpu.launch(self.grid, self.block, self.shared, tuple(values))
+            self.kernel.cpu.launch(self.grid, self.block, self.shared, values)
         else:
             if device not in self.checked:
                 self._check(device)
@@ -193,6 +207,7 @@ class _Launch:
         sizes = self.grid, self.block, static, self.shared
         check_launch(device.limits, kernel.__name__, *sizes, kernel.launch_bounds)
         self.checked.add(device)
+        self.checked_on_cpu = CPU in self.checked
 
 
 def data_of(value: Any) -> Any:

@@ -6,11 +6,29 @@ NumPy does this for host arrays; memory on a GPU needs it done by hand. Every fu
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
+
+import numpy as np
 
 from .errors import ShapeError
 
 View = tuple[int, tuple[int, ...], tuple[int, ...]]
+
+TOO_LARGE = 2**47
+"""No array has so many elements: an integer from 0 to here may be a size or an index."""
+
+C, F, ALIGNED = 0x1, 0x2, 0x100  # bits of numpy.ndarray.flags.num
+
+_kinds: dict[tuple[Any, int, int], int] = {}
+_numbers = itertools.count()
+
+
+def kind_of(a: np.ndarray) -> int:
+    """A number for what code depends on: dtype, number of axes, C or Fortran order or neither."""
+    kind = a.dtype, a.ndim, a.flags.num & (C | F | ALIGNED)
+    found = _kinds.get(kind)
+    return _kinds.setdefault(kind, next(_numbers)) if found is None else found
 
 
 def contiguous_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

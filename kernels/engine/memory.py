@@ -34,9 +34,10 @@ class Array:
         device: the :class:`Device` that holds the memory.
     """
 
-    __slots__ = ("data", "shape", "dtype", "device", "__weakref__")
+    __slots__ = ("data", "shape", "dtype", "device", "_kind", "__weakref__")
 
     def __init__(self, data: np.ndarray) -> None:
+        self._kind: int | None = None
         self.data: Any = data
         self.shape: tuple[int, ...] = data.shape
         self.dtype = data.dtype
@@ -65,6 +66,14 @@ class Array:
     def is_contiguous(self) -> bool:
         """True when the items lie in C order without gaps."""
         return self.data.flags.c_contiguous
+
+    @property
+    def kind(self) -> int:
+        """``layout.kind_of(data)`` of an array on the CPU, found once."""
+        kind = self._kind
+        if kind is None:
+            kind = self._kind = layout.kind_of(self.data)
+        return kind
 
     @property
     def T(self) -> Array:
@@ -220,14 +229,14 @@ def empty(shape: Any, dtype: Any = FLOAT32, device: Device | str | None = None) 
         dtype: dtype of the items.
         device: see :func:`array`.
     """
-    if dtype not in DTYPES:
-        dtype = check_dtype(dtype)
+    if dtype is not FLOAT32:
+        dtype = np.dtype(dtype) if dtype in DTYPES else check_dtype(dtype)
     target = device if device is CPU else find_device(device)
     if target is CPU or target.is_cpu:
-        return Array(host_memory.empty(shape, np.dtype(dtype)))
+        return Array(host_memory.empty(shape, dtype))
     from . import gpu
 
-    return gpu.empty(_sizes(shape), np.dtype(dtype), target)
+    return gpu.empty(_sizes(shape), dtype, target)
 
 
 def full(shape: Any, value: Any, dtype: Any = FLOAT32, device: Any = None) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import float32, float64
 
@@ -19,13 +19,14 @@ from ..checks import (
 )
 from ..elementwise import copy
 from ..elementwise.mapping import fold
-from ..engine import Array, Device, Kernel, ShapeError, zeros
+from ..engine import Array, Device, Kernel, ShapeError, empty, zeros
 from . import large
 from .kernels import TILE, make_matmul
 
 ACTIVATIONS = (None, "relu", "sigmoid", "tanh", "gelu", "silu")
 FLAGS = (False, True)
 BLOCK = (TILE, TILE)
+MOST_FOUND = 4096  # products remembered before they are forgotten
 MAX_GRID_Y = 65535  # most blocks in grid dimensions y and z
 
 # Items per thread and axis -> time of one block, relative to the others of the table. A larger tile
@@ -69,6 +70,12 @@ def matmul(
         DeviceError: the arguments are on several devices.
         ArgumentError: an option is none of those named here, or ``out`` overlaps an argument.
     """
+    key = None if out is not None else _key(a, b, transpose_a, transpose_b, bias, activation)
+    found = None if key is None else _found.get(key)
+    if found is not None:  # such a product has been checked before
+        c = empty(found.shape, a.dtype, a.device)
+        found.launch(a, b, found.no_bias if bias is None else bias, c)
+        return c
     require_float("matmul", "a", a)
     require_like("matmul", "b", b, "a", a)
     require_ndim("matmul", "a", a, 2)
@@ -91,18 +98,51 @@ def matmul(
         require_apart("matmul", out, a=a, b=b, bias=bias)
     if m == 0 or n == 0:
         return c
+    is_plain = a.is_contiguous and b.is_contiguous and (bias is None or bias.is_contiguous)
     if bias is None:
         bias = _no_bias(n, a.dtype, a.device)
     elif not bias.is_contiguous:
         bias = copy(bias)
     a, transpose_a = _stored(a, transpose_a)
     b, transpose_b = _stored(b, transpose_b)
-    if large.pays(m, n, k, a.dtype, a.device, SMALLER):
+    if not a.device.is_cpu and large.pays(m, n, k, a.dtype, a.device, SMALLER):
         large.launch(a, b, bias, c, transpose_a, transpose_b, activation)
         return c
-    launch, grid = _plan(m, n, a.dtype, a.device, transpose_a, transpose_b, activation)
-    launch[grid, BLOCK](a, b, bias, c)
+    chosen, grid = _plan(m, n, a.dtype, a.device, transpose_a, transpose_b, activation)
+    launch = chosen[grid, BLOCK]
+    if key is not None and is_plain:
+        if len(_found) >= MOST_FOUND:
+            _found.clear()
+        _found[key] = _Found(launch, (m, n), bias)
+    launch(a, b, bias, c)
     return c
+
+
+class _Found(NamedTuple):
+    """How a product on the CPU is computed: the launch, the shape of c, zeros for no bias."""
+
+    launch: Any
+    shape: tuple[int, int]
+    no_bias: Array
+
+
+_found: dict[Any, _Found] = {}
+
+
+def _key(
+    a: Any, b: Any, transpose_a: Any, transpose_b: Any, bias: Any, activation: Any
+) -> tuple[Any, ...] | None:
+    """All that decides about a product of arrays on the CPU, None for those of other places.
+
+    The small products of a training step take a few microseconds, as do the checks of their
+    arguments: what has passed them once, and needs no copy, passes by this key.
+    """
+    plain = type(a) is Array and type(b) is Array and (bias is None or type(bias) is Array)
+    options = type(transpose_a) is type(transpose_b) is bool
+    if not plain or not options or not (activation is None or type(activation) is str):
+        return None
+    key = a.kind, a.shape, b.kind, b.shape, transpose_a, transpose_b, activation
+    return key if bias is None else (*key, bias.kind, bias.shape)
 
 
 def matmul_backward(

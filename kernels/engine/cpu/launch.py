@@ -27,9 +27,12 @@ SERIAL_SECONDS = 30e-6
 PARALLEL_SECONDS = 300e-6
 """Above this much time helpers always pay."""
 
-EXPLORE, TRIES = 128, 3
-"""Of so many launches, so many in a row go the slower way: it may be the faster one by now.  The
-first finds the helpers asleep, the next ones find them awake."""
+EXPLORE, TRIES = 256, 8
+"""Of so many launches, so many in a row go the slower way: it may be the faster one by now, and
+the first of them may find the helpers asleep."""
+
+UNTIMED = 15
+"""After a launch that was too short for helpers so many are not timed: that, too, takes time."""
 
 MAX_CHUNK = 64
 CHUNKS_PER_THREAD = 8
@@ -72,13 +75,21 @@ class CpuKernel:
         self._frozen: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._shared_bytes: int | None = None
 
-    def launch(self, grid: Dim3, block: Dim3, shared_bytes: int, args: tuple[Any, ...]) -> None:
+    def launch(
+        self,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        args: tuple[Any, ...],
+        key: tuple[Any, ...] | None = None,
+    ) -> None:
         """Run the kernel and return when every block has finished.
 
         Args:
             grid, block: sizes in x, y and z.
             shared_bytes: size of the dynamic shared memory, ``cuda.shared.array(0, dtype)``.
             args: arrays and scalars, as the kernel takes them.
+            key: ``launch_key(block, args)``, from callers that have it.
 
         Raises:
             UnsupportedKernelError: the kernel uses a construct that is not translated.
@@ -86,7 +97,7 @@ class CpuKernel:
         if intercept is not None:
             intercept(self, grid, block, shared_bytes, args)
             return
-        entry = self._entries.get(launch_key(block, args))
+        entry = self._entries.get(launch_key(block, args) if key is None else key)
         if entry is None:
             entry = self._entry(block, args)
         entry.run(grid, shared_bytes, args)
@@ -180,8 +191,12 @@ class _Entry:
         cost = self._costs.get(grid)
         if cost is None:
             cost = self._costs[grid] = _Cost(grid, self.block_seconds, shared_pool().threads)
-        helpers = cost.choose()
         scratch = made.scratch_bytes + shared_bytes if made.dynamic else made.scratch_bytes
+        if cost.untimed and not made.failures:
+            cost.untimed -= 1
+            self.work(args, scratch, cost.serial_launch.copy())
+            return
+        helpers = cost.choose()
         if helpers:
             shared_pool().start(helpers)
         start = time.perf_counter()
@@ -238,6 +253,7 @@ class _Cost:
         "pooled_launch",
         "serial",
         "serial_launch",
+        "untimed",
     )
 
     def __init__(self, grid: Dim3, block_seconds: float, threads: int) -> None:
@@ -248,7 +264,7 @@ class _Cost:
         self.pooled_launch = launch_array(0, max(1, min(MAX_CHUNK, chunk)), grid)
         self.expected = block_seconds * self.blocks
         self.serial = self.pooled = 0.0
-        self.launches = 0
+        self.launches = self.untimed = 0
 
     def choose(self) -> int:
         """How many helpers the next launch should invite."""
@@ -260,7 +276,10 @@ class _Cost:
             known = serial or self.expected
             return 0 if 0 < known < SERIAL_SECONDS else self.helpers
         if not serial:
-            return 0 if pooled < PARALLEL_SECONDS else self.helpers
+            try_serial = self.launches > TRIES and pooled < PARALLEL_SECONDS
+            return 0 if try_serial else self.helpers
+        if self.launches <= 2 * TRIES:
+            return 0
         serial_wins = serial <= pooled
         close = 2 * (self.helpers + 1)
         if self.launches % EXPLORE < TRIES and serial < close * pooled and pooled < close * serial:
@@ -275,3 +294,4 @@ class _Cost:
             self.pooled = new
         else:
             self.serial = new
+            self.untimed = UNTIMED if new < SERIAL_SECONDS else 0

@@ -17,18 +17,13 @@ from numba.core import types
 from numba.np import numpy_support
 
 from ..errors import ArgumentError, DtypeError
+from ..layout import TOO_LARGE, kind_of
 
-_C, _F, _ALIGNED = 0x1, 0x2, 0x100
-_LAYOUT = _C | _F | _ALIGNED
 _INTEGERS = frozenset(
     {int, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64}
     | {np.intc, np.uintc, np.longlong, np.ulonglong}
 )
 _DTYPES = frozenset("?bhilqBHILQefdFDmMV")
-
-
-TOO_LARGE = 2**47
-"""No array has so many elements."""
 
 
 def launch_key(block: tuple[int, int, int], args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -37,15 +32,14 @@ def launch_key(block: tuple[int, int, int], args: tuple[Any, ...]) -> tuple[Any,
     add = key.append
     for a in args:
         kind = type(a)
-        add(kind)
         if kind is np.ndarray:
-            add(a.dtype)
-            add(a.ndim)
-            add(a.flags.num & _LAYOUT)
-        elif kind in _INTEGERS:
+            add(kind_of(a))
+            continue
+        add(kind)
+        if kind in _INTEGERS:
             add(0 <= a < TOO_LARGE)
         elif isinstance(a, np.ndarray):
-            add((a.dtype, a.ndim, a.flags.num & _LAYOUT))
+            add(kind_of(a))
         elif isinstance(a, tuple):
             add(launch_key(block, a))
         elif isinstance(a, (np.void, np.datetime64, np.timedelta64)):
