@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -121,6 +122,26 @@ def test_out_receives_the_result():
     out = full((5, 6), np.nan)
     assert matmul(array(a), array(b), out=out) is out
     check(out, a, b, None)
+
+
+def test_products_that_have_passed_the_checks_before():
+    given = operands(5, 3, 7, False, False)
+    a, b, bias = (array(x, device="cpu") for x in given)
+    held = [sys.getrefcount(x) for x in (a, b, bias)]
+    for _ in range(3):
+        check(matmul(a, b, bias=bias), *given)
+        check(matmul(a, b), *given[:2], None)
+    assert [sys.getrefcount(x) for x in (a, b, bias)] == held
+    with pytest.raises(ArgumentError, match="activation"):
+        matmul(a, b, activation=["relu"])
+    with pytest.raises(ArgumentError, match="transpose_a: 0 given"):
+        matmul(a, b, transpose_a=0)
+    with pytest.raises(DtypeError, match="bias: list given"):
+        matmul(a, b, bias=[1.0, 2.0, 3.0])
+    with pytest.raises(ShapeError, match="bias: shape"):
+        matmul(a, b, bias=empty((4,), device="cpu"))
+    turned = array(np.ascontiguousarray(given[1].T), device="cpu").T  # as b, stored otherwise
+    check(matmul(a, turned, bias=bias), *given)
 
 
 def test_out_must_fit_and_lie_apart():

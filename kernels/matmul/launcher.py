@@ -99,8 +99,9 @@ def matmul(
     if m == 0 or n == 0:
         return c
     is_plain = a.is_contiguous and b.is_contiguous and (bias is None or bias.is_contiguous)
+    no_bias = None
     if bias is None:
-        bias = _no_bias(n, a.dtype, a.device)
+        bias = no_bias = _no_bias(n, a.dtype, a.device)
     elif not bias.is_contiguous:
         bias = copy(bias)
     a, transpose_a = _stored(a, transpose_a)
@@ -113,17 +114,17 @@ def matmul(
     if key is not None and is_plain:
         if len(_found) >= MOST_FOUND:
             _found.clear()
-        _found[key] = _Found(launch, (m, n), bias)
+        _found[key] = _Found(launch, (m, n), no_bias)
     launch(a, b, bias, c)
     return c
 
 
 class _Found(NamedTuple):
-    """How a product on the CPU is computed: the launch, the shape of c, zeros for no bias."""
+    """How a product on the CPU is computed: the launch, the shape of c, zeros if it has no bias."""
 
     launch: Any
     shape: tuple[int, int]
-    no_bias: Array
+    no_bias: Array | None
 
 
 _found: dict[Any, _Found] = {}
