@@ -156,8 +156,12 @@ class _Launch:
         for a in args:
             kind = type(a)
             if kind is Array:
+                number = a._kind
                 values.append(a.data)
-                key.append(a.kind)
+                key.append(a.kind if number is None else number)
+            elif kind is np.ndarray:
+                values.append(a)
+                key.append(layout.kind_of(a))
             elif kind in NUMBERS:
                 values.append(a)
                 key.append(kind)
