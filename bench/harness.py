@@ -20,6 +20,8 @@ import numpy as np
 import nnlite as nl
 
 SAMPLE = 0.02  # seconds one sample of a fast side should last, so that the clock is precise
+WARM_UP = 0.3  # seconds for which a side runs first: threads start, and both learn what pays
+SETTLE = 0.03  # seconds before a sample: threads of the side before spin on for some ten ms
 
 
 @dataclass
@@ -39,6 +41,14 @@ class Side:
     synchronize: Callable[[], None] = lambda: None
     timer: Callable[[], float] | None = None
     close: Callable[[], None] = lambda: None
+
+    def warm_up(self, seconds: float) -> None:
+        """Run once, and again for so many seconds."""
+        if self.timer is None:
+            end = time.perf_counter() + seconds
+            self.sample(1)
+            while time.perf_counter() < end:
+                self.sample(1)
 
     def sample(self, repeats: int) -> float:
         """Seconds per run, over ``repeats`` runs."""
@@ -133,12 +143,14 @@ def measure(case: Case, device: Any, rounds: int) -> Result:
     try:
         repeats = {}
         for side in sides:
-            side.sample(1)
+            side.warm_up(WARM_UP)
             once = min(side.sample(1) for _ in range(3)) if side.timer is None else 1.0
             repeats[side.name] = max(1, min(1000, int(SAMPLE / max(once, 1e-7))))
             result.seconds[side.name] = []
         for _ in range(case.rounds or rounds):
             for side in sides:
+                time.sleep(SETTLE)
+                side.warm_up(SETTLE)
                 result.seconds[side.name].append(side.sample(repeats[side.name]))
     finally:
         for side in sides:
