@@ -22,7 +22,6 @@ from numba.core.postproc import PostProcessor
 from numba.core.rewrites import rewrite_registry
 from numba.core.transforms import canonicalize_cfg
 from numba.core.typed_passes import (
-    AnnotateTypes,
     InlineOverloads,
     NativeLowering,
     NoPythonBackend,
@@ -130,12 +129,16 @@ class WithoutPhis(PreLowerStripPhis):
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class Legal(IRLegalization):
-    """Ends the life of what counts its references; a number needs no end."""
+    """Ends the life of what counts its references; a number needs no end.
+
+    Makes no annotated text either, with which every kernel would keep this representation alive.
+    """
 
     _name = "nnlite_legal"
 
     def run_pass(self, state: Any) -> bool:
         super().run_pass(state)
+        state.type_annotation = ""
         numbers = {k for k, t in state.typemap.items() if isinstance(t, (Number, Boolean))}
         for block in state.func_ir.blocks.values():
             block.body = [s for s in block.body if not (isinstance(s, Del) and s.value in numbers)]
@@ -158,7 +161,6 @@ UNTYPED: tuple[Any, ...] = (
 TYPED: tuple[Any, ...] = (TypeInference, WithoutPhis, InlineOverloads)
 NATIVE: tuple[Any, ...] = (
     Legal,
-    AnnotateTypes,
     NativeLowering,
     NoPythonBackend,
 )
