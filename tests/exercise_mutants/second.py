@@ -6,12 +6,6 @@ from .mutant import SYNC, Mutant
 
 STEP = "        if t < distance:\n            best[t] = max(best[t], best[t + distance])\n"
 REDUCTION = (
-    Mutant(
-        "no barrier before the tree",
-        (f"{SYNC}    distance", "    distance"),
-        "check",
-        ("race in a", "best[t] = x[i]"),
-    ),
     Mutant("no barrier in the tree", (f"    {SYNC}", ""), "check", ("race in a", "best[t] = max(")),
     Mutant(
         "identity 0", ("float32(-math.inf)", "float32(0)"), "result", ("out[0] is 0, expected",)
@@ -63,7 +57,6 @@ REDUCTION = (
         "traffic",
         ("times a warp's numbers of shared memory are read, at most 80", "best[t + distance]"),
     ),
-    Mutant("barrier for some", (f"    {SYNC}", f"        {SYNC}"), "check", ("divergent barrier",)),
 )
 
 SCAN = (
@@ -92,13 +85,6 @@ SCAN = (
         "check",
         ("negative index", "total[-1]"),
     ),
-    Mutant(
-        "no guard",
-        ("x[i] if i < x.size else float32(0)", "x[i]"),
-        "check",
-        ("out of bounds", "x[1]"),
-    ),
-    Mutant("a step too few", ("distance < BLOCK", "distance < BLOCK // 2"), "result", ("n = 127",)),
     Mutant(
         "one thread does all",
         (
@@ -149,8 +135,6 @@ DOT = (
     ),
     Mutant("no barrier", (f"    {SYNC}", ""), "check", ("race in a", "partial[t] +=")),
     Mutant("no loop", (LOOP, "i = cuda.grid(1)\n    if i < x.size:"), "result", ("n = 193",)),
-    Mutant("loop too long", (", x.size,", ", x.size + 1,"), "check", ("out of bounds", "x[1]")),
-    Mutant("half of the block", ("BLOCK // 2", "BLOCK // 4"), "result", ("n = 63",)),
     Mutant(
         "x read twice",
         (
@@ -187,21 +171,6 @@ CONV1D = (
         ("weights[j] *", "w[j] *"),
         "traffic",
         ("numbers of global memory are read, at most 392", "total += w[j]"),
-    ),
-    Mutant(
-        "no tile",
-        (
-            "weights[j] * tile[t + j]",
-            "weights[j] * (x[first + t + j] if first + t + j < x.size else float32(0))",
-        ),
-        "traffic",
-        ("numbers of global memory are read, at most 392", "total +="),
-    ),
-    Mutant(
-        "no guard",
-        ("if first + t < out.size", "if first >= 0"),
-        "check",
-        ("out of bounds", "out[1]"),
     ),
     Mutant(
         "off by one", ("tile[t + j]", "tile[t + j + 1]"), "result", ("n = 1, k = 1: out[0] is",)
