@@ -18,6 +18,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist chooses
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Workers of pytest-xdist that have nothing left take tests over, so that all end together."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: none of them shall begin when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to test another nnlite than the one beside these tests; choose the profile."""
     try:
@@ -34,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
             f"the tests would import nnlite from {found.parent}, not from {ROOT}: run them from "
             f"{ROOT} with `python -m pytest`, or install it there (pip install -e .)"
         )
+    # Compiling makes hundreds of thousands of objects, of which few are garbage.
+    gc.set_threshold(50_000, 20, 50)
     # For the kernels in bench/collection; last, so that an installed nnlite stays the one found.
     sys.path.append(str(ROOT))
     from hypothesis import HealthCheck, settings
