@@ -31,6 +31,7 @@ from .calls_vectors import VECTOR_HANDLERS
 from .debug import print_call
 from .dtypes import type_text
 from .folding import call_np
+from .rt_angles import ANGLES
 from .rt_cmath import CUDA_MATH
 from .rt_math import MATH
 from .tree import REDUCTIONS, call, const, fail, load, parse, reads, text_of
@@ -140,7 +141,7 @@ def library_call(node: ast.Call, obj: Any, args: list[ast.expr]) -> ast.expr:
         if name in ("min", "max") and len(args) > 1:
             return functools.reduce(lambda a, b: call(f"{name}_", a, b), args)
         return call("round_to_" if name == "round" and len(args) == 2 else name, *args)
-    if (name in MATH or name in CUDA_MATH) and getattr(math, name) is obj:
+    if name in {**ANGLES, **CUDA_MATH, **MATH} and getattr(math, name) is obj:
         return call(name + "_", *args)
     if not table.is_library(obj):
         fail(node, text_of(node.func), "this function is not translated to the CPU")

@@ -21,6 +21,7 @@ from numba.core import types
 from .flow import Variables
 from .intervals import Signs, stable
 from .magnitudes import Magnitudes
+from .rt_angles import ANGLES
 from .rt_bits import SCALARS
 from .rt_libdevice import INLINE
 from .rt_math import MATH
@@ -28,7 +29,7 @@ from .tree import SHUFFLES, call, clone, function_name, has_load, index_list, lo
 
 SAFE_CALLS = frozenset(
     {"int", "float", "bool", "min", "max", "min_", "max_", "abs", "math.sqrt"}
-    | {f"{name}_" for name in (*MATH, "ceil", "floor", "trunc")}
+    | {f"{name}_" for name in (*MATH, *ANGLES, "ceil", "floor", "trunc")}
     | SCALARS.keys()
     | {f"nv_{name}_" for name in INLINE}
     | {f"np.{kind}" for kind in ("float32", "float64", "bool_")}

@@ -17,8 +17,6 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from numba.core import types
-
 from .carried import exposed
 from .clamps import Unclamped
 from .guards import Bounds, take_guard
@@ -102,14 +100,7 @@ class RegionWriter:
         for extra, text in code:
             self.e.line(inside + extra, text)
         self.e.line(inside, "thread_end_()")
-        end = "flags_end_" if self.flags() else "short_region_end_"
-        self.e.line(depth, f"{end if short else 'region_end_'}()")
-
-    def flags(self) -> bool:
-        """True for straight code that stores a flag for each thread, which a vote may read."""
-        straight = not any(isinstance(s, (ast.If, ast.For, ast.While)) for s in self.stmts)
-        stored = writes(self.stmts) & self.e.split.stored
-        return straight and any(self.v.types.get(v) == types.boolean for v in stored)
+        self.e.line(depth, f"{'short_' if short else ''}region_end_()")
 
     def within(self, bounds: Bounds) -> str:
         """The test that every thread of the block passes the guard; "" if none can.

@@ -63,17 +63,22 @@ class Emit:
     def is_nan(self, x: Any) -> Any:
         return self.bld.fcmp_unordered("uno", x, x)
 
-    def power_of_two(self, n: Any) -> Any:
-        """2**n for an int32 from -126 to 127."""
-        biased = self.bld.add(n, ir.Constant(I32, 127))
-        return self.bld.bitcast(self.bld.shl(biased, ir.Constant(I32, 23)), F32)
+
+ROUND = 12583166.0
+"""1.5 * 2**23 + 254: a number that is added to this one is rounded, and so are its bits."""
 
 
 def emit_exp(e: Emit, x: Any) -> Any:
-    """exp(x) = 2**n * exp(r), |r| <= log(2)/2; ln 2 is subtracted in two parts (Cody, Waite)."""
-    y = e.intrinsic("llvm.maxnum", x, e.number(-104.0))
-    y = e.intrinsic("llvm.minnum", y, e.number(89.0))
-    n = e.intrinsic("llvm.rint", e.mul(y, e.number(1.44269504088896341)))
+    """exp(x) = 2**n * exp(r), |r| <= log(2)/2; ln 2 is subtracted in two parts (Cody, Waite).
+
+    The sum with ``ROUND`` holds n + 254 in its low bits. 2**n is the product of two powers whose
+    biased exponents are the halves of that number, for 2**-150 and 2**128 are no float32 numbers.
+    """
+    low, high = e.number(-104.0), e.number(89.0)
+    y = e.select(e.less(x, low), low, x)  # NaN stays
+    y = e.select(e.less(high, y), high, y)
+    t = e.add(e.mul(y, e.number(1.44269504088896341)), e.number(ROUND))
+    n = e.sub(t, e.number(ROUND))
     r = e.sub(y, e.mul(n, e.number(0.693359375)))
     r = e.add(r, e.mul(n, e.number(2.12194440054690583e-4)))
     p = e.horner(
@@ -86,10 +91,11 @@ def emit_exp(e: Emit, x: Any) -> Any:
         5.0000001201e-1,
     )
     p = e.add(e.add(e.mul(e.mul(p, r), r), r), e.number(1.0))
-    i = e.bld.fptosi(n, I32)
-    half = e.bld.ashr(i, ir.Constant(I32, 1))
-    scaled = e.mul(e.mul(p, e.power_of_two(half)), e.power_of_two(e.bld.sub(i, half)))
-    return e.select(e.bld.fcmp_ordered("ord", x, x), scaled, x)
+    bits, places = e.bld.bitcast(t, I32), I32(23)
+    half = e.bld.lshr(bits, I32(1))
+    for exponent in (half, e.bld.sub(bits, half)):
+        p = e.mul(p, e.bld.bitcast(e.bld.shl(exponent, places), F32))
+    return p
 
 
 def emit_tanh(e: Emit, x: Any) -> Any:
@@ -213,7 +219,7 @@ def emit_log(e: Emit, x: Any) -> Any:
     return e.select(e.bld.fcmp_unordered("<", x, e.number(0.0)), nan, value)
 
 
-def _float32_function(name: str, emit: Callable[[Emit, Any], Any]) -> Any:
+def float32_function(name: str, emit: Callable[[Emit, Any], Any]) -> Any:
     function = getattr(math, name)
 
     @intrinsic
@@ -234,11 +240,11 @@ def _float32_function(name: str, emit: Callable[[Emit, Any], Any]) -> Any:
 
 
 MATH = {
-    "exp": _float32_function("exp", emit_exp),
-    "tanh": _float32_function("tanh", emit_tanh),
-    "erf": _float32_function("erf", emit_erf),
-    "erfc": _float32_function("erfc", emit_erfc),
-    "log": _float32_function("log", emit_log),
+    "exp": float32_function("exp", emit_exp),
+    "tanh": float32_function("tanh", emit_tanh),
+    "erf": float32_function("erf", emit_erf),
+    "erfc": float32_function("erfc", emit_erfc),
+    "log": float32_function("log", emit_log),
 }
 
 

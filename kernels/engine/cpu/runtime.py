@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit, types
 
 from . import (
+    rt_angles,
     rt_atomics,
     rt_bits,
     rt_cmath,
@@ -33,6 +34,7 @@ from . import (
 from .pipeline import KernelPipeline
 
 FAMILIES = (
+    rt_angles,
     rt_atomics,
     rt_division,
     rt_bits,
