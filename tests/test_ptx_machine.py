@@ -13,6 +13,7 @@ from nnlite.kernels.engine import kernel
 from nnlite.kernels.engine.ptx import cp_async4, cp_async_commit, cp_async_wait, load4
 from nnlite.kernels.engine.resources import ptx
 from nnlite.kernels.matmul.sgemm import make_sgemm
+from nnlite.kernels.matmul.split import make_sum
 from nnlite.kernels.matmul.tensor import make_tensor_gemm
 from nnlite.testing.machine import Machine
 from nnlite.testing.machine.tensor_cores import rounded
@@ -83,9 +84,11 @@ def product(kernel, turned_a, turned_b, m, n, k, activation=None):
     a, b = (rng.standard_normal(s).astype(np.float32) for s in ((m, k), (k, n)))
     bias, c = rng.standard_normal(n).astype(np.float32), np.full(m * n, np.nan, np.float32)
     stored = (x if straight else x.T for x, straight in ((a, turned_a), (b, not turned_b)))
-    run = machine(kernel, *GEMM)
+    steps = [k] * ("sgemm" in str(kernel))
+    run = machine(kernel, *GEMM, *[SIZE] * len(steps))
     grid = -(-n // 128), -(-m // 128)
-    run.launch(grid, 256, *(np.ascontiguousarray(x).reshape(-1) for x in stored), bias, c, m, n, k)
+    stored = (np.ascontiguousarray(x).reshape(-1) for x in stored)
+    run.launch(grid, 256, *stored, bias, c, m, n, k, *steps)
     return run, c.reshape(m, n), a, b, bias
 
 
@@ -108,6 +111,21 @@ def test_sgemm(turned_a, turned_b, wide, m, n, k):
     assert set(run.memory.ways.values()) == {1}, (
         run.memory.ways
     )  # no bank conflict, nor in what is copied
+
+
+def test_sgemm_in_slices():
+    m, n, k, steps = 5, 132, 40, 16
+    rng = np.random.default_rng(4)
+    a, b, bias = (rng.standard_normal(s).astype(np.float32) for s in (m * k, k * n, n))
+    parts, c = np.full(3 * m * n, np.nan, np.float32), np.full(m * n, np.nan, np.float32)
+    product = machine(make_sgemm(True, False, True, None, True), *GEMM, SIZE)
+    product.launch((2, 1, 3), 256, a, b, bias, parts, m, n, k, steps)
+    add = machine(make_sum(True, "relu"), FLOATS, FLOATS, FLOATS, SIZE, SIZE)
+    add.launch((1,), 256, parts, bias, c, n, 3)
+    a, b = a.reshape(m, k).astype(np.float64), b.reshape(k, n).astype(np.float64)
+    size = np.abs(a) @ np.abs(b) + np.abs(bias)
+    error = np.abs(c.reshape(m, n) - np.maximum(a @ b + bias, 0))
+    assert (error <= 4 * np.sqrt(k) * 2.0**-24 * size).all()
 
 
 @pytest.mark.parametrize("kind", ["tf32", "bf16"])

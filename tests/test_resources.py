@@ -274,6 +274,7 @@ def test_kernels_for_some_gpus_only_are_listed_for_those():
         return [(op, kernel) for op, kernel, _ in kernels(["gemm"], arch) if "matmul" in op]
 
     names = {f"matmul {kind} {order}" for kind in KINDS for order in ("nn", "nt", "tn", "tt")}
+    names.add("matmul float32 nn, split")
     assert {op for op, _ in listed("sm_80")} == names
     assert len({kernel for _, kernel in listed("sm_90a")}) == len(names)
     assert listed("sm_75") == []

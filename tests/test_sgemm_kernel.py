@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,18 +14,26 @@ from numba import types
 
 from nnlite.kernels.engine import array
 from nnlite.kernels.engine.cpu import CpuKernel
-from nnlite.kernels.engine.device import GPUS
+from nnlite.kernels.engine.device import GPUS, Limits
 from nnlite.kernels.engine.resources import resources
-from nnlite.kernels.matmul import large, launcher, matmul, matmul_reference
+from nnlite.kernels.matmul import (
+    get_float32_matmul_precision,
+    large,
+    launcher,
+    matmul,
+    matmul_reference,
+    set_float32_matmul_precision,
+)
 from nnlite.kernels.matmul.sgemm import make_sgemm
 from nnlite.kernels.matmul.specs import SPECS
+from nnlite.kernels.matmul.split import make_sum
 from nnlite.kernels.matmul.tensor import make_tensor_gemm
 from nnlite.testing import check_forward
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
 ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_120")
 FLOATS, SIZE = types.Array(types.float32, 1, "C"), types.uint32
-SIGNATURE = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE)
+SIGNATURE = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE, SIZE)
 SHARED_BYTES = 2 * 2 * 16 * 132 * 4  # two pairs of tiles
 ORDERS = {"nn": (True, False), "tn": (False, False), "nt": (True, True), "tt": (False, True)}
 
@@ -38,6 +48,7 @@ def always_large(monkeypatch):
         return dtype == np.float32
 
     monkeypatch.setattr(large, "pays", pays)
+    monkeypatch.setattr(launcher, "_found", {})  # products that were chosen before
     return calls
 
 
@@ -88,6 +99,44 @@ def test_activation(always_large):
     assert (np.abs(got - expected) <= sums + 4 * 2.0**-23 * np.abs(expected)).all()
 
 
+@pytest.mark.parametrize(
+    ("order", "m", "n", "k", "parts", "activation"),
+    [
+        ("nn", 130, 132, 100, 3, None),  # 3 slices of 48, the last of 4
+        ("tn", 3, 7, 49, 9, "silu"),  # 4 slices: none is shorter than a tile
+    ],
+)
+def test_slices_add_up(order, m, n, k, parts, activation, always_large, monkeypatch):
+    monkeypatch.setattr(large, "slices", lambda m, n, k, sms: parts)
+    rng = np.random.default_rng(m + n + k)
+    ta, tb = order[0] == "t", order[1] == "t"
+    a = rng.standard_normal((k, m) if ta else (m, k)).astype(np.float32)
+    b = rng.standard_normal((n, k) if tb else (k, n)).astype(np.float32)
+    bias = rng.standard_normal(n).astype(np.float32)
+    flags = {"transpose_a": ta, "transpose_b": tb}
+
+    def product():
+        x, y, z = map(array, (a, b, bias))
+        return matmul(x, y, bias=z, activation=activation, **flags).numpy()
+
+    got = product()
+    np.testing.assert_array_equal(got, product())
+    wide = [x.astype(np.float64) for x in (a, b, bias)]
+    expected = matmul_reference(*wide, activation=activation, **flags)
+    size = matmul_reference(*map(np.abs, wide), **flags)
+    assert (np.abs(got - expected) <= 1.1 * 4 * np.sqrt(k) * 2.0**-24 * size).all()  # silu's slope
+    assert always_large.n == 2
+
+
+def test_a_product_is_split_as_far_as_multiprocessors_and_steps_allow():
+    assert large.slices(128, 128, 4096, 108) == 16  # slices of 256 steps
+    assert large.slices(128, 128, 2**17, 108) == 108  # one for each multiprocessor
+    assert large.slices(512, 512, 4096, 108) == 6  # 16 tiles, 96 of 108 multiprocessors
+    assert large.slices(1024, 1024, 4096, 108) == 1
+    assert large.slices(128, 128, 511, 108) == 1
+    assert large.slices(1, 1, 0, 108) == 1
+
+
 def test_infinities_stay_in_their_rows_and_columns(always_large):
     a, b = np.ones((130, 20), np.float32), np.ones((20, 140), np.float32)
     a[129, 3], b[7, 139] = np.inf, np.nan
@@ -112,6 +161,17 @@ def test_main_loop_is_multiply_adds(order, arch):
     assert found.count("STG.128") > 0
     assert sum(n for opcode, n in found.loop.items() if opcode.startswith("LDGSTS")) > 0
     assert not any(opcode.startswith(("LDL", "STL")) for opcode in found.loop)
+
+
+@linux
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
+def test_slices_cost_the_main_loop_nothing(arch):
+    found = resources(make_sgemm(True, True, True, None, True), SIGNATURE, arch)
+    assert found.spills == found.stack == found.float64 == 0
+    assert found.share("FFMA") >= 0.89
+    add = resources(make_sum(True, "gelu"), (FLOATS, FLOATS, FLOATS, SIZE, SIZE), arch)
+    assert add.spills == add.stack == add.float64 == 0
+    assert (add.count("LDG.128"), add.count("STG.128")) == (2, 1)
 
 
 @linux
@@ -144,7 +204,7 @@ def test_the_checker_finds_no_race_and_nothing_out_of_bounds(kernel):
     a, b, bias, c = (
         rng.standard_normal(size).astype(np.float32) for size in (m * k, k * n, n, m * n)
     )
-    sizes = np.uint32(m), np.uint32(n), np.uint32(k)
+    sizes = np.uint32(m), np.uint32(n), np.uint32(k), *[np.uint32(k)] * ("sgemm" in str(kernel))
     kernel.check[(2, 2), 256](a, b, bias, c, *sizes).raise_if_errors()
     a, b = a.reshape(m, k), b.reshape(k, n)
     error = np.abs(c.reshape(m, n) - (a @ b + bias))
@@ -157,20 +217,39 @@ def test_shared_memory_is_that_of_the_cpu_compiler():
     assert kernel.cpu.static_shared_bytes == SHARED_BYTES
 
 
-def pretended(name: str) -> SimpleNamespace:
-    return SimpleNamespace(is_cpu=False, limits=GPUS[name])
+@dataclasses.dataclass(frozen=True)
+class Pretended:
+    limits: Limits
+    is_cpu: bool = False
+
+
+def pretended(name: str) -> Pretended:
+    return Pretended(GPUS[name])
+
+
+@contextlib.contextmanager
+def matmul_precision(name: str) -> Iterator[None]:
+    before = get_float32_matmul_precision()
+    set_float32_matmul_precision(name)
+    try:
+        yield
+    finally:
+        set_float32_matmul_precision(before)
 
 
 def chosen(m: int, n: int, k: int, gpu: str = "A100", dtype: type = np.float32) -> bool:
-    return large.pays.__wrapped__(m, n, k, np.dtype(dtype), pretended(gpu), launcher.SMALLER)
+    return large.pays(m, n, k, np.dtype(dtype), pretended(gpu), launcher.SMALLER)
 
 
 def test_choice_by_shape_dtype_and_architecture():
     assert chosen(4096, 4096, 4096)
     assert chosen(1024, 1024, 64)
     assert chosen(65536, 128, 512)
-    assert not chosen(128, 128, 4096)  # one block; smaller tiles keep more multiprocessors busy
+    assert not chosen(128, 128, 256)  # one block; smaller tiles keep more multiprocessors busy
+    assert chosen(128, 128, 4096)  # sixteen, each with a slice of the steps
     assert not chosen(4096, 4096, 4096, dtype=np.float64)
     assert not chosen(4096, 4096, 4096, "T4")  # no asynchronous copies
     assert not chosen(2**17, 2**16, 16)  # more than 2**31 items
+    with matmul_precision("high"):
+        assert not chosen(128, 128, 4096)  # tensor cores do not split
     assert not large.fits(512, 512, 512, np.dtype(np.float32), array(np.zeros(1)).device)

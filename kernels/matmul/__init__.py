@@ -6,9 +6,10 @@ file            what it holds
 kernels.py      the kernels; open this to understand tiling
 launcher.py     ``matmul(a, b, …)``: checks, choice of the tile, gradient
 sgemm.py        the kernel for large float32 matrices on a GPU: wide tiles, copied ahead
+split.py        the sum of its slices, where many steps are split over blocks
 tensor.py       the same by tensor cores, for factors rounded to tf32 or bfloat16
 precision.py    whether that is allowed: ``set_float32_matmul_precision``
-large.py        when to use these two, and their launch
+large.py        when to use these, and their launch
 batched.py      ``bmm(a, b)``: many products of one size, whole
 specs.py        NumPy reference, wrong inputs, tolerances
 ==============  =========================================================================

@@ -10,11 +10,11 @@ from numba import types
 
 from ..checks import FLOAT32
 from ..elementwise.mapping import fold
-from ..engine import Array, Device
+from ..engine import Array, Device, empty
 from ..opspec import GpuKernel
-from . import precision
+from . import precision, split
 from .kernels import TILE
-from .sgemm import RUN, THREADS, WIDTH, make_sgemm
+from .sgemm import DEPTH, RUN, THREADS, WIDTH, make_sgemm
 from .tensor import make_tensor_gemm
 
 SINCE = (8, 0)  # the compute capability that brought cp.async
@@ -26,6 +26,11 @@ ALIGNMENT = 16  # bytes of a 128-bit access
 # 89 % where that of the smaller tile is to 34 % (``nnlite resources matmul``).
 BLOCK_TIME = 4 * 9.0 * 0.34 / 0.89
 
+# Least steps of a slice. An item of a slice is written and read once more, 8 bytes, for which a GPU
+# takes as long as for some 40 multiply-adds (A100: 13 bytes and 64 multiply-adds to a clock of a
+# multiprocessor); with 256 and more, that is less than a sixth of the work. NOT measured either.
+SLICE = 256
+
 
 def fits(m: int, n: int, k: int, dtype: Any, device: Device) -> bool:
     """Whether the kernel can compute this product at all."""
@@ -33,18 +38,34 @@ def fits(m: int, n: int, k: int, dtype: Any, device: Device) -> bool:
     return known and device.limits.compute_capability >= SINCE and max(m * k, k * n, m * n) < ITEMS
 
 
-@functools.lru_cache(maxsize=1024)
+def slices(m: int, n: int, k: int, sms: int) -> int:
+    """Into how many slices of steps to split a product: as many as keep every multiprocessor busy.
+
+    Unless the tiles of c do so by themselves, or a slice would have fewer than ``SLICE`` steps.
+    """
+    tiles = -(-m // WIDTH) * -(-n // WIDTH)
+    return max(1, min(sms // tiles, k // SLICE, (ITEMS - 1) // (m * n)))
+
+
 def pays(m: int, n: int, k: int, dtype: Any, device: Device, tiles: Any) -> bool:
     """Whether the large tile finishes before the smaller ones of ``tiles``, (items, time) pairs."""
+    if device.is_cpu:
+        return False
+    return _pays(m, n, k, dtype, device, tiles, precision.kind() is None)
+
+
+@functools.lru_cache(maxsize=1024)
+def _pays(m: int, n: int, k: int, dtype: Any, device: Device, tiles: Any, may_split: bool) -> bool:
     if not fits(m, n, k, dtype, device):
         return False
     sms = device.limits.sms
 
-    def time(width: int, block: float) -> float:
-        blocks = -(-m // width) * -(-n // width)
-        return -(-blocks // sms) * block
+    def time(width: int, block: float, parts: int = 1) -> float:
+        blocks = parts * -(-m // width) * -(-n // width)
+        return -(-blocks // sms) * block / parts
 
-    return time(WIDTH, BLOCK_TIME) < min(time(items * TILE, block) for items, block in tiles)
+    parts = slices(m, n, k, sms) if may_split else 1
+    return time(WIDTH, BLOCK_TIME, parts) < min(time(items * TILE, block) for items, block in tiles)
 
 
 def launch(
@@ -64,16 +85,28 @@ def launch(
     k = a.shape[0] if transpose_a else a.shape[1]
     turned_a, turned_b = not transpose_a, transpose_b
     kind = precision.kind()
-    if kind is None:
-        copied = [x for x, turned in ((a, turned_a), (b, turned_b)) if not turned]
-        wide = all(map(_wide, (c, *copied)))
-        kernel = make_sgemm(turned_a, turned_b, wide, activation)
-    else:
+    sizes = np.uint32(m), np.uint32(n), np.uint32(k)
+    grid = (-(-n // WIDTH), *fold(-(-m // WIDTH)))
+    matrices = a.reshape(-1), b.reshape(-1), bias
+    if kind is not None:
         wide = _wide(a) and _wide(b)
         kernel = make_tensor_gemm(kind, turned_a, turned_b, wide, activation)
-    grid = (-(-n // WIDTH), *fold(-(-m // WIDTH)))
-    sizes = np.uint32(m), np.uint32(n), np.uint32(k)
-    kernel[grid, THREADS](a.reshape(-1), b.reshape(-1), bias, c.reshape(-1), *sizes)
+        kernel[grid, THREADS](*matrices, c.reshape(-1), *sizes)
+        return
+    copied = [x for x, turned in ((a, turned_a), (b, turned_b)) if not turned]
+    wide = all(map(_wide, (c, *copied)))
+    parts = slices(m, n, k, a.device.limits.sms)
+    if parts == 1:
+        kernel = make_sgemm(turned_a, turned_b, wide, activation)
+        kernel[grid, THREADS](*matrices, c.reshape(-1), *sizes, sizes[2])
+        return
+    steps = -(-k // (parts * DEPTH)) * DEPTH
+    parts = -(-k // steps)
+    sums = empty((parts * m * n,), c.dtype, c.device)
+    kernel = make_sgemm(turned_a, turned_b, wide, None, True)
+    kernel[(*grid[:2], parts), THREADS](*matrices, sums, *sizes, np.uint32(steps))
+    add, each = split.make_sum(wide, activation), split.THREADS * (RUN if wide else 1)
+    add[-(-m * n // each), split.THREADS](sums, bias, c.reshape(-1), sizes[1], np.uint32(parts))
 
 
 def _wide(x: Array) -> bool:
@@ -88,14 +121,20 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernels for each precision and storage order, for matrices of whole 128-bit accesses."""
     items, size = types.Array(types.float32, 1, "C"), types.uint32
     signature = (items, items, items, items, size, size, size)
+    of_sgemm = (*signature, size)
     found = []
     for kind in precision.KINDS.values():
         for order in ("nn", "nt", "tn", "tt"):
             turned = order[0] == "n", order[1] == "t"
+            name = f"matmul {kind or 'float32'} {order}"
             if kind is None:
                 kernel = make_sgemm(*turned, True, None)
+                found.append(GpuKernel(name, kernel, of_sgemm, SINCE))
             else:
                 kernel = make_tensor_gemm(kind, *turned, True, None)
-            name = f"matmul {kind or 'float32'} {order}"
-            found.append(GpuKernel(name, kernel, signature, SINCE))
+                found.append(GpuKernel(name, kernel, signature, SINCE))
+    sliced = make_sgemm(True, False, True, None, True)
+    found.append(GpuKernel("matmul float32 nn, split", sliced, of_sgemm, SINCE))
+    add, of_sum = split.make_sum(True, None), (items, items, items, size, size)
+    found.append(GpuKernel("matmul float32, sum of slices", add, of_sum, SINCE))
     return tuple(found)

@@ -106,7 +106,7 @@ def matmul(
         bias = copy(bias)
     a, transpose_a = _stored(a, transpose_a)
     b, transpose_b = _stored(b, transpose_b)
-    if not a.device.is_cpu and large.pays(m, n, k, a.dtype, a.device, SMALLER):
+    if large.pays(m, n, k, a.dtype, a.device, SMALLER):
         large.launch(a, b, bias, c, transpose_a, transpose_b, activation)
         return c
     chosen, grid = _plan(m, n, a.dtype, a.device, transpose_a, transpose_b, activation)

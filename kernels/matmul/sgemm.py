@@ -21,6 +21,7 @@ NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA".
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from numba import cuda, float32, uint32
 
@@ -128,8 +129,34 @@ def put_narrow(c, at, left, x0, x1, x2, x3):
         c[at + uint32(3)] = x3
 
 
+def make_complete(wide: bool, activation: str | None, split: bool) -> Any:
+    """The function that stores four sums, with bias and activation, or as the part of a slice."""
+    put = put_wide if wide else put_narrow
+    finish = identity if activation is None else value_function(activation, float32)
+
+    @cuda.jit(device=True)
+    def complete(sums, slot, bias, c, row, at, m, n):
+        x0, x1, x2, x3 = load4(sums, slot)
+        last = uint32(n - uint32(1))
+        x0 = finish(x0 + bias[at])
+        x1 = finish(x1 + bias[min(uint32(at + uint32(1)), last)])
+        x2 = finish(x2 + bias[min(uint32(at + uint32(2)), last)])
+        x3 = finish(x3 + bias[min(uint32(at + uint32(3)), last)])
+        put(c, uint32(row * n + at), n - at, x0, x1, x2, x3)
+
+    @cuda.jit(device=True)
+    def complete_part(sums, slot, bias, c, row, at, m, n):
+        x0, x1, x2, x3 = load4(sums, slot)
+        below = uint32(uint32(cuda.blockIdx.z) * m + row)
+        put(c, uint32(below * n + at), n - at, x0, x1, x2, x3)
+
+    return complete_part if split else complete
+
+
 @functools.cache
-def make_sgemm(turned_a: bool, turned_b: bool, wide: bool, activation: str | None) -> Kernel:
+def make_sgemm(
+    turned_a: bool, turned_b: bool, wide: bool, activation: str | None, split: bool = False
+) -> Kernel:
     """The kernel ``c = activation(a b + bias)`` for one storage order; float32.
 
     Args:
@@ -138,25 +165,33 @@ def make_sgemm(turned_a: bool, turned_b: bool, wide: bool, activation: str | Non
         wide: c and the matrices that are not turned begin at a multiple of 16 bytes and have rows
             of a multiple of four numbers.
         activation: name known to ``activations.functions.value_function``, or None.
+        split: each z of the grid sums a slice of the steps q, and c holds a matrix for each, to
+            which :mod:`.split` adds bias and activation.
 
     Returns:
-        A kernel of (a, b, bias, c, m, n, k): the items of the matrices in a row, and uint32 sizes.
-        For blocks of 256 and a grid of (tiles along n, y, z) with y z tiles along m.
+        A kernel of (a, b, bias, c, m, n, k, steps): the items of the matrices in a row, and uint32
+        sizes; steps are those of a slice, a multiple of ``DEPTH``, and of no matter unless split.
+        For blocks of 256 and a grid of (tiles along n, y, z) with y z tiles along m, or y tiles
+        and z slices.
     """
     copy_straight = copy_wide if wide else copy_narrow
     copy_a = copy_turned if turned_a else copy_straight
     copy_b = copy_turned if turned_b else copy_straight
-    put = put_wide if wide else put_narrow
-    finish = identity if activation is None else value_function(activation, float32)
+    complete = make_complete(wide, activation, split)
 
     @kernel(launch_bounds=(THREADS, 2))
-    def sgemm(a, b, bias, c, m, n, k):
+    def sgemm(a, b, bias, c, m, n, k, steps):
         tiles = cuda.shared.array(SHARED, float32, 16)
         total = cuda.local.array((ITEMS, ITEMS), float32)
-        row0 = uint32(uint32(cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y) * uint32(WIDTH))
-        column0 = uint32(uint32(cuda.blockIdx.x) * uint32(WIDTH))
+        part = uint32(cuda.blockIdx.z)
         length_a = k if turned_a else m
         length_b = k if turned_b else n
+        q0, first = uint32(0), uint32(part * uint32(cuda.gridDim.y))
+        if split:
+            q0, first = uint32(part * steps), uint32(0)
+            k = min(uint32(q0 + steps), k)
+        row0 = uint32(uint32(first + uint32(cuda.blockIdx.y)) * uint32(WIDTH))
+        column0 = uint32(uint32(cuda.blockIdx.x) * uint32(WIDTH))
         t = uint32(cuda.threadIdx.x)
         lane, warp = uint32(t & uint32(31)), uint32(t >> uint32(5))
         row = uint32((warp >> uint32(1)) * uint32(WARP_ROWS) + (lane >> uint32(3)) * uint32(RUN))
@@ -166,10 +201,10 @@ def make_sgemm(turned_a: bool, turned_b: bool, wide: bool, activation: str | Non
         for i in range(ITEMS):
             for j in range(ITEMS):
                 total[i, j] = float32(0.0)
-        copy_a(tiles, uint32(0), a, row0, m, length_a, uint32(0), k)
-        copy_b(tiles, uint32(BOTH), b, column0, n, length_b, uint32(0), k)
+        copy_a(tiles, uint32(0), a, row0, m, length_a, q0, k)
+        copy_b(tiles, uint32(BOTH), b, column0, n, length_b, q0, k)
         cp_async_commit()
-        q0, now = uint32(0), uint32(0)
+        now = uint32(0)
         while q0 < k:
             cp_async_wait(0)
             cuda.syncthreads()
@@ -182,7 +217,6 @@ def make_sgemm(turned_a: bool, turned_b: bool, wide: bool, activation: str | Non
             now = other
         cp_async_wait(0)
         cuda.syncthreads()
-        last = uint32(n - uint32(1))
         for _ in range(ITEMS // RUN):
             for g in range(2 * RUN):
                 i, j = g // 2, RUN * (g % 2)
@@ -192,14 +226,9 @@ def make_sgemm(turned_a: bool, turned_b: bool, wide: bool, activation: str | Non
             while g < uint32(2 * RUN):
                 at_row = uint32(row0 + row + (g >> uint32(1)))
                 at = uint32(column0 + column + (g & uint32(1)) * uint32(COLUMN_STEP))
+                slot = uint32(g * uint32(RUN * THREADS)) + t * uint32(RUN)
                 if at_row < m and at < n:
-                    slot = uint32(g * uint32(RUN * THREADS)) + t * uint32(RUN)
-                    x0, x1, x2, x3 = load4(tiles, slot)
-                    x0 = finish(x0 + bias[at])
-                    x1 = finish(x1 + bias[min(uint32(at + uint32(1)), last)])
-                    x2 = finish(x2 + bias[min(uint32(at + uint32(2)), last)])
-                    x3 = finish(x3 + bias[min(uint32(at + uint32(3)), last)])
-                    put(c, at_row * n + at, n - at, x0, x1, x2, x3)
+                    complete(tiles, slot, bias, c, at_row, at, m, n)
                 g = uint32(g + uint32(1))
             row = uint32(row + uint32(ROW_STEP))
             for i in range(RUN):

@@ -37,6 +37,7 @@ ARITHMETIC: dict[str, Any] = {
     "sub": np.subtract,
     "mul": np.multiply,
     "min": np.minimum,
+    "rem": np.fmod,  # the sign of the dividend, as PTX has it
     "max": np.maximum,
     "and": np.bitwise_and,
     "or": np.bitwise_or,
@@ -60,8 +61,8 @@ class Machine:
         self.program = Program(ptx)
         self.memory = Memory(self.program.shared_size)
 
-    def launch(self, grid: tuple[int, int], block: int, *arguments: Any) -> None:
-        """Run all blocks; arrays of one axis are changed in place."""
+    def launch(self, grid: tuple[int, ...], block: int, *arguments: Any) -> None:
+        """Run all blocks of a grid of one to three axes; arrays of one axis change in place."""
         self.parameters: list[int] = []
         for a in arguments:
             if isinstance(a, np.ndarray):
@@ -69,17 +70,17 @@ class Machine:
                 self.parameters += [0, 0, a.size, a.itemsize, place, a.size, a.itemsize]
             else:
                 self.parameters.append(int(a))
-        for y in range(grid[1]):
-            for x in range(grid[0]):
-                self._block((x, y), grid, block)
+        grid = (*grid, 1, 1)[:3]
+        for z, y, x in np.ndindex(grid[::-1]):
+            self._block((x, y, z), grid, block)
 
-    def _block(self, index: tuple[int, int], grid: tuple[int, int], threads: int) -> None:
+    def _block(self, index: tuple[int, ...], grid: tuple[int, ...], threads: int) -> None:
         self.n = threads
         self.registers: dict[str, np.ndarray] = {}
         self.memory.forget_shared()
         self.groups: list[list[Any]] = [[]]
         t = np.arange(threads, dtype=np.uint64)
-        values: tuple[Any, ...] = (t, threads, 1, *index, 0, *grid, 1)
+        values: tuple[Any, ...] = (t, threads, 1, *index, *grid)
         special = dict(zip(SPECIAL, values))
         self.special = {f"%{k}": np.broadcast_to(np.uint64(v), threads) for k, v in special.items()}
         at = np.zeros(threads, np.int64)

@@ -1,0 +1,75 @@
+"""The sum of slices: the second half of a product whose steps q were split over several blocks.
+
+A product of few tiles with many steps keeps few multiprocessors busy. Its steps are therefore cut
+into slices, each a grid of its own that writes its partial sums, and the kernel here adds them::
+
+    c[i, j] = activation(sum over s of parts[s, i, j] + bias[j])
+
+in the order of the slices, without atomics, so that results repeat bit for bit.
+
+Source: NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized reductions".
+"""
+
+from __future__ import annotations
+
+import functools
+
+from numba import cuda, float32, uint32
+
+from ..activations.functions import value_function
+from ..elementwise.functions import identity
+from ..engine import Kernel, kernel
+from ..engine.ptx import load4, store4
+
+THREADS = 256
+RUN = 4  # items to a thread
+
+
+@functools.cache
+def make_sum(wide: bool, activation: str | None) -> Kernel:
+    """The kernel for one activation; float32.
+
+    Args:
+        wide: c begins at a multiple of 16 bytes and has rows of a multiple of four numbers.
+        activation: name known to ``activations.functions.value_function``, or None.
+
+    Returns:
+        A kernel of (parts, bias, c, n, count): ``count`` matrices in a row, and uint32 numbers. For
+        blocks of 256, a thread for each four items of c; one for each item unless ``wide``.
+    """
+    finish = identity if activation is None else value_function(activation, float32)
+
+    @kernel
+    def sum_slices_wide(parts, bias, c, n, count):
+        i = uint32(uint32(cuda.grid(1)) * uint32(RUN))
+        size = uint32(c.size)
+        if i < size:
+            x0, x1, x2, x3 = load4(parts, i)
+            s, at = uint32(1), uint32(i + size)
+            while s < count:
+                y0, y1, y2, y3 = load4(parts, at)
+                x0 += y0
+                x1 += y1
+                x2 += y2
+                x3 += y3
+                s, at = uint32(s + uint32(1)), uint32(at + size)
+            j = uint32(i % n)
+            x0 = finish(x0 + bias[j])
+            x1 = finish(x1 + bias[uint32(j + uint32(1))])
+            x2 = finish(x2 + bias[uint32(j + uint32(2))])
+            x3 = finish(x3 + bias[uint32(j + uint32(3))])
+            store4(c, i, x0, x1, x2, x3)
+
+    @kernel
+    def sum_slices(parts, bias, c, n, count):
+        i = uint32(cuda.grid(1))
+        size = uint32(c.size)
+        if i < size:
+            x = parts[i]
+            s, at = uint32(1), uint32(i + size)
+            while s < count:
+                x += parts[at]
+                s, at = uint32(s + uint32(1)), uint32(at + size)
+            c[i] = finish(x + bias[uint32(i % n)])
+
+    return sum_slices_wide if wide else sum_slices
