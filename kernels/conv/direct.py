@@ -64,6 +64,8 @@ def direct_kernel(real: Any, channels: int, rows: int, unit: bool) -> Kernel:
             fill(
                 tile, 0, x, n, group * all_c + c0, now, top - p0 * u, left - q0 * v, rows, width, v
             )
+            if ty == 0:  # what the threads beyond the last column read
+                tile[uint64(now * rows * v * width + cuda.threadIdx.x)] = real(0.0)
             cuda.syncthreads()
             for m in range(m0, m1, S):
                 for strip in range(strips):
@@ -139,7 +141,7 @@ def plan_direct(
     def fit(strips: int, tw: int) -> tuple[int, int, int]:
         rows = window.tile_rows(strips * step)
         width = window.tile_width(min(tw, out[1]))
-        # Threads beyond the last column read up to LANES numbers further: anything, never used.
+        # Threads beyond the last column read up to LANES numbers further: zeros, never used.
         return (items - LANES) // (rows * window.step[1] * width), rows, width
 
     while fit(strips, tw)[0] < wanted and (strips > 1 or tw > LANES):

@@ -62,6 +62,8 @@ def weight_pixels_kernel(real: Any, channels: int, unit: bool) -> Kernel:
             for spot in range(across * ((high + th - 1) // th)):
                 p0, q0 = spot // across * th, spot % across * tw
                 fill(tile, 0, x, n, c0, c_now, top - p0 * u, left - q0 * v, rows, width, v)
+                if ty == 0:  # what the threads beyond the last column read
+                    tile[uint64(c_now * rows * v * width + tx)] = real(0.0)
                 cuda.syncthreads()
                 for m in range(0, all_m, S):
                     for turn in range((products + per_turn - 1) // per_turn):
@@ -127,7 +129,7 @@ def plan_pixels(window: Window, c: int, m: int, out: tuple[int, int], items: int
     few = th * tw >= LARGE_IMAGE and m * c * len(window.taps) <= FEW_WEIGHTS
     if m > FEW_CHANNELS and not few:
         return None
-    room = items - LANES  # threads beyond the last column read on, and use nothing
+    room = items - LANES  # threads beyond the last column read on: zeros, never used
     while True:
         rows, width = window.tile_rows(th), window.tile_width(tw)
         chunk = min(c, room // (rows * window.step[1] * width))

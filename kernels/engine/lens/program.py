@@ -19,7 +19,7 @@ from numba.core.types import int64
 from ..cpu import cache, runtime, signature
 from ..cpu.arguments import spread_arguments
 from ..cpu.canonical import Unit, canonical
-from ..cpu.compile import _refuse
+from ..cpu.compile import _refuse, paused_collection
 from ..cpu.failures import Failure, loaded, stored
 from ..cpu.fingerprint import Fingerprint
 from ..cpu.flatten import flatten
@@ -116,7 +116,8 @@ def program(
             return Program(entry=entry, arrays=arrays, failures=failures, **record)
         except Exception:
             record = None
-    return _compile(function, mark, kinds, fastmath, debug, instrument, name, key)
+    with paused_collection():
+        return _compile(function, mark, kinds, fastmath, debug, instrument, name, key)
 
 
 def _compile(
