@@ -1,6 +1,7 @@
 // Which lane touches which address: rows of 128 bytes, as 4 sectors or as 32 banks.
 const CELL = 14;
 const ROW = 15;
+const GAP = 3; // between rows that do not follow each other
 const MARGIN = 56;
 const WIDTH = MARGIN + 32 * CELL + 2;
 
@@ -8,7 +9,7 @@ function accessPicture(access, request) {
   if (access.what === 'branch') return branchPicture(request);
   const rows = rowsOf(request);
   const top = access.space === 'shared' ? 66 : 40;
-  const height = top + rows.length * ROW + gaps(rows) * 5 + 4;
+  const height = top + rows.length * ROW + gaps(rows) * GAP + 4;
   const label = pictureLabel(access, request);
   const parts = [
     svg('text', { x: MARGIN - 6, y: 10, class: 'tiny end dim' }, 'lane'),
@@ -17,10 +18,7 @@ function accessPicture(access, request) {
   ];
   let y = top;
   rows.forEach((row, k) => {
-    if (k && row.number !== rows[k - 1].number + 1) {
-      y += 5;
-      parts.push(svg('line', { x1: MARGIN, x2: WIDTH - 2, y1: y - 3, y2: y - 3, class: 'gap' }));
-    }
+    if (k && row.number !== rows[k - 1].number + 1) y += GAP;
     parts.push(...drawRow(access, row, y, rows[0].number));
     y += ROW;
   });
@@ -69,8 +67,8 @@ function drawRow(access, row, y, first) {
     parts.push(svg('g', {}, title(`${who}: ${what}`),
       svg('rect', { x: x + 0.5, y: y + 0.5, width: Math.max(1, width), height: ROW - 2,
         fill: laneColour(lanes[0]), class: 'lane' }),
-      width < 10 ? '' : svg('text', { x: x + width / 2 + 0.5, y: y + 10, class: `tiny mid ${inkOn(lanes[0])}` },
-        text)));
+      width < 10 ? '' : svg('text', { x: x + width / 2 + 0.5, y: y + 10, class: `tiny mid ${inkOn(lanes[0])}${
+        text.length > 2 && width < 16 ? ' narrow' : ''}` }, text)));
   }
   return parts;
 }

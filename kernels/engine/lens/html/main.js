@@ -42,8 +42,9 @@ function summary() {
     add('divergent branches', percent(ratio(sum(branches, (a) => a.divergent),
       sum(branches, (a) => a.requests))), false);
     add('FLOP', count(profile.flops));
-    add('FLOP / byte', `${significant(profile.intensity_without_caches)} to ` +
-      significant(profile.intensity), false, 'without caches, and each byte moved once');
+    const both = [profile.intensity_without_caches, profile.intensity].map(significant);
+    add('FLOP / byte', [...new Set(both)].join(' to '), false,
+      'without caches, and each byte moved once');
   }
   return el('dl', { class: 'summary' }, ...stats);
 }
@@ -54,7 +55,7 @@ function build() {
     summary(),
     findingsSection(),
     el('div', { class: 'split' }, el('div', { class: 'left' }, sourceSection(), timelineSection()),
-      el('aside', { id: 'detail', 'aria-live': 'polite', 'aria-labelledby': 'detail-title' })),
+      el('aside', { id: 'detail', 'aria-labelledby': 'detail-title' })),
     el('div', { class: 'pair' }, rooflineSection(), totalsSection()));
   paintRoofline();
   update();

@@ -53,11 +53,13 @@ const COLUMNS = [
     return own.length ? significant(sum(own, (a) => a.lanes) / sum(own, (a) => a.requests)) : '';
   } },
   { name: 'Sect', about: 'global sectors of 32 bytes for each request', of: (list) =>
-    perRequest(list, 'global', 'sectors') },
+    perRequest(list, 'global', 'sectors'),
+  bad: (list) => list.some((a) => a.sectors > 1.25 * a.ideal_sectors) },
   { name: 'Ideal', about: 'sectors for each request that its bytes would fill', of: (list) =>
     perRequest(list, 'global', 'ideal_sectors') },
   { name: 'Waves', about: 'shared wavefronts for each request', of: (list) =>
-    perRequest(list, 'shared', 'wavefronts') },
+    perRequest(list, 'shared', 'wavefronts'),
+  bad: (list) => list.some((a) => a.wavefronts > a.ideal_wavefronts) },
   { name: 'Ideal', about: 'wavefronts for each request without bank conflicts', of: (list) =>
     perRequest(list, 'shared', 'ideal_wavefronts') },
 ];
@@ -65,15 +67,11 @@ function perRequest(list, space, name) {
   const own = list.filter((a) => a.space === space);
   return own.length ? significant(sum(own, (a) => a[name]) / sum(own, (a) => a.requests)) : '';
 }
-const worse = (list) => ({
-  2: list.some((a) => a.sectors > 1.25 * a.ideal_sectors),
-  4: list.some((a) => a.wavefronts > a.ideal_wavefronts),
-});
 
 // -- the section ---------------------------------------------------------------------------------
 function sourceSection() {
   const buttons = metricsHere().map((m) => {
-    const none = metricTotal(m) === 0;
+    const none = metricTotal(m) === 0 && m.key !== state.metric;
     return el('button', { type: 'button', class: 'choice', 'data-metric': m.key,
       title: none ? `${m.about}: none in this launch` : m.about, disabled: none,
       onclick: () => { state.metric = m.key; update(); } }, m.name);
@@ -88,7 +86,7 @@ function sourceSection() {
 function codeTable() {
   const files = data.files.map((file, k) => [file, k]).filter(([, k]) =>
     k === launch().file || places().some(([file]) => file === k));
-  const figures = launch().profile ? COLUMNS : [];
+  const figures = COLUMNS.filter((c) => places().some((at) => c.of(accessesAt(...at))));
   const body = el('tbody', { onkeydown: moveInCode });
   for (const [file, k] of files) {
     const shown = file.parts.filter((p) => [[launch().file, launch().line], ...places()]
@@ -96,16 +94,16 @@ function codeTable() {
     for (const part of shown) {
       body.append(el('tr', { class: 'file' },
         el('td', { colspan: String(3 + figures.length) }, `${file.name}, from line ${part.first}`)));
-      coloured(part.lines).forEach((text, i) =>
+      coloured(dedented(part.lines)).forEach((text, i) =>
         body.append(codeRow(k, part.first + i, text, figures)));
     }
   }
-  return el('table', { class: 'code', 'aria-label': 'Source with figures; arrow keys move' },
+  return el('table', { class: 'code', role: 'grid', 'aria-label': 'Source with figures; arrow keys move' },
     el('thead', {}, el('tr', {},
+      el('th', { class: 'n', scope: 'col', id: 'heat-head' }, ''),
+      ...figures.map((c) => el('th', { class: 'n', scope: 'col', title: c.about }, c.name)),
       el('th', { class: 'n', scope: 'col' }, '#'),
-      el('th', { scope: 'col', id: 'heat-head' }, ''),
-      el('th', { scope: 'col', class: 'text' }, 'Source'),
-      ...figures.map((c) => el('th', { class: 'n', scope: 'col', title: c.about }, c.name)))),
+      el('th', { scope: 'col', class: 'text' }, 'Source'))),
     body);
 }
 
@@ -116,6 +114,10 @@ const TOKEN = new RegExp([
   /(?<comment>#.*)/, /(?<open>"""|\'\'\')/, /(?<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/,
   new RegExp(`(?<keyword>\\b(?:${WORDS.replaceAll(' ', '|')})\\b)`),
   /(?<literal>\b\d[\w.]*)/, /(?<other>\w+|\W)/].map((r) => r.source).join('|'), 'gy');
+function dedented(lines) {
+  const margins = lines.filter((s) => s.trim()).map((s) => s.length - s.trimStart().length);
+  return lines.map((s) => s.slice(Math.min(...margins)));
+}
 function coloured(lines) {
   let quote = '';
   return lines.map((text) => {
@@ -143,19 +145,18 @@ function coloured(lines) {
 
 function codeRow(file, line, inked, figures) {
   const list = accessesAt(file, line);
-  const bad = worse(list);
   const known = places().some(([f, l]) => f === file && l === line);
   const marks = findingsAt(file, line);
   const worst = marks.some((f) => f.severity === 'error') ? 'error' : 'note';
   return el('tr', { class: known ? 'known' : null, 'data-file': String(file),
     'data-line': String(line), tabindex: known ? '-1' : null,
     onclick: known ? () => select(file, line) : null },
+  el('td', { class: 'heat' }),
+  ...figures.map((c) => el('td', { class: `n${c.bad && c.bad(list) ? ' bad' : ''}` }, c.of(list))),
   el('td', { class: 'n number' }, marks.length
     ? el('span', { class: `flag ${worst}`, title: marks.map((f) => f.kind).join(', ') }, '●') : '',
   String(line)),
-  el('td', { class: 'heat' }),
-  el('td', { class: 'text' }, ...inked),
-  ...figures.map((c, k) => el('td', { class: `n${bad[k] ? ' bad' : ''}` }, c.of(list))));
+  el('td', { class: 'text' }, ...inked));
 }
 
 function paintHeat() {
@@ -165,9 +166,9 @@ function paintHeat() {
   for (const row of document.querySelectorAll('#code tr[data-line]')) {
     const value = values.get(`${row.dataset.file}:${row.dataset.line}`) || 0;
     row.dataset.heat = String(levelOf(value, most));
-    row.cells[1].replaceChildren(...(value ? [
-      el('span', { class: 'value' }, count(value)),
-      meter(value / most)] : []));
+    row.cells[0].replaceChildren(...(value ? [
+      meter(value / most),
+      el('span', { class: 'value' }, count(value))] : []));
     const selected = Number(row.dataset.file) === state.file && Number(row.dataset.line) === state.line;
     if (row.classList.contains('known')) {
       row.setAttribute('aria-selected', String(selected));

@@ -6,7 +6,9 @@ function timelineSection() {
   const { meetings } = launch();
   if (!meetings.length) {
     return section('timeline', 'Barriers',
-      el('p', { class: 'dim' }, 'No barrier and no operation of a warp: no thread waits for another.'));
+      el('p', { class: 'dim' }, launch().findings.some((f) => f.kind === 'launch limit')
+        ? 'The launch did not run.'
+        : 'No barrier and no operation of a warp: no thread waits for another.'));
   }
   const more = launch().meetings_lost;
   const divergent = meetings.filter((m) => m.divergent).length;
