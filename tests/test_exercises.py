@@ -22,15 +22,16 @@ SECTIONS = ("Learn:", "Do:", "Compute:", "Launch:", "Passes if:", "Hints:")
 
 
 def code_lines(path):
-    """Lines of a file but for its docstring, and which of them are holes."""
+    """Lines of a file but for its docstring."""
     text = path.read_text(encoding="utf-8")
     first = ast.parse(text).body[0].end_lineno
     return [line.strip() for line in text.splitlines()[first:] if line.strip()]
 
 
-@pytest.mark.parametrize("name", EXERCISES)
-def test_a_right_solution_passes(name):
-    verdict = grade(name, SOLUTIONS / f"{name}.py")
+@pytest.mark.parametrize("path", sorted(SOLUTIONS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_right_solution_passes(path):
+    """Those named after an exercise, and others that go about it in another way."""
+    verdict = grade(path.stem.partition("_")[0], path)
     assert verdict.passed, verdict
     assert not verdict.notes
 
@@ -99,4 +100,4 @@ def test_the_exercises_are_those_of_the_folder():
     folder = exercise_file("map").parent
     assert [exercise_file(name) for name in EXERCISES] == sorted(folder.glob("ex*.py"))
     assert list(GRADERS) == list(EXERCISES)
-    assert sorted(p.stem for p in SOLUTIONS.glob("*.py")) == sorted(EXERCISES)
+    assert {p.stem for p in SOLUTIONS.glob("*.py")} >= set(EXERCISES)

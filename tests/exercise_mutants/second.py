@@ -122,6 +122,17 @@ DOT = (
         "traffic",
         ("192 atomic operations are done, at most 3", "cuda.atomic.add"),
     ),
+    Mutant(
+        "one thread adds up the block",
+        (
+            "if t < distance:",
+            "if t == 0 and distance == 1:\n            for j in range(1, BLOCK):",
+            "            partial[t] += partial[t + distance]",
+            "                partial[0] += partial[j]",
+        ),
+        "traffic",
+        ("times a warp's numbers of shared memory are read, at most 90", "partial[j]"),
+    ),
     Mutant("stride of the block", ("cuda.gridsize(1)", "BLOCK"), "result", ("n = 192",)),
     Mutant(
         "each thread a stretch",

@@ -183,6 +183,19 @@ EXP = "math.exp(row[j] - best)"
 TREE = "        cuda.syncthreads()\n        distance //= 2\n    best"
 SOFTMAX = (
     Mutant(
+        "each thread adds up the row",
+        (
+            "    partial[t] = total\n",
+            "    for j in range(columns):\n"
+            "        total += row[j] if j % BLOCK != t else float32(0)\n"
+            "    partial[t] = total / BLOCK\n",
+            "total += row[j]\n    for",
+            f"total += row[j]\n{SYNC}    for",
+        ),
+        "traffic",
+        ("times a warp's numbers of shared memory are read, at most 384", "total += row[j] if"),
+    ),
+    Mutant(
         "largest number left in", (EXP, "math.exp(row[j])"), "result", ("is nan", "around = 1000")
     ),
     Mutant(

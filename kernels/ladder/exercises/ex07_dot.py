@@ -18,7 +18,8 @@ Launch:
     dot[3, 64](x, y, out), whatever n is.
 
 Passes if:
-    x and y are read once, side by side, and each block does one atomic addition.
+    x and y are read once, side by side, each block does one atomic addition, and a tree adds up the
+    block: at most 30 reads of shared memory by a warp for each block.
 
 Hints:
     cuda.gridsize(1) is the number of threads in the grid; cuda.atomic.add(array, index, value).

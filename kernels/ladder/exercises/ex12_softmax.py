@@ -21,7 +21,8 @@ Launch:
 
 Passes if:
     rows around 0, +1000 and -1000 come out right, and global memory is read twice for each number
-    at most (what is read of out counts, too), side by side.
+    at most (what is read of out counts, too), side by side; and no thread goes through the whole
+    row, be it in shared memory: a warp reads that once for each column at most.
 
 Hints:
     range(t, columns, BLOCK) is the loop of thread t. The identity of the maximum is not 0.

@@ -82,13 +82,16 @@ class Excess:
     def evidence(self) -> str:
         """The figures of the line."""
         x = self.line
-        access = f"{x.what} {x.array}, {x.requests:,} times by a warp, {x.active_lanes:.3g} lanes"
+        access = f"{x.what} {x.array}, {x.requests:,} times by a warp"
+        lanes = amount(x.active_lanes, "lanes")
         if self.bound.figure not in IDEALS:
-            return f"{access} each"
-        each = f"{access} and {self.each(self.bound.figure):.3g} {self.bound.figure} each"
-        return (
-            each if self.alone else f"{each}, {self.each(IDEALS[self.bound.figure]):.3g} would do"
+            return f"{access}, {lanes} each"
+        each = (
+            f"{access}, {lanes} and {amount(self.each(self.bound.figure), self.bound.figure)} each"
         )
+        if self.alone:
+            return each
+        return f"{each}, {self.each(IDEALS[self.bound.figure]):.3g} would do"
 
     def each(self, figure: str) -> float:
         """A figure of the line for one access of a warp."""
@@ -129,6 +132,11 @@ class Excess:
             "evidence": self.evidence,
             "remedy": self.remedy,
         }
+
+
+def amount(number: float, things: str) -> str:
+    """``1 lane``, ``2.5 lanes``."""
+    return f"{number:.3g} {things[:-1] if number == 1 else things}"
 
 
 def exceeded(bounds: tuple[Bound, ...], profile: Profile, sizes: tuple[int, ...]) -> list[Excess]:

@@ -93,8 +93,8 @@ GUARD = Exercise(
     bounds=(
         reads(lambda n: 2 * n, ONCE),
         writes(lambda n: n),
-        # A warp's x[i - 1] begin one before a sector and end in a fifth one.
-        *rows(lambda n: n * 9 / 32, lambda n: n / 8),
+        # A warp's x[i - 1] begin one before a sector, so they are in five; thread 0 may be alone.
+        *rows(lambda n: n * 9 / 32 + 1, lambda n: n / 8 + 1),
     ),
     recall="All elements of out are written, the first and the last, too.",
     causes={

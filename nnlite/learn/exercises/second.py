@@ -38,6 +38,13 @@ DOT = Exercise(
             lambda n: BLOCKS,
             "Add up the block in shared memory first, and let one thread add the sum to out[0].",
         ),
+        Bound(
+            "load",
+            "shared",
+            "requests",
+            lambda n: 30 * BLOCKS,
+            "Add up the block in a tree: in six steps, not in 64.",
+        ),
     ),
     before=0.0,
     recall="Thread i takes i, i + s, i + 2 s, ... below n, with s = cuda.gridsize(1).",
@@ -239,6 +246,13 @@ SOFTMAX = Exercise(
             "Keep the row in shared memory, or find largest number and sum in one pass.",
         ),
         *rows(None, None),
+        Bound(
+            "load",
+            "shared",
+            "requests",
+            lambda r, c, around: c * r,
+            "Let each thread reduce its own numbers, then reduce the 64 results in a tree.",
+        ),
     ),
     recall="Subtract the largest number of the row, which may be far below 0 or far above.",
     causes={
