@@ -18,7 +18,7 @@ from numba.core import types
 from .dtypes import itemsize, source_of, type_text
 from .regions import Splitter
 from .rt_views import words
-from .tree import fail, index_list, walk
+from .tree import fail, function_name, index_list, walk
 
 STACK_BYTES = 192 * 1024
 ALIGNMENT = 64
@@ -87,8 +87,9 @@ class Storage:
         self.lines.append(f"{name} = {new}({given})  # {what}")
 
     def dtype_of(self, name: str) -> Any:
-        t = self.v.types.get(name, types.int64)
+        """The type of a variable; one of code that Numba knows to be dead has none of its own."""
         where = (self.v.defs.get(name) or self.v.body)[0]
+        t = self.v.types.get(name, types.boolean if is_flag(where) else types.int64)
         if isinstance(t, types.Record):
             fail(where, name, "a record that depends on memory cannot be kept across a barrier")
         if type_text(t) is None:
@@ -105,6 +106,13 @@ class Storage:
                 full = len(index_list(n)) == ndim and not has_slice(n)
                 single += n.value.id == name and full
         return total == single
+
+
+def is_flag(n: ast.AST) -> bool:
+    """True for ``given = exchange_(a != b)``, which a vote counts."""
+    if not isinstance(n, ast.Assign) or not isinstance(n.value, ast.Call):
+        return False
+    return function_name(n.value) == "exchange_" and isinstance(n.value.args[0], ast.Compare)
 
 
 def has_slice(n: ast.Subscript) -> bool:
