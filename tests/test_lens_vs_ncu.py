@@ -89,7 +89,14 @@ def test_figures_of_both_pages():
 
 @pytest.mark.parametrize(
     ("lens", "gpu", "agrees"),
-    [(4, 4, True), (4.19, 4, True), (4.21, 4, False), (0, 0, True), (1, 0, False), (4, None, False)],
+    [
+        (4, 4, True),
+        (4.19, 4, True),
+        (4.21, 4, False),
+        (0, 0, True),
+        (1, 0, False),
+        (4, None, False),
+    ],
 )
 def test_within_five_percent_is_agreement(lens, gpu, agrees):
     assert (
