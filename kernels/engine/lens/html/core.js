@@ -36,7 +36,13 @@ function significant(x) {
 }
 const percent = (x) => `${x > 0 && x < 0.01 ? '<1' : Math.round(100 * x)}%`;
 function prefixed(x, unit) {
-  const steps = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, '']];
+  const steps = [
+    [1e12, 'T'],
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+    [1, ''],
+  ];
   const [scale, letter] = steps.find(([s]) => x >= s) || [1, ''];
   return `${significant(x / scale)} ${letter}${unit}`;
 }
@@ -59,28 +65,37 @@ function sourceLine(file, line) {
   return '';
 }
 const accesses = () => (launch().profile ? launch().profile.lines : []);
-const allFindings = () => [
-  ...launch().findings,
-  ...launch().notes,
-];
+const allFindings = () => [...launch().findings, ...launch().notes];
 const accessesAt = (file, line) => accesses().filter((a) => a.file === file && a.line === line);
 const findingsAt = (file, line) =>
   allFindings().filter((f) =>
-    [f.access, f.other].some((a) => a && a.file === file && a.line === line));
+    [f.access, f.other].some((a) => a && a.file === file && a.line === line),
+  );
 
 // -- pieces --------------------------------------------------------------------------------------
 const section = (id, heading, ...children) =>
-  el('section', { id, 'aria-labelledby': `${id}-title` },
-    el('h2', { id: `${id}-title` }, heading), ...children);
+  el(
+    'section',
+    { id, 'aria-labelledby': `${id}-title` },
+    el('h2', { id: `${id}-title` }, heading),
+    ...children,
+  );
 const cells = (tag, row, numeric) =>
-  row.map((x, k) => el(tag, { class: numeric && numeric[k] ? 'n' : null,
-    scope: tag === 'th' ? 'col' : null }, x));
+  row.map((x, k) =>
+    el(tag, { class: numeric && numeric[k] ? 'n' : null, scope: tag === 'th' ? 'col' : null }, x),
+  );
 const table = (heads, rows, numeric, name) =>
-  el('table', { class: 'plain', 'aria-label': name },
+  el(
+    'table',
+    { class: 'plain', 'aria-label': name },
     el('thead', {}, el('tr', {}, ...cells('th', heads, numeric))),
-    el('tbody', {}, ...rows.map((row) => el('tr', {}, ...cells('td', row, numeric)))));
+    el('tbody', {}, ...rows.map((row) => el('tr', {}, ...cells('td', row, numeric)))),
+  );
 const placeLink = (file, line) =>
   line && file >= 0
-    ? el('button', { class: 'link', type: 'button', onclick: () => select(file, line) },
-      place(file, line))
+    ? el(
+        'button',
+        { class: 'link', type: 'button', onclick: () => select(file, line) },
+        place(file, line),
+      )
     : place(file, line);

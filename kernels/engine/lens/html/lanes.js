@@ -13,7 +13,7 @@ const inkOn = (lane) => (lane < 17 ? 'on-dark' : 'on-light');
 const threadOf = (request, lane) => position(WARP * request.warp + lane, launch().block);
 const elementOf = (array, index) => (index && index.length ? `${array}[${index.join(', ')}]` : '');
 
-// A cell for each lane; ``look`` gives the classes of cell and number, else lanes have their colours.
+// A cell for each lane; `look` gives the classes of cell and number, else lanes have colours.
 function strip(x0, y, cell, request, look) {
   const active = new Set(request.lanes);
   const parts = [];
@@ -21,11 +21,22 @@ function strip(x0, y, cell, request, look) {
     const on = active.has(lane);
     const x = x0 + lane * cell;
     const [box, ink] = !on ? ['idle', 'dim'] : look ? look(lane) : ['lane', inkOn(lane)];
-    parts.push(svg('g', {},
-      title(`lane ${lane}, thread ${triple(threadOf(request, lane))}${on ? '' : ': not active'}`),
-      svg('rect', { x, y, width: cell - 1, height: 13, class: box,
-        fill: on && !look ? laneColour(lane) : null }),
-      svg('text', { x: x + (cell - 1) / 2, y: y + 10, class: `tiny mid ${ink}` }, String(lane))));
+    parts.push(
+      svg(
+        'g',
+        {},
+        title(`lane ${lane}, thread ${triple(threadOf(request, lane))}${on ? '' : ': not active'}`),
+        svg('rect', {
+          x,
+          y,
+          width: cell - 1,
+          height: 13,
+          class: box,
+          fill: on && !look ? laneColour(lane) : null,
+        }),
+        svg('text', { x: x + (cell - 1) / 2, y: y + 10, class: `tiny mid ${ink}` }, String(lane)),
+      ),
+    );
   }
   return parts;
 }
@@ -41,7 +52,14 @@ function laneTable(access, request) {
     const part = shared ? Math.floor(address / 4) % 32 : Math.floor(address / 32);
     return [...row, elementOf(access.array, request.indices[k]), count(address), count(part)];
   });
-  return el('details', { class: 'lanes' }, el('summary', {}, 'Lanes as a table'),
-    el('div', { class: 'scroll short', tabindex: '0', role: 'region', 'aria-label': 'Lanes' },
-      table(heads, rows, [true, false, false, true, true], 'Lanes of the request')));
+  return el(
+    'details',
+    { class: 'lanes' },
+    el('summary', {}, 'Lanes as a table'),
+    el(
+      'div',
+      { class: 'scroll short', tabindex: '0', role: 'region', 'aria-label': 'Lanes' },
+      table(heads, rows, [true, false, false, true, true], 'Lanes of the request'),
+    ),
+  );
 }

@@ -1,24 +1,61 @@
 // The page: header, sections, and what changes when a line is selected.
 function header() {
   const { kernel, grid, block } = launch();
-  const choose = data.launches.length < 2 ? '' : el('label', { class: 'small' }, 'Launch ',
-    el('select', { id: 'launch', onchange: (e) => { openLaunch(Number(e.target.value)); } },
-      ...data.launches.map((l, k) => el('option', { value: String(k), selected: k === state.launch },
-        `${k + 1}. ${l.kernel} ${triple(l.grid)} × ${triple(l.block)}` +
-        `${l.findings.length ? `, ${several(l.findings.length, 'mistake')}` : ''}`))));
-  return el('header', { class: 'top' },
+  const choose =
+    data.launches.length < 2
+      ? ''
+      : el(
+          'label',
+          { class: 'small' },
+          'Launch ',
+          el(
+            'select',
+            {
+              id: 'launch',
+              onchange: (e) => {
+                openLaunch(Number(e.target.value));
+              },
+            },
+            ...data.launches.map((l, k) =>
+              el(
+                'option',
+                { value: String(k), selected: k === state.launch },
+                `${k + 1}. ${l.kernel} ${triple(l.grid)} × ${triple(l.block)}` +
+                  `${l.findings.length ? `, ${several(l.findings.length, 'mistake')}` : ''}`,
+              ),
+            ),
+          ),
+        );
+  return el(
+    'header',
+    { class: 'top' },
     el('h1', {}, kernel),
-    el('span', { class: 'dim' }, `grid ${triple(grid)}, block ${triple(block)}: `,
-      `${several(grid.reduce((a, b) => a * b, 1), 'block')} of ${several(threads(), 'thread')}`),
+    el(
+      'span',
+      { class: 'dim' },
+      `grid ${triple(grid)}, block ${triple(block)}: `,
+      `${several(
+        grid.reduce((a, b) => a * b, 1),
+        'block',
+      )} of ${several(threads(), 'thread')}`,
+    ),
     choose,
-    el('span', { class: 'brand dim' }, 'nnlite lens: counted on a CPU by rules, no GPU was used'));
+    el('span', { class: 'brand dim' }, 'nnlite lens: counted on a CPU by rules, no GPU was used'),
+  );
 }
 
 function summary() {
   const { profile } = launch();
   const stats = [];
-  const add = (name, value, bad, about) => stats.push(el('div', { class: bad ? 'bad' : null, title: about },
-    el('dt', {}, name), el('dd', {}, value)));
+  const add = (name, value, bad, about) =>
+    stats.push(
+      el(
+        'div',
+        { class: bad ? 'bad' : null, title: about },
+        el('dt', {}, name),
+        el('dd', {}, value),
+      ),
+    );
   if (launch().checked) {
     const errors = launch().findings.length;
     add('check', errors ? several(errors, 'mistake') : 'clean', errors > 0);
@@ -38,25 +75,49 @@ function summary() {
     add('global sectors', count(sectors));
     add('beyond ideal', percent(ratio(excess, sectors)), excess > 0.2 * sectors, 'of the sectors');
     add('shared wavefronts', count(waves));
-    add('bank conflicts', count(conflicts), conflicts > 0, 'wavefronts beyond those without conflicts');
-    add('divergent branches', percent(ratio(sum(branches, (a) => a.divergent),
-      sum(branches, (a) => a.requests))), false);
+    add(
+      'bank conflicts',
+      count(conflicts),
+      conflicts > 0,
+      'wavefronts beyond those without conflicts',
+    );
+    add(
+      'divergent branches',
+      percent(
+        ratio(
+          sum(branches, (a) => a.divergent),
+          sum(branches, (a) => a.requests),
+        ),
+      ),
+      false,
+    );
     add('FLOP', count(profile.flops));
     const both = [profile.intensity_without_caches, profile.intensity].map(significant);
-    add('FLOP / byte', [...new Set(both)].join(' to '), false,
-      'without caches, and each byte moved once');
+    add(
+      'FLOP / byte',
+      [...new Set(both)].join(' to '),
+      false,
+      'without caches, and each byte moved once',
+    );
   }
   return el('dl', { class: 'summary' }, ...stats);
 }
 
 function build() {
-  document.getElementById('report').replaceChildren(
-    header(),
-    summary(),
-    findingsSection(),
-    el('div', { class: 'split' }, el('div', { class: 'left' }, sourceSection(), timelineSection()),
-      el('aside', { id: 'detail', 'aria-labelledby': 'detail-title' })),
-    el('div', { class: 'pair' }, rooflineSection(), totalsSection()));
+  document
+    .getElementById('report')
+    .replaceChildren(
+      header(),
+      summary(),
+      findingsSection(),
+      el(
+        'div',
+        { class: 'split' },
+        el('div', { class: 'left' }, sourceSection(), timelineSection()),
+        el('aside', { id: 'detail', 'aria-labelledby': 'detail-title' }),
+      ),
+      el('div', { class: 'pair' }, rooflineSection(), totalsSection()),
+    );
   paintRoofline();
   update();
 }
@@ -64,8 +125,13 @@ function build() {
 function update() {
   paintHeat();
   paintDetail();
-  const parts = [`launch=${state.launch}`, `file=${state.file}`, `line=${state.line}`,
-    `metric=${state.metric}`, `sample=${state.sample}`];
+  const parts = [
+    `launch=${state.launch}`,
+    `file=${state.file}`,
+    `line=${state.line}`,
+    `metric=${state.metric}`,
+    `sample=${state.sample}`,
+  ];
   try {
     window.history.replaceState(null, '', `#${parts.join('&')}`);
   } catch (error) {
@@ -90,10 +156,14 @@ function openLaunch(number, wanted) {
   const known = metricsHere().some((m) => m.key === given.metric);
   state.metric = known ? given.metric : defaultMetric();
   const metric = chosenMetric();
-  const best = places().reduce((a, b) =>
-    (a && metricValue(metric, ...a) >= metricValue(metric, ...b) ? a : b), null);
-  const named = places().find(([file, line]) => line === Number(given.line) &&
-    (given.file === undefined || file === Number(given.file)));
+  const best = places().reduce(
+    (a, b) => (a && metricValue(metric, ...a) >= metricValue(metric, ...b) ? a : b),
+    null,
+  );
+  const named = places().find(
+    ([file, line]) =>
+      line === Number(given.line) && (given.file === undefined || file === Number(given.file)),
+  );
   [state.file, state.line] = named || best || [-1, 0];
   state.sample = given.sample === 'first' ? 'first' : 'worst';
   build();

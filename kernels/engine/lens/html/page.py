@@ -19,7 +19,10 @@ from ...errors import ArgumentError
 from .data import Launch, as_data
 
 HERE = Path(__file__).parent
-SCRIPTS = ("core", "lanes", "access", "finding", "source", "timeline", "roofline", "main")
+SCRIPTS = (
+    "core", "lanes", "access", "finding", "metrics", "python", "source", "timeline", "roofline",
+    "main",
+)  # fmt: skip
 DEFAULT_GPU = "H200"
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
