@@ -175,6 +175,7 @@ def test_kernels_that_are_no_solution(tmp_path, body, stage, words):
         ("import nothing_of_this_name\n", "line 1: the file raises ModuleNotFoundError"),
         ("\nraise SystemExit\n", "line 2: the file raises SystemExit"),
         ("\0", "this is no Python"),
+        ("\xef\xbb\xbfdifference = 3\n", "there is no kernel 'difference' in the file"),
         ("\xff", "the file is no text in UTF-8"),
     ],
 )

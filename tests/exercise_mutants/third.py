@@ -193,7 +193,7 @@ SOFTMAX = (
             f"total += row[j]\n{SYNC}    for",
         ),
         "traffic",
-        ("times a warp's numbers of shared memory are read, at most 384", "total += row[j] if"),
+        ("times a warp's numbers of shared memory are read, at most 768", "total += row[j] if"),
     ),
     Mutant(
         "largest number left in", (EXP, "math.exp(row[j])"), "result", ("is nan", "around = 1000")

@@ -31,14 +31,15 @@ def kernel_of(exercise: Exercise, path: Path) -> FunctionType:
     if not path.is_file():
         raise ArgumentError(f"exercise: there is no file {path}")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
         tree = ast.parse(text, str(path))
         code = compile(tree, str(path), "exec", dont_inherit=True)
     except UnicodeDecodeError:
         raise NotYet("the file is no text in UTF-8") from None
     except SyntaxError as error:
-        raise NotYet(f"line {error.lineno}: this is no Python: {error.msg}") from None
-    except ValueError as error:  # null bytes, until Python 3.12
+        place = f"line {error.lineno}: " if error.lineno else ""
+        raise NotYet(f"{place}this is no Python: {error.msg}") from None
+    except ValueError as error:  # null bytes, in some versions of Python
         raise NotYet(f"this is no Python: {error}") from None
     kernel = function_of(exercise, names_of(code, path))
     holes = holes_of(tree)
