@@ -17,6 +17,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from numba.core import types
+
 from .carried import exposed
 from .clamps import Unclamped
 from .guards import Bounds, take_guard
@@ -100,7 +102,21 @@ class RegionWriter:
         for extra, text in code:
             self.e.line(inside + extra, text)
         self.e.line(inside, "thread_end_()")
-        self.e.line(depth, f"{'short_' if short else ''}region_end_()")
+        self.e.line(depth, f"{self.kind(code, words) if short else 'region'}_end_()")
+
+    def kind(self, code: list[tuple[int, str]], words: set[str]) -> str:
+        """What LLVM should make of a short loop.
+
+        ``flags``: straight code that stores a flag for each thread, which a vote may read.
+        ``steps``: one of several dimensions, or one that changes what is kept for each thread.
+        """
+        straight = not any(isinstance(s, (ast.If, ast.For, ast.While)) for s in self.stmts)
+        stored = writes(self.stmts) & self.e.split.stored
+        if straight and any(self.v.types.get(v) == types.boolean for v in stored):
+            return "flags"
+        nested = len(words & {f"tid_{d}_" for d in self.sizes}) > 1
+        loaded = {text.split(" = ")[0] for _, text in code if text.endswith("_all_[t_]")}
+        return "steps" if nested or loaded & stored else "short_region"
 
     def within(self, bounds: Bounds) -> str:
         """The test that every thread of the block passes the guard; "" if none can.

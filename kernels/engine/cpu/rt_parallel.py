@@ -5,11 +5,12 @@ else is a race).  LLVM cannot know this about ``out[...] = x[...]``; the loop me
 ``llvm.loop.parallel_accesses`` says it, and the loop vectorises without run-time alias tests.
 ``llvm.loop.unroll.disable`` keeps LLVM from unrolling short thread loops (16 or 32 threads) to
 scalar code before the vectoriser sees them: 26 -> 113 GFLOP/s per core for the 16x16 tiled matmul.
-Long loops keep it: row sums with 256 threads took 8 times as long without.  Once a short loop is
-vectors it may be unrolled, and what it keeps per thread can stay in registers: xoroshiro's state is
-fetched 1.2 times as fast, and a vote need not wait for flags that are written by eights and read by
-thirty-twos (2 times).  Not what is left over, which made copies of bytes 1.7 times slower, nor a
-loop around another: unrolled, it stays scalar (the product of strips, 2.7 times slower).
+Long loops keep it: row sums with 256 threads took 8 times as long without.  Loops that end in flags
+for a vote may be unrolled once they are vectors: flags that go through memory, written by eights
+and read by thirty-twos, make the vote wait for the stores (2 times slower).  So may loops over
+several dimensions and those that change what is kept for each thread, which stays in registers then
+(1.7 and 1.2 times faster); but not what is left over of them (copies of bytes, 1.7 times slower),
+nor a loop around another, which stays scalar (the product of strips, 2.7 times slower).
 
 Generated code marks the end of the body and the end of the loop::
 
@@ -102,7 +103,7 @@ def thread_end(tyctx):
     return types.none(), codegen
 
 
-def _region_end(short: bool) -> Callable[..., Any]:
+def _region_end(short: bool, unrolled: str = "") -> Callable[..., Any]:
     def codegen(ctx, bld, sig, args):
         module = bld.module
         latch = bld.function.open_thread_loops.pop()
@@ -122,9 +123,9 @@ def _region_end(short: bool) -> Callable[..., Any]:
         marks = [mark("parallel_accesses", group)]
         if short:
             marks.append(mark("unroll.disable"))
-            if not _encloses_loop(_successors(latch)[0], blocks):
-                done = mark("isvectorized", ir.Constant(ir.IntType(32), 1))
-                marks.append(mark("vectorize.followup_vectorized", done))
+        if unrolled and not _encloses_loop(_successors(latch)[0], blocks):
+            done = mark("isvectorized", ir.Constant(ir.IntType(32), 1))
+            marks.append(mark(f"vectorize.followup_{unrolled}", done))
         names = [node.get_reference() for node in marks]
         loop = _Distinct(module, lambda node: [node.get_reference(), *names])
         latch.terminator.set_metadata("llvm.loop", loop)
@@ -145,8 +146,22 @@ def short_region_end(tyctx):
     return types.none(), _region_end(short=True)
 
 
+@intrinsic
+def flags_end(tyctx):
+    """First statement after a loop of few threads that stores flags to be counted."""
+    return types.none(), _region_end(short=True, unrolled="all")
+
+
+@intrinsic
+def steps_end(tyctx):
+    """First statement after a loop of few threads, to be unrolled once it consists of vectors."""
+    return types.none(), _region_end(short=True, unrolled="vectorized")
+
+
 FUNCTIONS: dict[str, Any] = {
     "thread_end_": thread_end,
     "region_end_": region_end,
     "short_region_end_": short_region_end,
+    "flags_end_": flags_end,
+    "steps_end_": steps_end,
 }
