@@ -23,7 +23,7 @@ import nnlite as nl
 from ..harness import Case, Result, Side, machine, measure
 from . import ENTRIES
 from .entry import Entry
-from .peers import Worker, nnlite_side, numpy_side, prototype_side
+from .peers import Work, Worker, nnlite_side, numpy_side, prototype_side
 
 SIMULATION = 120.0  # seconds after which the simulator is given up
 COMPILATION = 300.0
@@ -61,19 +61,19 @@ class Row:
 
 def timed(entry: Entry, prototype: Path | None, worker: Worker, rounds: int) -> Row:
     """Time nnlite, NumPy and the prototype, interleaved; ``worker`` knows what the latter runs."""
-    launches = entry.launches(entry.real)
+    work = Work(entry, entry.real)
     refusal = ""
     if prototype is not None:
         refusal = worker.ask(entry.name, COMPILATION).get("error", "")
 
     def setup(device: Any) -> list[Side]:
-        sides = [nnlite_side(entry, entry.real), numpy_side(entry, entry.real)]
+        sides = [nnlite_side(work), numpy_side(entry, entry.real)]
         if prototype is not None and not refusal:
-            sides.append(prototype_side(entry, entry.real, prototype))
+            sides.append(prototype_side(work, prototype))
         return sides
 
-    work = float(entry.work(*launches[0].args))
-    case = Case(entry.name, setup, work, entry.unit)
+    amount = float(entry.work(*work.launches[0].args))
+    case = Case(entry.name, setup, amount, entry.unit)
     return Row(entry, measure(case, nl.device("cpu"), rounds), prototype=refusal)
 
 
@@ -82,7 +82,7 @@ def simulate(rows: list[Row]) -> None:
     worker = Worker("simulate", NUMBA_ENABLE_CUDASIM="1")
     for row in rows:
         row.simulated = worker.ask(row.entry.name, SIMULATION)
-        side = nnlite_side(row.entry, row.entry.tiny)
+        side = nnlite_side(Work(row.entry, row.entry.tiny))
         row.tiny = min(side.sample(3) for _ in range(3))
     worker.close()
 

@@ -50,9 +50,9 @@ def compile_(entry: Entry) -> dict[str, Any]:
 
 def prototype(entry: Entry) -> dict[str, Any]:
     """Run and check at the real size."""
-    from .peers import prototype_side
+    from .peers import Work, prototype_side
 
-    prototype_side(entry, entry.real, Path(sys.argv[2]))
+    prototype_side(Work(entry, entry.real), Path(sys.argv[2]))
     return {"runs": True}
 
 
