@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from numba import types
 
-from ..cpu.native import compiled_functions
+from ..cpu.native import address, compiled_functions
 from . import shadow, state
 from .shadow import report, touch
 
@@ -30,9 +30,4 @@ class Compiled(NamedTuple):
 def functions() -> tuple[Compiled, Compiled]:
     """``touch`` and ``report``."""
     found = compiled_functions("shadow", TYPES, shadow.__file__, state.__file__)
-    return _addressed(found[0]), _addressed(found[1])
-
-
-def _addressed(result: Any) -> Compiled:
-    name = result.fndesc.llvm_cfunc_wrapper_name
-    return Compiled(result.library.get_pointer_to_function(name), result)
+    return Compiled(address(found[0]), found[0]), Compiled(address(found[1]), found[1])

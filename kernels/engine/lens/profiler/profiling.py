@@ -13,7 +13,7 @@ from ...cpu import CpuKernel, launch
 from ...device import CPU, check_launch
 from ...errors import CheckError
 from ..checking import Dim3, definition_of, prepared
-from ..compiled import functions
+from ..compiled import functions as checker_functions
 from ..memory import Memory
 from ..program import Program, program
 from ..schedule import Schedule
@@ -21,9 +21,10 @@ from ..sites import Site
 from ..state import GLOBAL, REPORT, SHADOW, SHARED, THREADS, TOUCH, WARP, State
 from ..team import Abandoned
 from . import requests
+from .compiled import functions
 from .figures import Line, Profile
 from .instrument import ProfilerInstrument
-from .recorder import DROPPED, FLOPS, empty_table, recorder
+from .recorder import DROPPED, FLOPS, empty_table
 from .requests import ATOMICS, BRANCHES, COLUMNS, LOADS, SAMPLE, SPACES, STORES
 from .samples import Request, Samples
 
@@ -134,15 +135,15 @@ class Counter:
         self.touched = np.zeros(end // 32 + 2, np.uint8)
         warps = -(-int(state.words[THREADS]) // WARP)
         self.maker = Samples(memory, self.regions, self.shared_row, warps)
-        _, report = functions()
-        self.function = recorder()
-        state.words[TOUCH], state.words[REPORT] = self.function.address, report.address
+        _, report = checker_functions()
+        self.functions = functions()
+        state.words[TOUCH], state.words[REPORT] = self.functions.record, report.address
         state.words[SHADOW] = self.table.ctypes.data
 
     def count(self) -> None:
         """Take the requests of a block out of the table."""
         given = self.regions, self.shared_row, self.touched, self.widths
-        requests.count(self.table, self.figures, self.samples, self.worst, *given)
+        self.functions.add(self.table, self.figures, self.samples, self.worst, *given)
 
     def lines(self, made: Program) -> list[Line]:
         """Figures by line, kind of access and array."""

@@ -7,12 +7,11 @@ run one after the other, so the rows of a block fill up lane by lane and are rea
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, njit, types
+from numba import njit
 from numba.core import types as nb
 from numba.extending import intrinsic
 
@@ -30,8 +29,6 @@ ROW = 4 + WARP  # key, path, lanes, what; then the addresses
 KEY, LANES, WHAT, ADDRESSES = 0, 2, 3, 4
 SITE_BITS = 14
 SPACE_BITS, KIND_BITS = 2, 4  # of ``what``: space, kind, size
-
-POINTER = types.CPointer(types.int64)
 
 
 @njit(error_model="numpy", inline="never")
@@ -79,12 +76,6 @@ def record(words, table, site, address, size, kind):
     table[row + WHAT] = size << (SPACE_BITS + KIND_BITS) | kind << SPACE_BITS | space
     table[row + ADDRESSES + lane] = address
     return 1
-
-
-@functools.cache
-def recorder() -> Any:
-    """``record``, compiled; its ``address`` takes the place of the checker's ``touch``."""
-    return cfunc(types.int64(POINTER, POINTER, *(types.int64,) * 4))(record)
 
 
 def empty_table() -> np.ndarray:

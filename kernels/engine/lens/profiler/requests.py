@@ -11,7 +11,8 @@ profiling guide; "CUDA C++ Best Practices Guide", section "Memory Optimizations"
 - an atomic on one address by several lanes is done one after the other.
 
 The rule for elements of 8 and 16 bytes is a model: hardware may serve equal addresses of different
-parts of a warp together. Nothing here has been compared with a GPU's counters yet.
+parts of a warp together. Nothing here has been compared with a GPU's counters yet;
+``bench.lens_vs_ncu`` does it where there is one.
 """
 
 from __future__ import annotations
@@ -158,7 +159,6 @@ def fill(sample, one, lanes, warp, size, addresses):
     sample[SAMPLE_ADDRESSES:] = addresses
 
 
-@njit(error_model="numpy")
 def count(table, figures, samples, worst, regions, shared_row, touched, widths):
     """Add the requests of the table to ``figures`` (places, memories, columns) and empty it.
 
