@@ -34,6 +34,12 @@ def reverse(x, out):
     out[t] = tile[127 - t]  # READ
 
 
+@nl.kernel
+def gather(x, index, out):
+    i = cuda.grid(1)
+    out[i] = x[index[i]]  # GATHER
+
+
 def line_of(kernel, mark):
     code = kernel.py_func.__code__
     with open(code.co_filename, encoding="utf-8") as file:
@@ -44,13 +50,16 @@ def line_of(kernel, mark):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """Two launches: a transpose with bank conflicts, and a reversal without its barrier."""
+    """A transpose with bank conflicts, a reversal without its barrier, and a gather."""
     path = tmp_path_factory.mktemp("html") / "report.html"
     x = np.random.default_rng(0).random((TILE, TILE), dtype=np.float32)
     first = Launch(profile=nl.profile(transpose, 1, (32, 8), (x, np.zeros_like(x))))
     y = np.arange(128, dtype=np.float32)
     second = Launch(report=nl.check(reverse, 1, 128, (y, np.zeros_like(y))))
-    write(path, [first, second], "A100")
+    index = np.arange(64, dtype=np.int32)
+    index[32:] *= 8  # the second warp takes a sector for each lane
+    z = np.zeros(512, np.float32), index, np.zeros(64, np.float32)
+    write(path, [first, second, Launch(profile=nl.profile(gather, 1, 64, z))], "A100")
     return path
 
 
@@ -99,7 +108,7 @@ def test_a_race_is_drawn(report, tmp_path):
     with Browser(1000, 800) as page:
         page.open(report, f"#launch=1&line={line_of(reverse, 'READ')}")
         assert texts(page, "h1") == ["reverse"]
-        assert page.evaluate("document.title") == "transpose, reverse"
+        assert page.evaluate("document.title") == "transpose, reverse, gather"
         assert "race in a block" in texts(page, "#findings td")
         # Thread 64 writes what thread 63 reads: lane 0 of warp 2, lane 31 of warp 1.
         assert sorted(texts(page, "#detail svg .on")) == ["A", "B"]
@@ -111,3 +120,19 @@ def test_a_race_is_drawn(report, tmp_path):
         page.screenshot(tmp_path / "race.png", whole=True)
         assert page.problems == []
     assert size_of(tmp_path / "race.png")[2] > 20_000
+
+
+def test_the_first_request_and_the_worst(report):
+    with Browser(1440, 900) as page:
+        page.open(report, "#launch=2&metric=excess")
+        assert texts(page, "#detail h2") == [f"test_lens_browser.py:{line_of(gather, 'GATHER')}"]
+        assert texts(page, "#detail h4")[1] == "load xglobal"
+        second = "#detail article:nth-of-type(2)"
+        assert texts(page, f"{second} [aria-pressed=true]") == ["Worst"]
+        assert "32 sectors = 1,024 bytes" in texts(page, f"{second} figcaption")[0]
+        page.click(f"{second} .choice")
+        assert texts(page, f"{second} [aria-pressed=true]") == ["First"]
+        assert "4 sectors = 128 bytes" in texts(page, f"{second} figcaption")[0]
+        page.click("[data-metric=sectors]")
+        assert texts(page, "#heat-head") == ["Sectors"]
+        assert page.problems == []

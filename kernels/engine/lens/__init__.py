@@ -9,7 +9,8 @@ out of bounds, reads of uninitialised memory, divergent barriers and waits that 
 2. ``program`` compiles it, as a generator for one thread;
 3. ``schedule`` runs the threads and lets them meet (``meetings``);
 4. ``shadow`` knows for each element who touched it last, and what orders two accesses;
-5. ``explain`` writes the ``report``, with the elements named by ``memory``.
+5. ``explain`` writes the ``report``, with the elements named by ``memory``;
+6. ``timeline`` notes who meets at which barrier, and ``html`` makes a page to look at.
 
 ``state`` is the memory that all of them share.
 """

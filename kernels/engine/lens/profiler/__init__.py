@@ -2,7 +2,7 @@
 
 1. ``instrument`` adds to the checker's pass where in its loops a thread stands;
 2. ``recorder`` collects the addresses that the lanes of a warp ask for together;
-3. ``requests`` counts their sectors, wavefronts and lanes;
+3. ``requests`` counts their sectors, wavefronts and lanes, and keeps ``samples`` to look at;
 4. ``figures`` says it, ``profiling`` is the function to call.
 """
 

@@ -172,7 +172,7 @@ class Profile:
         Args:
             gpu: T4, A100, H100, H200 or RTX 4090, for the roofline.
 
-        Errors:
+        Raises:
             ArgumentError: there is no such GPU.
         """
         from ..html import Launch, page
