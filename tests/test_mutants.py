@@ -133,7 +133,7 @@ PLANTED = [
         ("row < high", "row <= high"),
     ]),
     ("update.common.lerp", "adam_update", [("a + t * (b - a)", "a + t * b")]),
-    ("update.adam.adam", "adam_update", [
+    ("update.adam.step", "adam_update", [
         ("take2 * g * g", "take2 * g"),
         ("v[i] = second", "v[i] = first"),
         ("/ root2 + eps)", "/ root2)"),

@@ -1,12 +1,13 @@
 """Maps: ``out[i] = function(x[i], …)`` for a scalar device function, on arrays of any strides.
 
-A :class:`Map` makes two kernels of its function:
+A :class:`Map` makes three kernels of its function:
 
 * ``flat``: one thread per item of contiguous arrays; neighbouring threads touch neighbouring
   items, so every warp moves whole 32-byte sectors. It is limited by memory bandwidth alone.
 * ``strided``: arrays of rank 4 with arbitrary strides (transposed, sliced, reversed, broadcast by
   stride 0). The grid has one dimension for each of the last three axes, so that no thread has to
   divide a flat index; threads run along the last one.
+* ``wide``: contiguous float32 arrays on a GPU, four items to a thread; see :mod:`.wide`.
 
 A function takes one or two items, then the scalars of the map: none, one or two.
 """
@@ -17,15 +18,18 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 from numba import cuda, types
 
 from ..engine import Array, Kernel, ShapeError, kernel
+from .wide import make_wide, shared_head, threads_of
 
 THREADS = 256  # enough warps to hide latency, small enough for good occupancy on every GPU
 ROW_THREADS = 32  # threads of the strided kernel: last axes are often short
 MAX_GRID = 65535  # most blocks in grid dimensions y and z; longer axes take several launches
 RANK = 4  # axes of the strided kernel; further leading axes are looped over on the host
 MAX_RANK = 8
+NOTHING = np.float32(0.0)  # a scalar that the function of a wide kernel does not take
 
 
 def _make_unary(function: Any) -> tuple[Any, Any]:
@@ -138,16 +142,17 @@ class Map:
         scalars: how many scalars the function takes after the items, 0 to 2.
 
     Attributes:
-        flat, strided: the two kernels.
+        flat, strided, wide: the three kernels.
     """
 
-    __slots__ = ("name", "inputs", "scalars", "flat", "strided")
+    __slots__ = ("name", "inputs", "scalars", "flat", "strided", "wide")
 
     def __init__(self, name: str, function: Any, inputs: int = 1, scalars: int = 0) -> None:
         flat, strided = FACTORIES[inputs, scalars](function)
         self.name, self.inputs, self.scalars = name, inputs, scalars
         self.flat: Kernel = _named(flat, f"{name}_flat")
         self.strided: Kernel = _named(strided, f"{name}_strided")
+        self.wide: Kernel = _named(make_wide(function, inputs, scalars), f"{name}_wide")
 
     def __call__(self, out: Array, *args: Any) -> Array:
         """Overwrite ``out`` with the map of ``args`` (input arrays, then the scalars).
@@ -173,13 +178,24 @@ class Map:
                     arrays = tuple([x.reshape(size) for x in arrays])
                     target = out.reshape(size)
                 args = arrays + args[self.inputs :]
-            self.flat[(size + THREADS - 1) // THREADS, THREADS](*args, target)
+            if out.device.kind == "cpu" or not self._launch_wide(target, args):
+                self.flat[(size + THREADS - 1) // THREADS, THREADS](*args, target)
             return out
         for views in _rank_four(out, arrays):
             _, _, planes, rows, columns = views[-1].shape
             grid = ((columns + ROW_THREADS - 1) // ROW_THREADS, rows, planes)
             self.strided[grid, ROW_THREADS](*views[:-1], *args[self.inputs :], views[-1])
         return out
+
+    def _launch_wide(self, out: Array, args: tuple[Any, ...]) -> bool:
+        """Launch the wide kernel on contiguous arrays of one axis on a GPU, if it takes them."""
+        head = shared_head(out, *args[: self.inputs])
+        if head is None:
+            return False
+        scalars = (*args[self.inputs :], NOTHING, NOTHING)[:2]
+        blocks = (threads_of(out.size, head) + THREADS - 1) // THREADS
+        self.wide[blocks, THREADS](*args[: self.inputs], out, np.uint32(head), *scalars)
+        return True
 
     def signatures(self, *dtypes: Any) -> tuple[tuple[Kernel, tuple[Any, ...]], ...]:
         """Kernels with argument types for the compile gate, for each numba dtype in ``dtypes``."""
@@ -189,6 +205,8 @@ class Map:
             line, block = types.Array(dtype, 1, "C"), types.Array(dtype, 1 + RANK, "A")
             found.append((self.flat, (*[line] * self.inputs, *scalars, line)))
             found.append((self.strided, (*[block] * self.inputs, *scalars, block)))
+            if dtype == types.float32:
+                found.append((self.wide, (*[line] * (1 + self.inputs), types.uint32, dtype, dtype)))
         return tuple(found)
 
 

@@ -9,8 +9,9 @@ second moment so far::
     s = max(s, v)  (AMSGrad)               s = v  (else)
     p = p - lr / (1 - beta1^t) * m / (sqrt(s) / sqrt(1 - beta2^t) + eps)
 
-One kernel, one thread per item, everything read and written once. Both forms of weight decay are
-numbers to it; AMSGrad is a constant, so that Adam compiles without the fifth array.
+Kernels, which read and write everything once: ``adam``, one thread per item, and ``adam_wide`` with
+four, for float32 on a GPU. Both forms of weight decay are numbers to them; AMSGrad is a constant,
+so that Adam compiles without the fifth array.
 """
 
 from __future__ import annotations
@@ -20,20 +21,22 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda, float32, float64
+from numba import cuda, float32, float64, uint64
 
+from ..elementwise.wide import RUN, fetch, place_of, put_back
 from ..engine import ArgumentError, Array, DtypeError, Kernel, kernel
 from ..opspec import Arg, OpSpec, Wrong
 from .common import (
     BLOCK,
     P,
-    blocks_of,
     check_arrays,
     check_numbers,
     flat,
+    launch,
     lerp_function,
     lerp_reference,
     real_of,
+    signatures,
     wrong_arrays,
 )
 
@@ -64,49 +67,78 @@ def adam_reference(
     return param - lr / (1 - beta1**step) * m / scale, m, v, largest
 
 
-@functools.cache
-def adam_kernel(dtype: Any, amsgrad: bool) -> Kernel:
-    """``adam`` for float32 or float64."""
+def step_function(dtype: Any, amsgrad: bool) -> Any:
+    """Device function that updates item ``i`` of the arrays; arguments as of the kernels."""
     real = real_of(dtype)
     lerp = lerp_function(dtype)
 
+    @cuda.jit(device=True)
+    def step(param, grad, m, v, largest, i, take1, beta2, take2, size, root2, eps, decay, shrink):
+        p = param[i] * shrink
+        g = grad[i]
+        if decay != real(0.0):
+            g += decay * p
+        first = lerp(m[i], g, take1)
+        second = cuda.fma(beta2, v[i], take2 * g * g)  # fused alike in both kernels
+        m[i] = first
+        v[i] = second
+        if amsgrad:
+            most = largest[i]
+            if second > most or second != second:  # NaN stays NaN
+                most = second
+            largest[i] = most
+            second = most
+        param[i] = cuda.fma(-size, first / (math.sqrt(second) / root2 + eps), p)
+
+    return step
+
+
+@functools.cache
+def adam_kernels(dtype: Any, amsgrad: bool) -> tuple[Kernel, Kernel]:
+    """``adam`` for float32 or float64, and ``adam_wide``.
+
+    Arguments: param, grad, m, v (n,), largest (n,) or not used; take = 1 - beta; size, the step
+    size; root2 = sqrt(1 - beta2^t); decay, the weight decay; shrink = 1 - lr decay for AdamW.
+    """
+    real = real_of(dtype)
+    step = step_function(dtype, amsgrad)
+
     @kernel
-    def adam(
-        param: Any,
-        grad: Any,
-        m: Any,
-        v: Any,
-        largest: Any,
-        take1: Any,
-        beta2: Any,
-        take2: Any,
-        step_size: Any,
-        root2: Any,
-        eps: Any,
-        weight_decay: Any,
-        shrink: Any,
-    ) -> None:
-        """param, grad, m, v (n,), largest (n,) or not used; take = 1 - beta;
-        root2 = sqrt(1 - beta2^t); shrink = 1 - lr weight_decay for AdamW."""
+    def adam(param, grad, m, v, largest, take1, beta2, take2, size, root2, eps, decay, shrink):
         i = cuda.grid(1)
         if i < param.size:
-            p = param[i] * shrink
-            g = grad[i]
-            if weight_decay != real(0.0):
-                g += weight_decay * p
-            first = lerp(m[i], g, take1)
-            second = beta2 * v[i] + take2 * g * g
-            m[i] = first
-            v[i] = second
-            if amsgrad:
-                most = largest[i]
-                if second > most or second != second:  # NaN stays NaN
-                    most = second
-                largest[i] = most
-                second = most
-            param[i] = p - step_size * (first / (math.sqrt(second) / root2 + eps))
+            step(
+                param, grad, m, v, largest, i, take1, beta2, take2, size, root2, eps, decay, shrink
+            )
 
-    return adam
+    @kernel
+    def adam_wide(
+        param, grad, m, v, largest, head, take1, beta2, take2, size, root2, eps, decay, shrink
+    ):
+        i, whole = place_of(param.size, head)
+        if whole:
+            p, g = cuda.local.array(RUN, real), cuda.local.array(RUN, real)
+            a, b = cuda.local.array(RUN, real), cuda.local.array(RUN, real)
+            most = cuda.local.array(RUN, real)
+            fetch(p, param, i)
+            fetch(g, grad, i)
+            fetch(a, m, i)
+            fetch(b, v, i)
+            if amsgrad:
+                fetch(most, largest, i)
+            for j in range(RUN):
+                step(p, g, a, b, most, j, take1, beta2, take2, size, root2, eps, decay, shrink)
+            put_back(param, i, p)
+            put_back(m, i, a)
+            put_back(v, i, b)
+            if amsgrad:
+                put_back(largest, i, most)
+        elif i < uint64(param.size):
+            step(
+                param, grad, m, v, largest, i, take1, beta2, take2, size, root2, eps, decay, shrink
+            )
+
+    return adam, adam_wide
 
 
 def adam_update(
@@ -150,7 +182,8 @@ def adam_update(
         raise ArgumentError(f"{op}: step: {step!r} given, expected at least 1")
     if not 0.0 <= beta1 < 1.0 or not 0.0 <= beta2 < 1.0:
         raise ArgumentError(f"{op}: betas: {beta1!r}, {beta2!r} given, expected in [0, 1)")
-    if param.size:
+    n = param.size
+    if n:
         numbers = (
             1.0 - beta1,
             beta2,
@@ -162,9 +195,8 @@ def adam_update(
             1.0 - lr * weight_decay if decoupled else 1.0,
         )
         arrays = (flat(param), flat(grad), flat(m), flat(v))
-        run = adam_kernel(param.dtype, largest is not None)[blocks_of(param.size), BLOCK]
         last = arrays[3] if largest is None else flat(largest)
-        run(*arrays, last, *(param.dtype.type(x) for x in numbers))
+        launch(adam_kernels(param.dtype, largest is not None), n, (*arrays, last), *numbers)
     return param, m, v, largest
 
 
@@ -229,9 +261,10 @@ SPECS = (
             Wrong((P, P, P, P, None), ArgumentError, "betas: 1.0", {"beta1": 1.0}),
         ),
         kernels=tuple(
-            (adam_kernel(np.dtype(real.name), amsgrad), (real[::1],) * 5 + (real,) * 8)
+            found
             for real in (float32, float64)
             for amsgrad in (False, True)
+            for found in signatures(adam_kernels(np.dtype(real.name), amsgrad), real, 5, 8)
         ),
     ),
 )

@@ -12,11 +12,12 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda, float32, float64
+from numba import cuda, float32, float64, uint32
 
 from .. import checks
 from ..elementwise import copy
-from ..engine import ArgumentError, Array, DtypeError, ShapeError
+from ..elementwise.wide import shared_head, threads_of
+from ..engine import ArgumentError, Array, DtypeError, Kernel, ShapeError
 from ..opspec import Wrong
 
 BLOCK = 256
@@ -50,6 +51,37 @@ def lerp_reference(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
 def blocks_of(n: int) -> int:
     """Blocks for n items, one thread each."""
     return (n + BLOCK - 1) // BLOCK
+
+
+def launch(
+    kernels: tuple[Kernel, Kernel], n: int, arrays: tuple[Array, ...], *numbers: float
+) -> None:
+    """Run an update: the scalar kernel, or on a GPU the wide one where it takes the arrays.
+
+    Args:
+        kernels: of (arrays, numbers), one thread per item, and of (arrays, head, numbers).
+        n: items of each array, above 0.
+        arrays: contiguous, one axis, one float dtype.
+        numbers: rounded to that dtype.
+    """
+    first = arrays[0]
+    values = map(first.dtype.type, numbers)
+    head = None if first.device.kind == "cpu" else shared_head(*arrays)
+    if head is None:
+        kernels[0][(n + BLOCK - 1) // BLOCK, BLOCK](*arrays, *values)
+    else:
+        blocks = blocks_of(threads_of(n, head))
+        kernels[1][blocks, BLOCK](*arrays, np.uint32(head), *values)
+
+
+def signatures(kernels: tuple[Kernel, Kernel], real: Any, arrays: int, numbers: int) -> Any:
+    """Kernels with argument types for the compile gate; the wide one is for float32 alone."""
+    scalar, wide = kernels
+    lines, values = (real[::1],) * arrays, (real,) * numbers
+    found = [(scalar, (*lines, *values))]
+    if real == float32:
+        found.append((wide, (*lines, uint32, *values)))
+    return tuple(found)
 
 
 def flat(x: Array) -> Array:

@@ -177,7 +177,9 @@ class _Interpreted:
     def __init__(self, function: FunctionType) -> None:
         self.function = function
 
-    def launch(self, grid: Dim3, block: Dim3, shared: int, args: tuple[Any, ...]) -> None:
+    def launch(
+        self, grid: Dim3, block: Dim3, shared: int, args: tuple[Any, ...], key: Any = None
+    ) -> None:
         interpret(self.function, grid, block, args, shared_bytes=shared, fill=0x5B)
 
 

@@ -1,0 +1,221 @@
+"""Four items to a thread by 128-bit access: the bits of one by one, and the machine code."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import types
+
+from nnlite.kernels import all_specs
+from nnlite.kernels.activations import launchers
+from nnlite.kernels.activations.units import UNITS
+from nnlite.kernels.elementwise import arithmetic, convert, mapping
+from nnlite.kernels.elementwise.wide import shared_head, threads_of
+from nnlite.kernels.engine import array
+from nnlite.kernels.engine.resources import ptx, resources
+from nnlite.kernels.update import common
+from nnlite.kernels.update.adam import adam_kernels
+from nnlite.kernels.update.sgd import momentum_kernels, sgd_kernels
+from nnlite.testing.machine import Machine
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
+FLOAT32 = np.dtype(np.float32)
+MAPS = {
+    "add": (arithmetic.ADD, ()),
+    "gelu": (launchers.GELU["none"][FLOAT32], ()),
+    "leaky_relu_backward": (launchers.LEAKY_RELU_BACKWARD, (0.25,)),
+    "softplus": (UNITS["softplus"].value[FLOAT32], (2.0, 20.0)),
+}
+# Kernels, number of arrays, which of them are written, numbers.
+UPDATES = {
+    "sgd": (sgd_kernels(FLOAT32), 2, 1, (0.1, 0.01)),
+    "sgd_momentum": (momentum_kernels(FLOAT32), 3, 2, (0.1, 0.9, 1.0, 0.01, 0.9)),
+    "adam": (adam_kernels(FLOAT32, False), 5, 3, (0.1, 0.99, 0.01, 0.1, 0.5, 1e-8, 0.01, 1.0)),
+    "amsgrad": (adam_kernels(FLOAT32, True), 5, 4, (0.1, 0.99, 0.01, 0.1, 0.5, 1e-8, 0.0, 0.9)),
+}
+SCALARS = (types.uint32, types.float32, types.float32)  # of every wide map
+WIDE = {
+    found: signature
+    for spec in all_specs()
+    for found, signature in spec.kernels
+    if found.__name__.endswith("_wide") and found not in [pair[0][1] for pair in UPDATES.values()]
+}
+
+sizes = st.one_of(st.integers(0, 20), st.integers(1020, 1030))
+heads = st.integers(0, 3)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def numbers_of(seed: int, count: int, n: int) -> list[np.ndarray]:
+    """Arrays of numbers of all sizes and both signs, with room behind the last item."""
+    rng = np.random.default_rng(seed)
+    made = [rng.standard_normal(n + 8) * 10.0 ** rng.integers(-3, 2, n + 8) for _ in range(count)]
+    return [x.astype(np.float32) for x in made]
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> None:
+    np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
+
+
+@pytest.mark.parametrize("name", MAPS)
+@settings(max_examples=15, deadline=None)
+@given(n=sizes, head=heads, seed=seeds)
+def test_maps_give_the_bits_of_the_scalar_kernel(name, n, head, seed):
+    found, scalars = MAPS[name]
+    *inputs, ours, theirs = numbers_of(seed, found.inputs + 2, n)
+    theirs[:] = ours
+    values = [np.float32(x) for x in scalars]
+    inputs = [x[:n] for x in inputs]
+    blocks = max(1, -(-n // 256))
+    found.flat[blocks, 256](*inputs, *values, theirs[:n])
+    padded = (*values, mapping.NOTHING, mapping.NOTHING)[:2]
+    blocks = max(1, -(-threads_of(n, head) // 256))
+    found.wide[blocks, 256](*inputs, ours[:n], np.uint32(head), *padded)
+    same_bits(ours, theirs)
+
+
+@pytest.mark.parametrize("name", UPDATES)
+@settings(max_examples=15, deadline=None)
+@given(n=sizes, head=heads, seed=seeds)
+def test_updates_give_the_bits_of_the_scalar_kernel(name, n, head, seed):
+    (scalar, wide), count, _, numbers = UPDATES[name]
+    ours = numbers_of(seed, count, n)
+    for x in ours[3:]:
+        np.abs(x, out=x)  # second moments
+    theirs = [x.copy() for x in ours]
+    values = [np.float32(x) for x in numbers]
+    scalar[max(1, -(-n // 256)), 256](*(x[:n] for x in theirs), *values)
+    blocks = max(1, -(-threads_of(n, head) // 256))
+    wide[blocks, 256](*(x[:n] for x in ours), np.uint32(head), *values)
+    for a, b in zip(ours, theirs):
+        same_bits(a, b)
+
+
+@pytest.mark.parametrize("head", [0, 2, None])
+def test_the_launchers_take_the_wide_kernel_where_they_can(head, monkeypatch):
+    """On the CPU, which never asks, the launch is made as for arrays of a GPU."""
+    wide = arithmetic.ADD.wide
+    launched = []
+    count = functools.partial(launched.append, 1)
+    real = type(wide).__getitem__
+
+    def getitem(kernel, configuration):
+        if kernel.__name__.endswith("_wide"):
+            count()
+        return real(kernel, configuration)
+
+    monkeypatch.setattr(type(wide), "__getitem__", getitem)
+    monkeypatch.setattr(mapping, "shared_head", lambda *arrays: head)
+    x, y = (array(v[:1000]) for v in numbers_of(1, 2, 1000))
+    out = array(np.zeros(1000, np.float32))
+    assert arithmetic.ADD._launch_wide(out, (x, y)) is (head is not None)
+    if head is not None:
+        same_bits(out.numpy(), x.numpy() + y.numpy())
+        assert arithmetic.SCALE._launch_wide(out, (x, np.float32(3))) is True
+        same_bits(out.numpy(), 3 * x.numpy())
+        assert convert.FILL._launch_wide(out, (out, np.float32(7))) is True
+        assert set(out.numpy()) == {7.0}
+    assert len(launched) == (0 if head is None else 3)
+    assert arithmetic.add(x, y).numpy()[0] == x.numpy()[0] + y.numpy()[0]
+    assert len(launched) == (0 if head is None else 3)  # the CPU keeps the scalar kernel
+
+
+def pretended(place: int, dtype: str = "float32") -> SimpleNamespace:
+    buffer = SimpleNamespace(pointer=1 << 20)
+    return SimpleNamespace(buffer=buffer, offset=place, dtype=np.dtype(dtype))
+
+
+def test_arrays_must_be_float32_and_aligned_alike():
+    assert shared_head(pretended(0)) == 0
+    assert shared_head(pretended(4), pretended(20)) == 3
+    assert shared_head(pretended(24), pretended(8), pretended(40)) == 2
+    assert shared_head(pretended(0), pretended(4)) is None
+    assert shared_head(pretended(2), pretended(18)) is None
+    assert shared_head(pretended(0), pretended(0, "float64")) is None
+    assert shared_head(pretended(0, "int32")) is None
+
+
+def test_an_update_on_a_gpu_takes_the_wide_kernel(monkeypatch):
+    found = []
+
+    class Recorder:
+        def __init__(self, name):
+            self.name = name
+
+        def __getitem__(self, configuration):
+            return lambda *arguments: found.append((self.name, configuration, len(arguments)))
+
+    monkeypatch.setattr(common, "shared_head", lambda *arrays: 3)
+    lines = [SimpleNamespace(dtype=FLOAT32, device=SimpleNamespace(kind="cuda"))] * 2
+    both = Recorder("scalar"), Recorder("wide")
+    common.launch(both, 1000, tuple(lines), 0.1, 0.0)
+    monkeypatch.setattr(common, "shared_head", lambda *arrays: None)
+    common.launch(both, 1000, tuple(lines), 0.1, 0.0)
+    assert found == [("wide", (1, 256), 5), ("scalar", (4, 256), 4)]
+
+
+def test_the_checker_finds_nothing():
+    x, y, out = numbers_of(2, 3, 100)
+    report = arithmetic.ADD.wide.check[1, 64](
+        x, y, out, np.uint32(3), mapping.NOTHING, mapping.NOTHING
+    )
+    report.raise_if_errors()
+    (_, wide), _, _, numbers = UPDATES["adam"]
+    arrays = numbers_of(3, 5, 100)
+    values = [np.float32(v) for v in numbers]
+    wide.check[1, 64](*arrays, np.uint32(1), *values).raise_if_errors()
+
+
+@linux
+def test_the_code_for_a_gpu_adds():
+    *inputs, out = numbers_of(4, 3, 69)
+    line = types.Array(types.float32, 1, "C")
+    signature = (line, line, line, types.uint32, types.float32, types.float32)
+    machine = Machine(ptx(arithmetic.ADD.wide, signature, "sm_80"))
+    machine.launch((1,), 64, *inputs, out, 0, 0, 0)
+    same_bits(out, inputs[0] + inputs[1])
+
+
+@linux
+def test_maps_are_wide_in_machine_code():
+    """A quarter of them; that none spills or computes with float64 is for the compile gate."""
+    assert len(WIDE) > 50
+    for found, signature in list(WIDE.items())[::4]:
+        *lines, head, alpha, beta = signature
+        assert (head, alpha, beta) == SCALARS
+        figures = resources(found, signature, "sm_90")
+        loads = 0 if found.__name__ == "fill_wide" else len(lines) - 1
+        assert (figures.count("LDG.128"), figures.count("STG.128")) == (loads, 1), found
+        assert figures.spills == figures.stack == figures.float64 == 0, found
+        assert figures.registers <= 40, found  # 48 warps of 64 and more
+
+
+@linux
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
+@pytest.mark.parametrize("name", ["add", "gelu"])
+def test_maps_are_wide_on_every_architecture(name, arch):
+    wide = MAPS[name][0].wide
+    figures = resources(wide, WIDE[wide], arch)
+    loads = MAPS[name][0].inputs
+    assert (figures.count("LDG.128"), figures.count("STG.128")) == (loads, 1)
+    assert figures.spills == figures.stack == figures.float64 == 0
+
+
+@linux
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
+@pytest.mark.parametrize("name", UPDATES)
+def test_updates_are_wide_in_machine_code(name, arch):
+    (_, wide), count, written, numbers = UPDATES[name]
+    line = types.Array(types.float32, 1, "C")
+    signature = (*[line] * count, types.uint32, *[types.float32] * len(numbers))
+    assert any((wide, signature) in spec.kernels for spec in all_specs())
+    figures = resources(wide, signature, arch)
+    assert (figures.count("LDG.128"), figures.count("STG.128")) == (written + 1, written)
+    assert figures.spills == figures.stack == figures.float64 == 0
+    assert figures.registers <= 64
