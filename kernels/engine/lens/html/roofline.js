@@ -134,6 +134,7 @@ function rooflineDrawing(gpu, ridge, points) {
   points.forEach((p, k) => {
     // The last label stands above the roof's slope, the others under it.
     const above = k === points.length - 1 && p.x < ridge;
+    const before = above || (k < points.length - 1 && p.x >= ridge);
     parts.push(
       svg('line', { x1: x(p.x), x2: x(p.x), y1: y(p.y), y2: height - bottom, class: 'drop' }),
       svg(
@@ -144,9 +145,9 @@ function rooflineDrawing(gpu, ridge, points) {
       svg(
         'text',
         {
-          x: x(p.x) + (above ? -8 : 8),
+          x: x(p.x) + (before ? -8 : 8),
           y: y(p.y) + (above ? -6 : 16),
-          class: `tick ink${above ? ' end' : ''}`,
+          class: `tick ink${before ? ' end' : ''}`,
         },
         p.name,
       ),
