@@ -123,3 +123,33 @@ def test_one_before_the_last_may_still_count_from_the_end():
     source = compiled.source((32, 1, 1), (a, out))
     assert "u_(min_(i, last))" in source
     assert "u_(last - 1)" not in source
+
+
+@cuda.jit
+def steps_of_a_generator(states, out, n):
+    i = cuda.grid(1)
+    if i < states.size:
+        state, count = states[i], 0
+        for _ in range(n):
+            state = state * 5 + 1
+            count += state & 1
+        states[i], out[i] = state, count
+
+
+def test_short_loops_that_keep_values_are_unrolled_once_they_are_vectors():
+    """See ``rt_parallel``: flags for a vote, then the steps, which keep state and count."""
+    states = np.arange(80, dtype=np.int32)
+    out = np.zeros(80, np.int32)
+    compiled, expected = CpuKernel(steps_of_a_generator), states.copy()
+    compiled.launch((2, 1, 1), (64, 1, 1), 0, (states, out, 7))
+    counts = np.zeros(80, np.int32)
+    for _ in range(7):
+        expected = expected * np.int32(5) + np.int32(1)
+        counts += expected & 1
+    np.testing.assert_array_equal(states, expected)
+    np.testing.assert_array_equal(out, counts)
+    source = compiled.source((64, 1, 1), (states, out, 7))
+    assert "flags_end_()" in source
+    assert "steps_end_()" in source
+    whole = compiled.source((128, 1, 1), (states, out, 7))
+    assert "steps_end_()" not in whole
