@@ -4,6 +4,7 @@ Kernels:
 
 * ``bias_add_kernel``: one thread per item, blocks along the rows, so that a warp reads and writes
   128 neighbouring bytes.
+* ``bias_add_wide``: the same with four items to a thread, for float32 on a GPU.
 * ``bias_grad_kernel``: a block sums ``COLUMNS`` columns. Each thread adds up every ``ROWS``-th item
   of its column; the ``ROWS`` partial sums of a column meet in shared memory. The order of the
   additions is fixed, so results repeat bit for bit (atomics would not).
@@ -15,7 +16,7 @@ import functools
 from typing import Any
 
 import numpy as np
-from numba import cuda, float32, float64, types
+from numba import cuda, float32, float64, types, uint32, uint64
 
 from .checks import (
     FLOAT32,
@@ -28,7 +29,9 @@ from .checks import (
 from .elementwise import copy
 from .elementwise.mapping import row_grid
 from .elementwise.specs import DOUBLES, FLOATS, INTEGERS
+from .elementwise.wide import RUN, shared_head
 from .engine import Array, DtypeError, ShapeError, empty, kernel, zeros
+from .engine.ptx import load4, store4
 from .opspec import Arg, OpSpec, Tolerance, Wrong
 
 COLUMNS = 32  # a warp along the columns
@@ -50,6 +53,18 @@ def bias_add_kernel(x, b, y):  # x, y: (n, c), b: (c,)
     n, c = y.shape
     if row < n and column < c:
         y[row, column] = x[row, column] + b[column]
+
+
+@kernel
+def bias_add_wide(x, b, y, n, c):
+    """x, y: (n c,), b: (c,), all at multiples of 16 bytes; c a multiple of four; n, c: uint32."""
+    row = uint32(cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y)
+    column = uint32(uint32(cuda.grid(1)) * uint32(RUN))
+    if row < n and column < c:
+        at = uint64(uint64(row) * c + column)
+        x0, x1, x2, x3 = load4(x, at)
+        b0, b1, b2, b3 = load4(b, column)
+        store4(y, at, x0 + b0, x1 + b1, x2 + b2, x3 + b3)
 
 
 @functools.cache
@@ -103,8 +118,18 @@ def bias_add(x: Array, b: Array) -> Array:
     y = empty((n, c), x.dtype, x.device)
     if n == 0 or c == 0:
         return y
-    bias_add_kernel[row_grid(n, c)](_contiguous(x), _contiguous(b), y)
+    x, b = _contiguous(x), _contiguous(b)
+    if y.device.kind == "cpu" or c % RUN or shared_head(x, b, y) != 0:
+        bias_add_kernel[row_grid(n, c)](x, b, y)
+    else:
+        _launch_wide(x, b, y)
     return y
+
+
+def _launch_wide(x: Array, b: Array, y: Array) -> None:
+    n, c = y.shape
+    lines = x.reshape(-1), b, y.reshape(-1)
+    bias_add_wide[row_grid(n, c // RUN)](*lines, np.uint32(n), np.uint32(c))
 
 
 def bias_grad(dy: Array) -> Array:
@@ -147,6 +172,7 @@ _SIGNATURES = tuple(
     (bias_add_kernel, (types.Array(t, 2, "C"), types.Array(t, 1, "C"), types.Array(t, 2, "C")))
     for t in (types.float32, types.float64)
 )
+_WIDE = (bias_add_wide, (*[types.Array(types.float32, 1, "C")] * 3, types.uint32, types.uint32))
 _GRAD_SIGNATURES = tuple(
     (bias_grad_kernel(t), (types.Array(t, 2, "C"), types.Array(t, 1, "C")))
     for t in (types.float32, types.float64)
@@ -167,7 +193,7 @@ SPECS: tuple[OpSpec, ...] = (
             Wrong((INTEGERS, INTEGERS[0]), DtypeError, "x: dtype int64 given"),
             Wrong((FLOATS, None), DtypeError, "b: NoneType given"),
         ),
-        kernels=_SIGNATURES,
+        kernels=(*_SIGNATURES, _WIDE),
         block=32,
     ),
     OpSpec(
