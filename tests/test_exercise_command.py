@@ -90,6 +90,18 @@ def test_grading_in_a_process_of_its_own(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map.py"]
 
 
+def test_what_is_wrong_comes_out_of_the_process(tmp_path):
+    """Findings and excesses, as the README's example has them, pass from process to process."""
+    code, _ = readme_section()
+    path = tmp_path / "mine.py"
+    path.write_text(code)
+    verdict = grade_within("dot", path)
+    assert [s.state for s in verdict.stages.values()] == ["right"] * 3 + ["wrong"], verdict
+    assert [e.line.line for e in verdict.excesses] == [7]
+    verdict = grade_within("guard", guard(tmp_path, "out[i] = x[i] - x[i - 1]\n"))
+    assert {f.kind for f in verdict.findings} == {"out of bounds", "negative index"}
+
+
 def test_a_kernel_without_end_is_ended(tmp_path):
     path = guard(tmp_path, "while i < 10000:\n    i = min(i, 5)\nout[0] = i\n")
     verdict = grade_within("guard", path, seconds=6)
@@ -195,11 +207,17 @@ def test_a_file_that_has_changed_is_read_anew(tmp_path):
     assert found == {(8, "out[i + 1] = x[i]")}
 
 
+def readme_section():
+    """The solution that the README's section shows, and what is said of it."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exercises")[2]
+    return re.findall(r"```(?:python|text)\n(.*?)```", section, re.DOTALL)[:2]
+
+
 @pytest.mark.usefixtures("_here")
 def test_the_readme_shows_the_real_output(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exercises")[2]
-    code, shown = re.findall(r"```(?:python|text)\n(.*?)```", section, re.DOTALL)[:2]
+    code, shown = readme_section()
     name, file = re.search(r"`nnlite exercise (\w+) (\w+\.py)`", section).groups()
     Path(file).write_text(code)
     result = command("exercise", name, file)

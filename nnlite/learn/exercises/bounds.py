@@ -49,15 +49,18 @@ class Bound:
 
 @dataclass(frozen=True)
 class Excess:
-    """A bound that a solution exceeds.
+    """A bound that a solution exceeds: numbers and text, which pass from one process to another.
 
     Attributes:
-        bound: the bound.
+        what, space, figure, idea: those of the bound.
         found, most: the figure, and what it may be.
         line: the line that has the greatest part in it.
     """
 
-    bound: Bound
+    what: str
+    space: str
+    figure: str
+    idea: str
     found: int
     most: int
     line: Line
@@ -65,15 +68,15 @@ class Excess:
     @property
     def message(self) -> str:
         """What is wrong, one sentence."""
-        memory = f"{self.bound.space} memory".lstrip()
-        done = WHAT[self.bound.what]
+        memory = f"{self.space} memory".lstrip()
+        done = WHAT[self.what]
         things = {
             "lanes": f"numbers of {memory} are {done}",
             "requests": f"times a warp's numbers of {memory} are {done}",
             "sectors": f"sectors of {memory} are {done}",
             "wavefronts": f"turns of {memory} are taken",
-        }[self.bound.figure]
-        if self.bound.what == "atomic" and self.bound.figure == "lanes":
+        }[self.figure]
+        if self.what == "atomic" and self.figure == "lanes":
             things = "atomic operations are done"
         allowed = f"at most {self.most:,} should be" if self.most else "none should be"
         return f"{self.found:,} {things}, {allowed}"
@@ -84,14 +87,12 @@ class Excess:
         x = self.line
         access = f"{x.what} {x.array}, {x.requests:,} times by a warp"
         lanes = amount(x.active_lanes, "lanes")
-        if self.bound.figure not in IDEALS:
+        if self.figure not in IDEALS:
             return f"{access}, {lanes} each"
-        each = (
-            f"{access}, {lanes} and {amount(self.each(self.bound.figure), self.bound.figure)} each"
-        )
+        each = f"{access}, {lanes} and {amount(self.each(self.figure), self.figure)} each"
         if self.alone:
             return each
-        return f"{each}, {self.each(IDEALS[self.bound.figure]):.3g} would do"
+        return f"{each}, {self.each(IDEALS[self.figure]):.3g} would do"
 
     def each(self, figure: str) -> float:
         """A figure of the line for one access of a warp."""
@@ -100,13 +101,13 @@ class Excess:
     @property
     def alone(self) -> bool:
         """Whether it is not that lanes lie apart, but that few of them take part."""
-        ideal = IDEALS.get(self.bound.figure, self.bound.figure)
-        return self.each(self.bound.figure) <= self.each(ideal)
+        ideal = IDEALS.get(self.figure, self.figure)
+        return self.each(self.figure) <= self.each(ideal)
 
     @property
     def remedy(self) -> str:
         """What to do, one sentence."""
-        return ALONE if self.bound.figure == "sectors" and self.alone else self.bound.idea
+        return ALONE if self.figure == "sectors" and self.alone else self.idea
 
     def __str__(self) -> str:
         place = f"{Path(self.line.file).name}:{self.line.line}"
@@ -153,7 +154,8 @@ def exceeded(bounds: tuple[Bound, ...], profile: Profile, sizes: tuple[int, ...]
             most = sum(x.ideal_wavefronts for x in lines)
         if total > most:
             line = max(lines, key=lambda x: _share(x, bound.figure))
-            found.setdefault((line.line, line.what), Excess(bound, total, most, line))
+            excess = Excess(bound.what, bound.space, bound.figure, bound.idea, total, most, line)
+            found.setdefault((line.line, line.what), excess)
     return list(found.values())
 
 
