@@ -20,6 +20,7 @@ from .targets import in_file, launch_of, spec_of
 from .terminal import open_console
 
 NARROWEST = 120  # columns of a table that goes to a file or a pipe
+LEAST_SOURCE = 24  # columns for the source; a terminal with fewer to spare shows none
 GOOD, POOR = 0.8, 0.5  # shares of an ideal that are shown as well or badly used
 
 
@@ -56,21 +57,34 @@ def profiles_of(target: str) -> list[Profile]:
 
 def show(p: Profile, gpu: Limits, console: Console) -> None:
     """A table of lines and the place on the roofline."""
-    title = f"{p.kernel}, grid {p.grid}, block {p.block}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for k, heading in enumerate((*HEADINGS[:1], "source", *HEADINGS[1:])):
-        table.add_column(heading, justify="left" if k < 3 or not heading else "right")
-    before = ("", 0)
-    for line in p.lines:
-        place, *figures = cells(line)
-        new = before != (line.file, line.line)
-        before = line.file, line.line
-        source = Text(line.source if new else "", no_wrap=True, overflow="ellipsis")
-        table.add_row(place if new else "", source, *figures, style=style(line))
-    console.print(table)
+    console.print(f"{p.kernel}, grid {p.grid}, block {p.block}", style="italic")
+    table = table_of(p, with_source=False)
+    spare = console.width - console.measure(table).maximum
+    console.print(table_of(p, with_source=True) if spare >= LEAST_SOURCE else table)
     for text in summary(p, gpu):
         console.print(text)
     console.print()
+
+
+def table_of(p: Profile, with_source: bool) -> Table:
+    """A row for each line and kind of access; as narrow as can be, unless with the source."""
+    with_file = with_source or len({line.file for line in p.lines}) > 1
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(HEADINGS[0], no_wrap=True)
+    if with_source:
+        table.add_column("source", no_wrap=True, overflow="ellipsis")
+    for k, heading in enumerate(HEADINGS[1:]):
+        left = k == 0 or not heading
+        table.add_column(heading, justify="left" if left else "right", no_wrap=bool(heading))
+    before = ("", 0)
+    for line in p.lines:
+        place, *figures = cells(line)
+        place = place if with_file else str(line.line)
+        new = before != (line.file, line.line)
+        before = line.file, line.line
+        source = (Text(line.source if new else ""),) if with_source else ()
+        table.add_row(place if new else "", *source, *figures, style=style(line))
+    return table
 
 
 def share(line: Line) -> float:

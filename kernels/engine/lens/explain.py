@@ -119,7 +119,10 @@ class Explainer:
         elif me[1] // 32 == other[1] // 32:
             kind = "race in a warp"
             why = "nothing orders the lanes of the warp"
-            remedy = "Put cuda.syncwarp() or cuda.syncthreads() between the two accesses."
+            remedy = (
+                "Put cuda.syncthreads() between the two accesses, or cuda.syncwarp() if no other "
+                "warp uses these elements."
+            )
         else:
             kind = "race in a block"
             why = "no barrier stands between the two"
