@@ -58,21 +58,24 @@ def profiles_of(target: str) -> list[Profile]:
 def show(p: Profile, gpu: Limits, console: Console) -> None:
     """A table of lines and the place on the roofline."""
     console.print(f"{p.kernel}, grid {p.grid}, block {p.block}", style="italic")
-    table = table_of(p, with_source=False)
-    spare = console.width - console.measure(table).maximum
-    console.print(table_of(p, with_source=True) if spare >= LEAST_SOURCE else table)
+    # Rich would make all columns narrower alike: only the source gives way here.
+    whole = console.options.update(width=10 * NARROWEST)
+    least = console.measure(table_of(p, LEAST_SOURCE), options=whole).maximum
+    console.print(table_of(p, max(0, console.width - least + LEAST_SOURCE)))
     for text in summary(p, gpu):
         console.print(text)
     console.print()
 
 
-def table_of(p: Profile, with_source: bool) -> Table:
-    """A row for each line and kind of access; as narrow as can be, unless with the source."""
+def table_of(p: Profile, room: int) -> Table:
+    """A row for each line and kind of access; no sources if there is little room for them."""
+    with_source = room >= LEAST_SOURCE
     with_file = with_source or len({line.file for line in p.lines}) > 1
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(HEADINGS[0], no_wrap=True)
     if with_source:
-        table.add_column("source", no_wrap=True, overflow="ellipsis")
+        width = min(room, max([LEAST_SOURCE, *(len(line.source) for line in p.lines)]))
+        table.add_column("source", no_wrap=True, overflow="ellipsis", width=width)
     for k, heading in enumerate(HEADINGS[1:]):
         left = k == 0 or not heading
         table.add_column(heading, justify="left" if left else "right", no_wrap=bool(heading))
