@@ -21,7 +21,7 @@ Passes if:
 
 Hints:
     A thread outside c still loads for the others and comes to every barrier.
-    Which index of a tile should threadIdx.x be, so that a warp loads a row?
+    Which index of a tile should threadIdx.x be, so that a warp loads rows?
     kernels/ladder/matmul/step3_shared.py is a solution: read it afterwards.
 """
 
