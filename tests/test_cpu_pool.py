@@ -7,12 +7,16 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
 
+from nnlite.kernels.engine.cpu import pool as pool_module
 from nnlite.kernels.engine.cpu.bell import ASLEEP, CALLED, LINE, RESTING, STATES, Bell
 from nnlite.kernels.engine.cpu.failures import launch_array
+from nnlite.kernels.engine.cpu.launch import SERIAL_SECONDS, UNTIMED, _Cost
 from nnlite.kernels.engine.cpu.pool import Pool
 
 BLOCKS = 40
@@ -130,7 +134,7 @@ def test_a_helper_watches_comes_when_called_and_falls_asleep_by_itself():
 
     def helper():
         while not told:
-            told.append(bell.rest(1, True))
+            told.append(bell.rest(1, True, True))
             if told == [False]:  # nobody was in time
                 told.clear()
 
@@ -143,9 +147,96 @@ def test_a_helper_watches_comes_when_called_and_falls_asleep_by_itself():
     assert list(states) == [ASLEEP, ASLEEP]
     assert bell.finished() > 0
     finished = bell.finished()
-    assert bell.rest(0, False) is False
+    assert bell.rest(0, False, True) is False
     assert bell.finished() == finished
     assert list(states) == [ASLEEP, ASLEEP]
+
+
+def test_a_helper_that_shall_not_watch_falls_asleep_at_once():
+    bell = Bell(1)
+    assert bell.rest(0, True, False) is False
+    assert bell.finished() == 1
+    assert bell.words[STATES] == ASLEEP
+
+
+def test_short_launches_leave_nothing_behind():
+    pool = Pool(2)
+    for _ in range(2000):
+        pool.run(lambda launch: None, template(), 1)
+    end = time.monotonic() + 20
+    while pool._jobs.qsize() > 4:  # the helper may not have got a processor until now
+        assert time.monotonic() < end, f"{pool._jobs.qsize()} launches are kept"
+        pool.run(lambda launch: time.sleep(1e-4), template(), 1)
+
+
+def test_a_launch_that_is_over_keeps_no_arguments(monkeypatch):
+    pool, work = Pool(2), Work(0)
+    monkeypatch.setattr(pool, "start", lambda wanted: None)
+    pool.run(work, template(), 1)
+    kept = weakref.ref(work)
+    del work
+    assert pool._jobs.qsize() == 1
+    assert kept() is None
+
+
+class Slow:
+    """A call that takes a helper a while and the caller none."""
+
+    def __init__(self) -> None:
+        self.main, self.begun, self.ended = threading.get_ident(), threading.Event(), False
+
+    def __call__(self, launch: np.ndarray) -> None:
+        if threading.get_ident() == self.main:
+            assert self.begun.wait(10)
+            return
+        launch[0] = 1
+        self.begun.set()
+        time.sleep(0.05)
+        self.ended = True
+
+
+def test_an_interrupt_waits_for_the_helpers(monkeypatch):
+    class Interrupted(SimpleQueue):
+        interrupts = 2
+
+        def get(self, *args, **options):
+            if self.interrupts and threading.current_thread() is threading.main_thread():
+                self.interrupts -= 1
+                raise KeyboardInterrupt
+            return super().get(*args, **options)
+
+    pool, slow = Pool(2), Slow()
+    with monkeypatch.context() as patch:
+        patch.setattr(pool_module, "SimpleQueue", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pool.run(slow, template(), 1)
+    assert slow.ended
+    work = Work()
+    pool.run(work, template(), 1)
+    assert sorted(work.blocks) == list(range(BLOCKS))
+
+
+def test_an_interrupt_after_the_call_of_helpers_waits_for_them(monkeypatch):
+    pool, slow = Pool(2), Slow()
+    pool.start(1)
+
+    def interrupted(helpers):
+        pool._jobs.put(pool._rung)
+        assert slow.begun.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool._bell, "ring", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pool.run(slow, template(), 1)
+    assert slow.ended
+
+
+def test_launches_are_timed_again_when_they_take_longer():
+    cost = _Cost((4, 1, 1), 0.0, 2)
+    cost.record(0, SERIAL_SECONDS / 2)
+    assert cost.untimed == UNTIMED
+    cost.record(0, 4 * SERIAL_SECONDS)
+    assert cost.untimed == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -145,9 +145,12 @@ class Bell:
         """Call up to so many helpers that watch; returns how many."""
         return self._ring(self.words, helpers)
 
-    def rest(self, helper: int, finished: bool) -> bool:
-        """Helper number ``helper``: say what was finished and watch; False to fall asleep."""
-        return self._rest(self.words, helper, finished, self._turns)
+    def rest(self, helper: int, finished: bool, watch: bool) -> bool:
+        """Helper number ``helper``: say what was finished and watch; False to fall asleep.
+
+        Without ``watch`` it falls asleep at once, unless it is called in this instant.
+        """
+        return self._rest(self.words, helper, finished, self._turns if watch else 0)
 
     def finished(self) -> int:
         return int(self.words[FINISHED])

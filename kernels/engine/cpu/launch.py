@@ -192,7 +192,7 @@ class _Entry:
         if cost is None:
             cost = self._costs[grid] = _Cost(grid, self.block_seconds, shared_pool().threads)
         scratch = made.scratch_bytes + shared_bytes if made.dynamic else made.scratch_bytes
-        if cost.untimed and not made.failures:
+        if cost.untimed > 0 and not made.failures:
             cost.untimed -= 1
             self.work(args, scratch, cost.serial_launch.copy())
             return
@@ -294,4 +294,4 @@ class _Cost:
             self.pooled = new
         else:
             self.serial = new
-            self.untimed = UNTIMED if new < SERIAL_SECONDS else 0
+            self.untimed = UNTIMED if spent < SERIAL_SECONDS else 0

@@ -8,6 +8,7 @@ for the next launch and come at once (see ``bell``).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -29,16 +30,45 @@ def thread_count() -> int:
 
 
 class _Job:
-    """One launch: ``tokens`` are the invitations that no helper has taken yet."""
+    """One launch.
 
-    __slots__ = ("call", "done", "launch", "tokens")
+    Attributes:
+        tokens: the invitations that no helper has taken yet.
+        begun: an item for each helper that came for one.
+        ended: what each of those raised, or None, as soon as it has finished; ``done`` tells so.
+    """
+
+    __slots__ = ("begun", "call", "done", "ended", "launch", "tokens")
 
     def __init__(
         self, call: Callable[[np.ndarray], None], launch: np.ndarray, helpers: int
     ) -> None:
         self.call, self.launch = call, launch
         self.tokens = [None] * helpers
-        self.done: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.begun: list[None] = []
+        self.ended: list[BaseException | None] = []
+        self.done: SimpleQueue[None] = SimpleQueue()
+
+    def settle(self, bell: Bell | None, finished: int) -> None:
+        """Withdraw the invitations and wait for those who came: they write the caller's arrays.
+
+        So an interrupt (Ctrl-C) is raised when they have finished. Everything here may be done
+        again after one.
+        """
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                self.tokens.clear()
+                if bell and self.begun:
+                    bell.wait(finished + len(self.begun))
+                while len(self.ended) < len(self.begun):
+                    self.done.get()
+                break
+            except BaseException as raised:
+                interrupt = raised
+        del self.call  # a helper may find this job in the queue much later: it keeps no arguments
+        if interrupt is not None:
+            raise interrupt
 
 
 class Pool:
@@ -80,22 +110,13 @@ class Pool:
     def _launch(self, job: _Job, helpers: int, bell: Bell | None) -> np.ndarray:
         """Work until no block is left, then wait for those who have begun."""
         finished = bell.finished() if bell else 0
-        for _ in range(helpers - (bell.ring(helpers) if bell else 0)):
-            self._jobs.put(job)
         try:
+            for _ in range(helpers - (bell.ring(helpers) if bell else 0)):
+                self._jobs.put(job)
             job.call(job.launch)
         finally:
-            joined = helpers
-            while job.tokens:
-                try:
-                    job.tokens.pop()
-                except IndexError:
-                    break
-                joined -= 1
-            if bell and joined:
-                bell.wait(finished + joined)
-            errors = [job.done.get() for _ in range(joined)]
-        for error in errors:
+            job.settle(bell, finished)
+        for error in job.ended:
             if error is not None:
                 raise error
         return job.launch
@@ -115,25 +136,30 @@ class Pool:
     def _help(self, number: int) -> None:
         while True:
             worked = _work(self._jobs.get())
-            while self._bell is not None and self._bell.rest(number, worked):
+            while self._bell is not None and self._bell.rest(number, worked, self._jobs.empty()):
                 worked = _work(self._rung)
 
 
 def _work(job: _Job | None) -> bool:
     """Work for a job that still has a token; False if it has none."""
-    if job is None:
+    if job is None or not job.tokens:
         return False
-    try:
-        job.tokens.pop()
-    except IndexError:
-        return False
+    job.begun.append(None)  # before it takes a token: from then on the launch waits for it
     error: BaseException | None = None
+    with contextlib.suppress(IndexError):  # another one took the last token
+        job.tokens.pop()
+        error = _raised(job)
+    job.ended.append(error)
+    job.done.put(None)
+    return True
+
+
+def _raised(job: _Job) -> BaseException | None:
     try:
         job.call(job.launch)
     except BaseException as raised:
-        error = raised
-    job.done.put(error)
-    return True
+        return raised
+    return None
 
 
 _pool = Pool(thread_count())
