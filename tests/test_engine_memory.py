@@ -1,5 +1,8 @@
 """Arrays and views: NumPy is the reference for every layout."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,6 +24,16 @@ def strided(shape: tuple[int, ...]) -> np.ndarray:
 
 def axis_key(size: int) -> st.SearchStrategy:
     return st.integers(-size, size - 1) | st.slices(size) if size else st.slices(size)
+
+
+def test_a_copy_finds_its_own_kind():
+    a = Array(np.zeros((2, 3), np.int64, order="F"))
+    kind = a.kind
+    a._kind = kind + 1000  # as another process would number it
+    for made in (pickle.loads(pickle.dumps(a)), copy.copy(a), copy.deepcopy(a)):
+        assert made.kind == kind
+        assert made.data.flags.f_contiguous
+        assert (made.shape, made.dtype, made.device) == (a.shape, a.dtype, a.device)
 
 
 @given(st.data(), SHAPES)

@@ -43,6 +43,12 @@ class Array:
         self.dtype = data.dtype
         self.device: Device = CPU
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Of a copy, unpickled perhaps in another process: numbers of kinds hold for one only."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        self._kind = None
+
     @property
     def strides(self) -> tuple[int, ...]:
         return self.data.strides
