@@ -18,6 +18,7 @@ from nnlite.kernels.activations.units import UNITS
 from nnlite.kernels.elementwise import arithmetic, convert, mapping
 from nnlite.kernels.elementwise.wide import shared_head, threads_of
 from nnlite.kernels.engine import array
+from nnlite.kernels.engine.lens import checking
 from nnlite.kernels.engine.resources import ptx, resources
 from nnlite.kernels.update import common
 from nnlite.kernels.update.adam import adam_kernels
@@ -180,19 +181,31 @@ def test_an_update_on_a_gpu_takes_the_wide_kernel(monkeypatch):
     assert found == [("wide", (1, 256), 5), ("scalar", (4, 256), 4)]
 
 
-def test_the_checker_finds_nothing():
-    x, y, out = numbers_of(2, 3, 100)
-    report = arithmetic.ADD.wide.check[1, 64](
-        x, y, out, np.uint32(3), mapping.NOTHING, mapping.NOTHING
-    )
-    report.raise_if_errors()
-    bias.bias_add_wide.check[(1, 3), 32](
-        *numbers_of(2, 3, 10), np.uint32(3), np.uint32(4)
-    ).raise_if_errors()
-    (_, wide), _, _, numbers = UPDATES["adam"]
-    arrays = numbers_of(3, 5, 100)
-    values = [np.float32(v) for v in numbers]
-    wide.check[1, 64](*arrays, np.uint32(1), *values).raise_if_errors()
+@pytest.mark.parametrize("wide", WIDE, ids=lambda wide: wide.__name__)
+def test_the_checker_finds_nothing(wide):
+    lines = [x[:101] for x in numbers_of(2, len(WIDE[wide]) - len(SCALARS), 93)]
+    wide.check[1, 64](*lines, np.uint32(3), np.float32(0.5), np.float32(2)).raise_if_errors()
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_the_checker_finds_nothing_in_updates(name):
+    (_, wide), count, _, numbers = UPDATES[name]
+    arrays = [np.abs(x) for x in numbers_of(3, count, 93)]
+    wide.check[1, 64](*arrays, np.uint32(1), *(np.float32(v) for v in numbers)).raise_if_errors()
+
+
+def test_the_checker_finds_nothing_in_bias():
+    x, y = (v[:36].reshape(3, 12) for v in numbers_of(2, 2, 36))
+    with checking() as reports:
+        bias._launch_wide(array(x), array(x[0].copy()), array(y))
+    assert [report.kernel for report in reports] == ["bias_add_wide"]
+
+
+def test_every_wide_kernel_is_checked_here():
+    """Samples of the ops run on a CPU, which keeps the scalar kernels (``test_lens_shipped``)."""
+    names = {f.__name__ for spec in all_specs() for f, _ in spec.kernels}
+    checked = {f.__name__ for f in (*WIDE, *(pair[0][1] for pair in UPDATES.values()))}
+    assert {name for name in names if name.endswith("_wide")} == checked | {"bias_add_wide"}
 
 
 @linux
