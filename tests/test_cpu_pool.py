@@ -17,7 +17,7 @@ from nnlite.kernels.engine.cpu import pool as pool_module
 from nnlite.kernels.engine.cpu.bell import ASLEEP, CALLED, LINE, RESTING, STATES, Bell
 from nnlite.kernels.engine.cpu.failures import launch_array
 from nnlite.kernels.engine.cpu.launch import SERIAL_SECONDS, UNTIMED, _Cost
-from nnlite.kernels.engine.cpu.pool import Pool
+from nnlite.kernels.engine.cpu.pool import Pool, _Job
 
 BLOCKS = 40
 
@@ -159,14 +159,17 @@ def test_a_helper_that_shall_not_watch_falls_asleep_at_once():
     assert bell.words[STATES] == ASLEEP
 
 
-def test_short_launches_leave_nothing_behind():
-    pool = Pool(2)
-    for _ in range(2000):
-        pool.run(lambda launch: None, template(), 1)
-    end = time.monotonic() + 20
-    while pool._jobs.qsize() > 4:  # the helper may not have got a processor until now
-        assert time.monotonic() < end, f"{pool._jobs.qsize()} launches are kept"
-        pool.run(lambda launch: time.sleep(1e-4), template(), 1)
+def test_a_helper_does_not_watch_while_launches_wait_for_it(monkeypatch):
+    pool, watched = Pool(2), SimpleQueue()
+    begin = threading.Event()
+    pool.start(1)
+    monkeypatch.setattr(pool._bell, "rest", lambda *args: watched.put(args))
+    for _ in range(3):
+        pool._jobs.put(_Job(lambda launch: begin.wait(10), template(), 1))
+    begin.set()
+    assert [watched.get(timeout=10) for _ in range(3)] == [
+        (0, True, watch) for watch in (False, False, True)
+    ]
 
 
 def test_a_launch_that_is_over_keeps_no_arguments(monkeypatch):
