@@ -68,7 +68,7 @@ def launch(
     values = map(first.dtype.type, numbers)
     head = None if first.device.kind == "cpu" else shared_head(*arrays)
     if head is None:
-        kernels[0][(n + BLOCK - 1) // BLOCK, BLOCK](*arrays, *values)
+        kernels[0][blocks_of(n), BLOCK](*arrays, *values)
     else:
         blocks = blocks_of(threads_of(n, head))
         kernels[1][blocks, BLOCK](*arrays, np.uint32(head), *values)
