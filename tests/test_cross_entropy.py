@@ -17,6 +17,7 @@ from nnlite.kernels.softmax import (
     softmax,
 )
 from nnlite.kernels.softmax.entropy import (
+    REDUCTIONS,
     ROWS,
     cross_entropy_reference,
     gradient_kernel,
@@ -160,14 +161,37 @@ def test_kernels_survive_labels_out_of_range(device, bad, c):
     assert np.isnan(gradient.numpy()).all(1).tolist() == [False, True, False]
 
 
-def test_the_first_bad_label_is_named_before_anything_is_launched(launches):
+def test_labels_are_checked_before_a_launch_where_no_loss_would_tell(launches):
     x = array(table(4, 3), device="cpu")
     y = array(np.array([0, 2, 3, -1]), device="cpu")
-    with pytest.raises(ArgumentError, match=r"labels: 3 given at index 2, expected .* \[0, 3\)"):
-        cross_entropy(x, y)
     with pytest.raises(ArgumentError, match="accuracy: labels: 3 given at index 2"):
         accuracy(x, y)
+    with pytest.raises(ArgumentError, match="cross_entropy: labels: 3 given at index 2"):
+        cross_entropy(x, y, "none")
+    with pytest.raises(ArgumentError, match=r"labels: 0 given at index 0, expected .* \[0, 0\)"):
+        cross_entropy(array(table(4, 0), device="cpu"), y)
     assert launches == []
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(("c", "dtype"), [(10, np.int32), (10, np.int64), (1030, np.int64)])
+def test_the_first_bad_label_is_named_and_nothing_changed(c, dtype, reduction):
+    x = array(table(4, c), device="cpu")
+    for bad in (c, -1, int(np.iinfo(dtype).max)):
+        given = np.array([0, c - 1, bad, -1], dtype)
+        y = array(given, device="cpu")
+        said = rf"labels: {bad} given at index 2, expected .* \[0, {c}\)"
+        with pytest.raises(ArgumentError, match=said):
+            cross_entropy(x, y, reduction)
+        assert (x.numpy() == table(4, c)).all()
+        assert (y.numpy() == given).all()
+
+
+def test_a_loss_that_is_not_a_number_is_no_wrong_label():
+    x = table(4, 3)
+    x[1, 2] = math.nan
+    loss, _ = cross_entropy(array(x, device="cpu"), array(labels_for(4, 3), device="cpu"))
+    assert math.isnan(loss.item())
 
 
 @pytest.mark.parametrize("c", COLUMNS)
