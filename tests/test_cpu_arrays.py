@@ -176,15 +176,3 @@ def test_one_kernel_launched_from_many_threads():
         t.join()
     assert not errors
     assert len(kernel.compiled) == 1
-
-
-def test_pool_runs_every_block_once_and_passes_errors_on():
-    from nnlite.kernels.engine.cpu.pool import Pool
-
-    pool = Pool(4)
-    seen = []
-    joined = pool.run(lambda: seen.append(threading.current_thread().name), 3)
-    assert len(seen) == joined + 1
-    with pytest.raises(ZeroDivisionError):
-        pool.run(lambda: 1 // 0, 3)
-    assert pool.run(lambda: None, 3) <= 3

@@ -19,7 +19,7 @@ from ..checks import (
 )
 from ..elementwise import copy
 from ..elementwise.mapping import fold
-from ..engine import Array, Device, Kernel, ShapeError, empty, zeros
+from ..engine import CPU, Array, Device, Kernel, ShapeError, empty, zeros
 from . import large
 from .kernels import TILE, make_matmul
 
@@ -138,9 +138,13 @@ def _key(
     The small products of a training step take a few microseconds, as do the checks of their
     arguments: what has passed them once, and needs no copy, passes by this key.
     """
-    plain = type(a) is Array and type(b) is Array and (bias is None or type(bias) is Array)
-    options = type(transpose_a) is type(transpose_b) is bool
-    if not plain or not options or not (activation is None or type(activation) is str):
+    if not type(a) is type(b) is Array or not a.device is b.device is CPU:
+        return None
+    if bias is not None and (type(bias) is not Array or bias.device is not CPU):
+        return None
+    if not type(transpose_a) is type(transpose_b) is bool:
+        return None
+    if activation is not None and type(activation) is not str:
         return None
     key = a.kind, a.shape, b.kind, b.shape, transpose_a, transpose_b, activation
     return key if bias is None else (*key, bias.kind, bias.shape)
