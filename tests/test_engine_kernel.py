@@ -9,6 +9,7 @@ from numba import cuda, float32
 
 import nnlite as nl
 from nnlite.errors import ArgumentError, DeviceError, LaunchError
+from nnlite.kernels.engine.cpu.signature import launch_key
 
 
 @nl.kernel
@@ -153,3 +154,16 @@ def test_reference_gpu_comes_from_the_environment():
     env["NNLITE_REFERENCE_GPU"] = "none"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert "unknown GPU 'none'" in done.stderr
+
+
+def test_the_short_way_of_a_launch_gives_the_key_of_launch_key(monkeypatch):
+    """Otherwise a kernel would be compiled twice, or run the code for other arguments."""
+    table = np.zeros((3, 4), np.float32)
+    arrays = [nl.array(table, device="cpu"), nl.array(table, device="cpu").T, table[:, ::2], table]
+    numbers = [True, 3, -1, 2**50, 2.5, np.int32(-2), np.int64(7), np.float32(1), np.float64(2)]
+    found = []
+    monkeypatch.setattr(type(add_one.cpu), "launch", lambda kernel, *args: found.append(args))
+    add_one[2, (8, 4)](*arrays, *numbers)
+    ((_, block, _, args, key),) = found
+    assert key == launch_key(block, args)
+    assert list(map(type, key)) == list(map(type, launch_key(block, args)))
