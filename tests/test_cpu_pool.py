@@ -12,11 +12,13 @@ from queue import SimpleQueue
 
 import numpy as np
 import pytest
+from numba import cuda
 
 from nnlite.kernels.engine.cpu import pool as pool_module
 from nnlite.kernels.engine.cpu.bell import ASLEEP, CALLED, LINE, RESTING, STATES, Bell
+from nnlite.kernels.engine.cpu.cost import SERIAL_SECONDS, UNTIMED, Cost
 from nnlite.kernels.engine.cpu.failures import launch_array
-from nnlite.kernels.engine.cpu.launch import SERIAL_SECONDS, UNTIMED, _Cost
+from nnlite.kernels.engine.cpu.launch import GRIDS, CpuKernel
 from nnlite.kernels.engine.cpu.pool import Pool, _Job
 
 BLOCKS = 40
@@ -235,11 +237,24 @@ def test_an_interrupt_after_the_call_of_helpers_waits_for_them(monkeypatch):
 
 
 def test_launches_are_timed_again_when_they_take_longer():
-    cost = _Cost((4, 1, 1), 0.0, 2)
+    cost = Cost((4, 1, 1), 0.0, 2)
     cost.record(0, SERIAL_SECONDS / 2)
     assert cost.untimed == UNTIMED
     cost.record(0, 4 * SERIAL_SECONDS)
     assert cost.untimed == 0
+
+
+def test_a_kernel_forgets_the_costs_of_grids_rather_than_grow():
+    @cuda.jit
+    def first(x):
+        x[0] = cuda.gridDim.x
+
+    kernel, x = CpuKernel(first), np.zeros(1, np.int32)
+    for blocks in range(1, GRIDS + 10):
+        kernel.launch((blocks, 1, 1), (1, 1, 1), 0, (x,))
+        assert x[0] == blocks
+    (entry,) = kernel._entries.values()
+    assert 0 < len(entry._costs) <= GRIDS
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
