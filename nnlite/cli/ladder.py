@@ -30,7 +30,7 @@ GPU_COLUMNS: dict[str, Callable[[Resources], str]] = {
     "LDS": lambda f: f"{f.share('LDS') / f.share('FFMA'):.2f}" if f.share("FFMA") else "",
 }
 LENS_COLUMNS = {"sect": "sectors", "waves": "wavefronts"}
-NARROWEST = 100  # columns of a table that goes to a file or a pipe
+NARROWEST = 80  # columns of a table that goes to a file or a pipe
 
 
 def show(
@@ -113,7 +113,7 @@ def right(rung: Rung) -> bool:
 def table(ladder: Ladder, rungs: list[Rung], device: str) -> Table:
     """One row per step."""
     made = Table(title=f"{ladder.name}: {ladder.formula}; on {device}", title_justify="left")
-    made.box, made.padding = box.SIMPLE, (0, 1, 0, 0)
+    made.box, made.padding, made.show_edge = box.SIMPLE, 0, False  # within 80 columns
     unit = "GFLOP/s" if ladder.unit == "FLOP" else "GB/s"
     compiled = any(r.figures for r in rungs)
     seen = any(r.traffic for r in rungs)
@@ -122,7 +122,7 @@ def table(ladder: Ladder, rungs: list[Rung], device: str) -> Table:
         made.add_column(head, justify="left" if head == "step" else "right", no_wrap=True)
     before = None
     for i, rung in enumerate(rungs, 1):
-        gain = "" if before is None else f"{rung.rate / before:.2f} x"
+        gain = "" if before is None else f"{rung.rate / before:.2f}"
         before = rung.rate
         cells = ["right" if right(rung) else "WRONG"]
         cells += [f"{rung.seconds * 1e3:.3g}", f"{rung.rate / 1e9:.3g}", gain]
