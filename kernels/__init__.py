@@ -45,3 +45,19 @@ def gpu_kernels() -> tuple:
     """The ``GpuKernel`` of every family that has kernels which only some GPUs can run."""
     modules = [importlib.import_module(f"{__name__}.{family}") for family in FAMILIES]
     return tuple(k for module in modules for k in getattr(module, "gpu_kernels", tuple)())
+
+
+def all_kernels() -> tuple:
+    """Every kernel with every signature, once, as a ``GpuKernel``.
+
+    Those that a family declares are as declared; the other ones behind the ops run on every GPU and
+    have nothing to expect but what holds for all.
+    """
+    from .opspec import GpuKernel
+
+    found: dict[tuple, GpuKernel] = {}
+    for spec in all_specs():
+        for kernel, signature in spec.kernels:
+            found.setdefault((kernel, signature), GpuKernel(spec.name, kernel, signature))
+    found.update({(k.kernel, k.signature): k for k in gpu_kernels()})
+    return tuple(found.values())

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .engine.resources.architectures import architecture
+
 Signature = tuple[Any, tuple[Any, ...]]  # a kernel and the numba types of its arguments
 Signatures = tuple[Signature, ...]
 Integer = Callable[[int, int], int]  # draws an integer between two bounds, both included
@@ -19,18 +21,36 @@ Configure = Callable[[Integer], tuple[dict[str, int], dict[str, Any]]]
 
 @dataclass(frozen=True)
 class GpuKernel:
-    """A kernel that only some GPUs can run, beside the kernels that every device runs.
+    """A kernel for a GPU, with what only a GPU has: its instructions, and what they are to be.
+
+    Of kernels that only some GPUs can run, and of those in ``OpSpec.kernels`` whose machine code is
+    to be of a certain kind. The compile gate holds all of them to it, for each architecture.
 
     Args:
         name: what it computes, in a word or two.
         kernel, signature: as in ``OpSpec.kernels``.
         since: the lowest compute capability that has its instructions.
+        only: the only architectures that have them, such as ``("sm_90a",)`` for wgmma; empty: all
+            from ``since`` on.
+        expects: what its machine code holds, as in ``("FFMA >= 88%", "LDS.128")``: see
+            ``engine/resources/expectations.py``.
+        dynamic_shared: bytes of shared memory that a launch adds.
+
+    Example:
+        >>> GpuKernel("add", add_wide, signature, expects=("LDG.128 >= 2", "STG.128 == 1"))
     """
 
     name: str
     kernel: Any
     signature: tuple[Any, ...]
-    since: tuple[int, int]
+    since: tuple[int, int] = (7, 5)
+    only: tuple[str, ...] = ()
+    expects: tuple[str, ...] = ()
+    dynamic_shared: int = 0
+
+    def runs_on(self, arch: str) -> bool:
+        """Whether GPUs of an architecture such as ``"sm_90a"`` have its instructions."""
+        return architecture(arch).capability[:2] >= self.since and arch in (self.only or (arch,))
 
 
 @dataclass(frozen=True)

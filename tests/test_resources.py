@@ -16,13 +16,6 @@ from nnlite.kernels.engine.gpu import offline
 from nnlite.kernels.engine.resources import ARCHITECTURES, resources, usage
 from nnlite.kernels.engine.resources.architectures import architecture, occupancy
 from nnlite.kernels.engine.resources.figures import usage_from_log
-from nnlite.kernels.engine.resources.sass import (
-    Instruction,
-    has,
-    instructions,
-    is_float64,
-    main_loop,
-)
 from nnlite.kernels.ladder import LADDERS
 from nnlite.testing.command import fail, succeed
 
@@ -198,42 +191,6 @@ def test_wrong_arguments_are_refused():
 )
 def test_occupancy(arch, registers, shared, threads, share):
     assert occupancy(architecture(arch), registers, shared, threads) == share
-
-
-def test_patterns_name_opcodes():
-    assert has("LDG.E.128", "LDG.128")
-    assert has("LDG.E.128.CONSTANT", ".128")
-    assert not has("LDGSTS.E.128", "LDG.128")
-    assert not has("LDG.E.64", "LDG.128")
-    assert is_float64("DFMA.RZ")
-    assert is_float64("F2F.F32.F64")
-    assert is_float64("MUFU.RCP64H")
-    assert not is_float64("DEPBAR.LE")
-    assert not is_float64("LDG.E.64")
-
-
-def test_loops_in_a_listing():
-    names = [
-        "MOV",
-        "LDG",
-        "FADD",
-        "FFMA",
-        "BRA 0x30",
-        "IADD3",
-        "BRA 0x10",
-        "EXIT",
-        "BRA 0x80",
-        "NOP",
-    ]
-    items = [dict(zip(("opcode", "operands"), name.split())) for name in names]
-    listing = json.dumps(
-        [{}, [{"start": 0, "length": 16 * len(items), "sass-instructions": items}]]
-    )
-    (code,) = instructions(listing)
-    assert [i.name for i in code] == ["MOV", "LDG", "FADD", "FFMA", "BRA", "IADD3", "BRA", "EXIT"]
-    assert [i.opcode for i in main_loop(code)] == ["FFMA", "BRA"]
-    assert main_loop(code[:4]) == []
-    assert Instruction(0, "BRA", "`(.L_x_1)").target is None
 
 
 def test_figures_from_the_log():

@@ -19,6 +19,10 @@ from .tensor import make_tensor_gemm
 
 SINCE = (8, 0)  # the compute capability that brought cp.async
 ITEMS = 2**31  # numbers of elements have 32 bits, and steps may go a tile beyond the last
+# What the machine code holds: ``engine/resources/expectations.py``.
+MULTIPLY_ADDS = ("FFMA >= 88%", "LDS.128 >= 5%", "LDGSTS", "STG.128", "LDL == 0")
+TENSOR_CORES = ("HMMA >= 8%", "LDGSTS.128", "LDL == 0")
+COPIES = ("LDG.128 == 2", "STG.128 == 1")
 ALIGNMENT = 16  # bytes of a 128-bit access
 
 # Time of one block, on the scale of ``launcher.GPU_TILES``. NOT measured: it has four times the
@@ -129,12 +133,14 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
             name = f"matmul {kind or 'float32'} {order}"
             if kind is None:
                 kernel = make_sgemm(*turned, True, None)
-                found.append(GpuKernel(name, kernel, of_sgemm, SINCE))
+                found.append(GpuKernel(name, kernel, of_sgemm, SINCE, expects=MULTIPLY_ADDS))
             else:
                 kernel = make_tensor_gemm(kind, *turned, True, None)
-                found.append(GpuKernel(name, kernel, signature, SINCE))
+                found.append(GpuKernel(name, kernel, signature, SINCE, expects=TENSOR_CORES))
     sliced = make_sgemm(True, False, True, None, True)
-    found.append(GpuKernel("matmul float32 nn, split", sliced, of_sgemm, SINCE))
+    found.append(
+        GpuKernel("matmul float32 nn, split", sliced, of_sgemm, SINCE, expects=MULTIPLY_ADDS)
+    )
     add, of_sum = split.make_sum(True, None), (items, items, items, size, size)
-    found.append(GpuKernel("matmul float32, sum of slices", add, of_sum, SINCE))
+    found.append(GpuKernel("matmul float32, sum of slices", add, of_sum, SINCE, expects=COPIES))
     return tuple(found)

@@ -11,9 +11,9 @@ from rich.progress import track
 from rich.table import Table
 
 from ..errors import ArgumentError
-from ..kernels import all_specs, gpu_kernels
+from ..kernels import all_kernels
 from ..kernels.engine import Kernel
-from ..kernels.engine.resources import Resources, architecture, resources
+from ..kernels.engine.resources import Resources, resources
 from .terminal import open_console
 
 # Column -> what it shows, and how it is taken from the figures and the block size.
@@ -86,15 +86,10 @@ def kernels(names: list[str], arch: str) -> Iterator[tuple[str, Kernel, tuple[An
         names: parts of the name of the op or kernel; all if empty.
         arch: such as ``"sm_90"``.
     """
-    capability = architecture(arch).capability[:2]
-    found = [(spec.name, *pair) for spec in all_specs() for pair in spec.kernels]
-    found += [(k.name, k.kernel, k.signature) for k in gpu_kernels() if k.since <= capability]
-    seen = set()
-    for op, kernel, signature in found:
-        wanted = not names or any(n in op or n in kernel.__name__ for n in names)
-        if wanted and (kernel, signature) not in seen:
-            seen.add((kernel, signature))
-            yield op, kernel, signature
+    for found in all_kernels():
+        wanted = not names or any(n in found.name or n in found.kernel.__name__ for n in names)
+        if wanted and found.runs_on(arch):
+            yield found.name, found.kernel, found.signature
 
 
 def figures(found: Resources, block: int) -> dict[str, int | float]:

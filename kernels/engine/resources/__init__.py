@@ -6,6 +6,7 @@ file                what it holds
 measure.py          ``resources``, ``usage``, ``usage_of_ptx``: a kernel to figures
 figures.py          :class:`Usage` and :class:`Resources`
 sass.py             reading machine code: opcodes, loops
+expectations.py     ``unmet``: what machine code is to hold, and does not
 architectures.py    GPU architectures, occupancy
 ==================  ============================================================================
 
@@ -13,6 +14,7 @@ The compilers behind it are in ``engine/gpu/offline.py``.
 """
 
 from .architectures import ARCHITECTURES, architecture
+from .expectations import unmet
 from .figures import Resources, Usage
 from .measure import ptx, resources, usage, usage_of_ptx
 
@@ -23,6 +25,7 @@ __all__ = [
     "architecture",
     "ptx",
     "resources",
+    "unmet",
     "usage",
     "usage_of_ptx",
 ]
