@@ -1,7 +1,7 @@
 """Barriers that count bytes, bulk copies by the tensor memory accelerator (TMA), fences: sm_90.
 
-For a GPU only: a kernel that uses them is refused by the CPU compiler. Compiled and read as
-machine code; no kernel of the library uses them yet, and none has run on a GPU.
+For a GPU only: a kernel that uses them is refused by the CPU compiler. Compiled, read as machine
+code and run by ``nnlite.testing.machine``; none has run on a GPU.
 
 A *barrier* is a uint64 in shared memory. A phase of it ends when as many arrivals have come as
 :func:`mbarrier_init` said and all bytes that were announced have been copied; the next phase begins
@@ -162,6 +162,15 @@ def bulk_copy(
     return types.void(tile, at, source, start, types.uint32, barriers, index), generate
 
 
+def _map_address(context: Any, builder: Any, sig: Any, args: Any, first: int = 0) -> Any:
+    """Address of the tensor map that two of the arguments name."""
+    number = context.cast(builder, args[first + 1], sig.args[first + 1], types.int64)
+    place = builder.mul(number, number.type(MAP_WORDS))
+    types_ = sig.args[first], types.int64
+    pointer = element_pointer(context, builder, types_, (args[first], place))
+    return builder.ptrtoint(pointer, place.type)
+
+
 @instruction()
 def tma_load_2d(
     typing: Any,
@@ -192,12 +201,10 @@ def tma_load_2d(
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         target = shared_address(builder, element_pointer(context, builder, sig.args, args))
-        first = context.cast(builder, args[3], sig.args[3], types.int64)
-        place = builder.mul(first, first.type(MAP_WORDS))
-        pointer = element_pointer(context, builder, (sig.args[2], types.int64), (args[2], place))
+        origin = _map_address(context, builder, sig, args, 2)
         barrier = _barrier(context, builder, sig, args, 6)
         text = f"cp.async.bulk.tensor.2d.{BULK} [$0], [$1, {{$2, $3}}], [$4];"
-        arguments = target, builder.ptrtoint(pointer, place.type), args[4], args[5], barrier
+        arguments = target, origin, args[4], args[5], barrier
         assembler(builder, text, (), arguments, f"r,l,r,r,r,{VOLATILE}")
         return context.get_dummy_value()
 
@@ -230,6 +237,34 @@ def fence_async(typing: Any) -> Any:
     PTX: ``fence.proxy.async.shared::cta``; sm_90 and later.
     """
     return types.void(), _statement("fence.proxy.async.shared::cta;")
+
+
+@instruction()
+def tensor_map_release(typing: Any) -> Any:
+    """``tensor_map_release()``: tensor maps that this thread wrote may be acquired from now on.
+
+    PTX: ``fence.proxy.tensormap::generic.release.gpu``; sm_90 and later.
+    """
+    return types.void(), _statement("fence.proxy.tensormap::generic.release.gpu;")
+
+
+@instruction()
+def tensor_map_acquire(typing: Any, maps: Any, number: Any) -> Any:
+    """``tensor_map_acquire(maps, number)``: this thread's copies use the map as it was written.
+
+    PTX: ``fence.proxy.tensormap::generic.acquire.gpu``; sm_90 and later. For maps in global memory
+    that a kernel wrote; arguments as for :func:`tma_load_2d`.
+    """
+    require_array("tensor_map_acquire", "maps", maps, types.uint64)
+    require_integer("tensor_map_acquire", "number", number)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _map_address(context, builder, sig, args)
+        text = f"fence.proxy.tensormap::generic.acquire.gpu [$0], {8 * MAP_WORDS};"
+        assembler(builder, text, (), (address,), f"l,{VOLATILE}")
+        return context.get_dummy_value()
+
+    return types.void(maps, number), generate
 
 
 @instruction()

@@ -78,21 +78,41 @@ def store4(typing: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: Any) 
     PTX: ``st.global.v4.f32`` or ``st.shared.v4.f32`` (SASS ``STG.E.128``, ``STS.128``); every
     architecture. The address must be a multiple of 16 bytes, as for :func:`load4`.
     """
-    require_array("store4", "array", array, *FOUR_BYTES)
-    require_integer("store4", "index", index)
-    signature = types.void(array, index, *[array.dtype] * WIDE)
+    return _store("store4", array, index, a, b, c, d)
+
+
+def _store(name: str, array: Any, index: Any, *items: Any) -> Any:
+    """The signature and the code of an access that writes all of ``items``."""
+    require_array(name, "array", array, *FOUR_BYTES)
+    require_integer(name, "index", index)
+    count = len(items)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer = element_pointer(context, builder, sig.args, args)
-        vector = ir.VectorType(pointer.type.pointee, WIDE)
+        vector = ir.VectorType(pointer.type.pointee, count)
         value = ir.Constant(vector, ir.Undefined)
         for i, item in enumerate(args[2:]):
             value = builder.insert_element(value, item, INT32(i))
         wide = builder.bitcast(pointer, vector.as_pointer(pointer.type.addrspace))
-        builder.store(value, wide, align=16)
+        builder.store(value, wide, align=4 * count)
         return context.get_dummy_value()
 
-    return signature, generate
+    return types.void(array, index, *[array.dtype] * count), generate
+
+
+def _store2(array, index, a, b):
+    array[index] = a
+    array[index + 1] = b
+
+
+@instruction(_store2)
+def store2(typing: Any, array: Any, index: Any, a: Any, b: Any) -> Any:
+    """``store2(array, index, a, b)``: writes two elements, at a multiple of 8 bytes.
+
+    PTX: ``st.global.v2.f32`` or ``st.shared.v2.f32`` (SASS ``STG.E.64``, ``STS.64``); every
+    architecture.
+    """
+    return _store("store2", array, index, a, b)
 
 
 # -- copies that run by themselves -----------------------------------------------------------------

@@ -1,7 +1,7 @@
 """``wgmma``: tensor cores of sm_90a, by four warps together, straight from shared memory.
 
-For a GPU only: a kernel that uses it is refused by the CPU compiler. Compiled and read as
-machine code; no kernel of the library uses it yet, and none has run on a GPU.
+For a GPU only: a kernel that uses it is refused by the CPU compiler. Compiled, read as machine code
+and run by ``nnlite.testing.machine``; it has not run on a GPU.
 
 The 128 threads of a *warpgroup*, the first of which has a number divisible by 128, add the product
 of a, 64 x depth, and b, depth x columns, to 64 x columns sums in their registers. With ``w`` the
@@ -33,6 +33,7 @@ from .instruction import (
     data_pointer,
     element_pointer,
     instruction,
+    literal_number,
     require_array,
     require_integer,
     shared_address,
@@ -140,6 +141,22 @@ def wgmma_wait(columns: int, groups: int) -> Any:
         return types.void(total), generate
 
     return wait
+
+
+@instruction()
+def wgmma_wait_for(typing: Any, groups: Any) -> Any:
+    """``wgmma_wait_for(n)``: :func:`wgmma_wait` while sums stay under way, and so untouched.
+
+    A group that is over has read its tiles: they may be filled again. ``n`` is a number, or the
+    name of a global one.
+    """
+    number = literal_number("wgmma_wait_for", "groups", groups)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        assembler(builder, f"wgmma.wait_group.sync.aligned {number};", (), (), VOLATILE)
+        return context.get_dummy_value()
+
+    return types.void(groups), generate
 
 
 def _through(
