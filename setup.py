@@ -38,6 +38,7 @@ KERNELS = (
     "engine/lens/profiler",
     "engine/ptx",
     "engine/resources",
+    "engine/tuning",
     "indexing",
     "ladder",
     "ladder/conv",

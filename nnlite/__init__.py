@@ -64,6 +64,7 @@ _NAMES = {
     "set_float32_matmul_precision": "kernels.matmul",
     "summary": "summary",
     "tensor": "tensor",
+    "tune": "kernels.engine.tuning",
     "zeros": "kernels.engine",
 }
 
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
     from .kernels.engine.lens.profiler import profile as profile
     from .kernels.engine.lens.profiler import profiling as profiling
     from .kernels.engine.resources import resources as resources
+    from .kernels.engine.tuning import tune as tune
     from .kernels.matmul import get_float32_matmul_precision as get_float32_matmul_precision
     from .kernels.matmul import set_float32_matmul_precision as set_float32_matmul_precision
     from .random import manual_seed as manual_seed

@@ -200,6 +200,16 @@ def command_on_the_cpu(monkeypatch):
     nl.set_default_device(before)
 
 
+@pytest.fixture
+def tuning_folder(tmp_path, monkeypatch) -> Path:
+    """An empty place for choices made by measurement, and no tuning by the environment."""
+    from nnlite.kernels.engine.tuning import store
+
+    monkeypatch.setattr(store, "directory", lambda: tmp_path / "tuning")
+    monkeypatch.delenv("NNLITE_TUNE", raising=False)
+    return tmp_path / "tuning"
+
+
 @pytest.fixture(scope="module")
 def digits_run(tmp_path_factory) -> Path:
     """Folder of a training of two epochs on the 8x8 digits; not to be changed."""
