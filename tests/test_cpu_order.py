@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from numba import cuda, float32
 
-from nnlite.kernels.engine.cpu import CpuKernel
+from nnlite.kernels.engine.cpu import CpuKernel, cache
 
 
 @cuda.jit
@@ -153,3 +155,58 @@ def test_short_loops_that_keep_values_are_unrolled_once_they_are_vectors():
     assert "steps_end_()" in source
     whole = compiled.source((128, 1, 1), (states, out, 7))
     assert "steps_end_()" not in whole
+
+
+@cuda.jit
+def channels(image, out):
+    x, y = cuda.grid(2)
+    if x < image.shape[1] and y < image.shape[0]:
+        out[y, x] = image[y, x, 0] + 2 * image[y, x, image.shape[2] - 1]
+
+
+@cuda.jit
+def channels_apart(image, out):
+    x, y = cuda.grid(2)
+    if x < image.shape[2] and y < image.shape[1]:
+        out[y, x] = image[0, y, x] + 2 * image[image.shape[0] - 1, y, x]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_no_extent_is_guessed_to_be_1(count, monkeypatch):
+    """See ``any_extents_``; the arrays that threads walk through one by one stay as they are."""
+    made = []
+    keep = cache.dump_code
+    monkeypatch.setattr(cache, "read", lambda name, key: None)
+    monkeypatch.setattr(cache, "dump_code", lambda result: [made.append(result), keep(result)][1])
+    image = np.random.default_rng(3).integers(0, 80, (37, 50, count)).astype(np.uint8)
+    expected = image[:, :, 0] + 2 * image[:, :, -1]
+    versions = [
+        (channels, image, True),
+        (channels, np.asfortranarray(image), True),
+        (channels_apart, np.ascontiguousarray(image.transpose(2, 0, 1)), False),
+        (channels_apart, image.transpose(2, 0, 1).copy("F"), True),
+    ]
+    for kernel, given, hidden in versions:
+        compiled, out = CpuKernel(kernel), np.zeros((37, 50), np.uint8)
+        compiled.launch((4, 3, 1), (16, 16, 1), 0, (given, out))
+        np.testing.assert_array_equal(out, expected)
+        source = compiled.source((16, 16, 1), (given, out))
+        assert ("image = any_extents_(image)" in source) == hidden
+        code = made[-1].library.get_llvm_str()
+        assert not re.search(r"icmp \w+ i64 %arg\.image\.5\.\d, 1$", code, re.MULTILINE)
+
+
+@cuda.jit
+def mirrored(x, out):
+    i = cuda.grid(1)
+    out[i] = cuda.shfl_sync(0xFFFFFFFF, x[i], 31 - cuda.laneid)
+
+
+def test_short_loops_that_read_other_threads_are_unrolled_once_they_are_vectors():
+    x, out = np.arange(128.0), np.zeros(128)
+    compiled = CpuKernel(mirrored)
+    compiled.launch((2, 1, 1), (64, 1, 1), 0, (x, out))
+    np.testing.assert_array_equal(out, x.reshape(4, 32)[:, ::-1].ravel())
+    source = compiled.source((64, 1, 1), (x, out))
+    assert source.count("short_region_end_()") == 1  # where each thread keeps its element
+    assert source.count("steps_end_()") == 1

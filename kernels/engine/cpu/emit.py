@@ -39,7 +39,7 @@ from .nodes import (
     Uniform,
     walk_nodes,
 )
-from .order import innermost
+from .order import innermost, stepped_by_extents
 from .region_writer import RegionWriter
 from .regions import Splitter
 from .storage import Storage
@@ -69,7 +69,7 @@ class Emitter:
         self.makers: dict[str, str] = {}
         self.failures: list[Failure] = []
         self.rewrite = Rewriter(
-            self.v, signs, magnitudes, self.storage.by_element, self.count, self.makers
+            self.v, signs, magnitudes, self.storage.by_element, self.sizes, self.makers
         )
         self.lines: list[str] = []
 
@@ -89,6 +89,8 @@ class Emitter:
         for k, (d, n) in enumerate(zip("xyz", self.block)):
             self.line(1, f"bdim_{d}_ = np.int32({n})")
             self.line(1, f"gdim_{d}_ = np.int32(launch_[{k + 2}])")
+        for array in stepped_by_extents(self.v, self.parameters, self.inner):
+            self.line(1, f"{array} = any_extents_({array})  # threads step by one of them")
         for text in self.storage.lines:
             self.line(1, text)
         depth = 1

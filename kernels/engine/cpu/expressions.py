@@ -7,6 +7,7 @@ Before::                                 After::
     i < n and j < m                          (i < n) & (j < m)
     atomic_add_(shared, k, 1)                plain_add_(shared, k, 1)
     i // w (both known to be small)          floordiv_(i, w)
+    if p: n += s[3]                          n = select_(p, n + s[3], n)
 
 ``&`` instead of ``and`` leaves straight-line code, which vectorises; it is only used where the
 right-hand side may always be computed.
@@ -15,6 +16,7 @@ right-hand side may always be computed.
 from __future__ import annotations
 
 import ast
+import math
 
 from numba.core import types
 
@@ -25,6 +27,7 @@ from .rt_angles import ANGLES
 from .rt_bits import SCALARS
 from .rt_libdevice import INLINE
 from .rt_math import MATH
+from .selects import Selects
 from .tree import SHUFFLES, call, clone, function_name, has_load, index_list, load
 
 SAFE_CALLS = frozenset(
@@ -51,11 +54,13 @@ class Rewriter(ast.NodeTransformer):
         signs: Signs,
         magnitudes: Magnitudes,
         by_element: set[str],
-        threads: int,
+        sizes: dict[str, int],
         makers: dict[str, str],
     ) -> None:
         self.v, self.signs, self.by_element = variables, signs, by_element
-        self.magnitudes, self.threads, self.makers = magnitudes, threads, makers
+        self.magnitudes, self.makers = magnitudes, makers
+        self.threads = math.prod(sizes.values())
+        self.selects = Selects(variables, sizes, self.safe)
         self.thread = load("t_")
 
     def lines(self, s: ast.AST) -> list[str]:
@@ -66,7 +71,18 @@ class Rewriter(ast.NodeTransformer):
     def text(self, e: ast.AST) -> str:
         return self.lines(e)[0]
 
+    def visit_For(self, s: ast.For) -> ast.stmt:
+        self.selects.enter(s)
+        self.generic_visit(s)
+        self.selects.leave(s)
+        return s
+
     def visit_If(self, s: ast.If) -> ast.stmt:
+        chosen = self.selects.addition(s)
+        if chosen is not None:
+            old = load(chosen.targets[0].id)  # type: ignore[attr-defined]
+            chosen.value = call("select_", self.visit(s.test), self.visit(chosen.value), old)
+            return chosen
         known = self.signs.known_under(s.test) if stable(s.test, s.body) else []
         s.test = self.visit(s.test)
         self.signs.facts.extend(known)

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import ast
 
+from numba.core import types
+
 from .flow import Variables
 from .tree import COLLECTIVES, THREAD_INDICES, function_name, index_list, literal, walk
 
@@ -50,6 +52,22 @@ def vote(indices: list[ast.expr], thread: str, variables: Variables) -> int:
         return 1
     last = steps[-1] if isinstance(steps[-1], int) and not any(steps[:-1]) else 0
     return {1: 2, 2: 1}.get(last, -2)  # every other element still shares cache lines
+
+
+def stepped_by_extents(variables: Variables, parameters: list[str], inner: str) -> list[str]:
+    """Parameters of which neighbouring threads touch elements an extent apart: ``a[i, 0]``."""
+    thread, found = f"tid_{inner}_", set()
+    for n in walk(variables.body):
+        if not isinstance(n, ast.Subscript) or not isinstance(n.value, ast.Name):
+            continue
+        name, indices = n.value.id, index_list(n)
+        kind = variables.types.get(name)
+        if isinstance(kind, types.Array) and kind.layout in "CF" and kind.ndim == len(indices):
+            order = indices if kind.layout == "C" else indices[::-1]
+            steps = [linear(i, variables).get(thread, 0) for i in order]
+            if any(steps[:-1]) and steps[-1] == 0:
+                found.add(name)
+    return [p for p in parameters if p in found and p not in variables.defs]
 
 
 def linear(e: ast.expr, variables: Variables, depth: int = 0) -> Linear:

@@ -23,7 +23,7 @@ from .carried import exposed
 from .clamps import Unclamped
 from .guards import Bounds, take_guard
 from .nodes import Region
-from .tree import clone, has_effect, literal, reads, writes
+from .tree import SHUFFLES, clone, function_name, has_effect, literal, reads, writes
 
 if TYPE_CHECKING:
     from .emit import Emitter
@@ -108,7 +108,8 @@ class RegionWriter:
         """What LLVM should make of a short loop.
 
         ``flags``: straight code that stores a flag for each thread, which a vote may read.
-        ``steps``: one of several dimensions, or one that changes what is kept for each thread.
+        ``steps``: one of several dimensions, or one that changes what is kept for each thread, or
+        reads what other threads have kept: where, LLVM knows once the loop is unrolled.
         """
         straight = not any(isinstance(s, (ast.If, ast.For, ast.While)) for s in self.stmts)
         stored = writes(self.stmts) & self.e.split.stored
@@ -116,7 +117,8 @@ class RegionWriter:
             return "flags"
         nested = len(words & {f"tid_{d}_" for d in self.sizes}) > 1
         loaded = {text.split(" = ")[0] for _, text in code if text.endswith("_all_[t_]")}
-        return "steps" if nested or loaded & stored else "short_region"
+        across = any(function_name(n) in SHUFFLES for s in self.stmts for n in ast.walk(s))
+        return "steps" if nested or across or loaded & stored else "short_region"
 
     def within(self, bounds: Bounds) -> str:
         """The test that every thread of the block passes the guard; "" if none can.

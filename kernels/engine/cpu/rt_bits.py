@@ -59,6 +59,22 @@ def selp(tyctx, test, a, b):
     return kind(types.unliteral(test), kind, kind), codegen
 
 
+@intrinsic
+def select(tyctx, test, a, b):
+    """``a if test else b`` for two numbers, as Numba would type it, but without a branch."""
+    kind = tyctx.unify_types(types.unliteral(a), types.unliteral(b))
+    if not isinstance(kind, types.Number):
+        return None
+
+    def codegen(ctx, bld, sig, args):
+        chosen, x, y = args
+        x = ctx.cast(bld, x, sig.args[1], kind)
+        y = ctx.cast(bld, y, sig.args[2], kind)
+        return bld.select(ctx.is_true(bld, sig.args[0], chosen), x, y)
+
+    return kind(types.unliteral(test), types.unliteral(a), types.unliteral(b)), codegen
+
+
 def _accessible(array: Any, index: Any) -> Any:
     if not isinstance(array, types.Array) or not isinstance(
         array.dtype, (types.Integer, types.Float)
@@ -122,6 +138,7 @@ SCALARS: dict[str, Any] = {
 
 FUNCTIONS: dict[str, Any] = {
     **SCALARS,
+    "select_": select,
     "atomic_load_": atomic_load,
     "plain_load_": plain_load,
     "effect_store_": effect_store,

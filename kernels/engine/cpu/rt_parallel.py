@@ -8,8 +8,9 @@ scalar code before the vectoriser sees them: 26 -> 113 GFLOP/s per core for the 
 Long loops keep it: row sums with 256 threads took 8 times as long without.  Loops that end in flags
 for a vote may be unrolled once they are vectors: flags that go through memory, written by eights
 and read by thirty-twos, make the vote wait for the stores (2 times slower).  So may loops over
-several dimensions and those that change what is kept for each thread, which stays in registers then
-(1.7 and 1.2 times faster); but not what is left over of them (copies of bytes, 1.7 times slower),
+several dimensions, those that change what is kept for each thread, which stays in registers then,
+and those that read what other threads keep, at addresses that are then known (1.7, 1.2 and 1.2
+times faster); but not what is left over of them (copies of bytes, 1.7 times slower),
 nor a loop around another, which stays scalar (the product of strips, 2.7 times slower).
 
 Generated code marks the end of the body and the end of the loop::

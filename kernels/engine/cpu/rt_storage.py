@@ -1,4 +1,4 @@
-"""Storage of shared memory, local arrays and per-thread variables, and unsigned indices.
+"""Storage of shared memory, local arrays and per-thread variables; how LLVM sees indices.
 
 Arrays live on the machine stack of the OS thread that runs the block: LLVM knows that a stack array
 aliases nothing else, and nothing has to be freed.  What does not fit comes from one scratch buffer
@@ -107,6 +107,33 @@ def dynamic_array(offset: int, dtype: Any) -> Any:
 
 
 @intrinsic
+def any_extents(tyctx, array):
+    """The same array, of whose extents LLVM does not guess that the one it steps by is 1.
+
+    A loop over ``a[i, 0]`` steps by ``a.shape[1]``.  LLVM would write it twice: as vectors for an
+    extent of 1, and one by one for all others.  It does not guess about sums, so the extents become
+    sums with a 0 of which it knows nothing, from an assembly statement.
+    """
+    if not isinstance(array, types.Array):
+        return None
+
+    def codegen(ctx, bld, sig, args):
+        found = ctx.make_array(sig.args[0])(ctx, bld, args[0])
+        zero = bld.asm(
+            ir.FunctionType(cgutils.intp_t, [cgutils.intp_t]),
+            "",
+            "=r,0",
+            [cgutils.intp_t(0)],
+            False,
+        )
+        extents = cgutils.unpack_tuple(bld, found.shape, array.ndim)
+        found.shape = cgutils.pack_array(bld, [bld.add(n, zero) for n in extents])
+        return found._getvalue()
+
+    return array(array), codegen
+
+
+@intrinsic
 def unsigned(tyctx, index):
     """Reinterpret an index that is known to be >= 0; Numba then drops negative indexing."""
     if not isinstance(index, types.Integer):
@@ -155,5 +182,6 @@ FUNCTIONS: dict[str, Any] = {
     "dynamic_array": dynamic_array,
     "dtype_": type_named,
     "u_": unsigned,
+    "any_extents_": any_extents,
     "count_true_": count_true,
 }
