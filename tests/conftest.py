@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -68,124 +65,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("device", devices(), ids=str, scope="session")
 
 
-class Driver:
-    """Memory functions of the driver, on host memory; counts the bytes that cross the bus."""
-
-    def __init__(self) -> None:
-        self.blocks: dict[int, ctypes.Array] = {}
-        self.to_host = self.to_device = self.inside = 0
-        self.room = 1 << 40
-        self.attributes: list[tuple] = []
-
-    def allocate(self, size: int) -> int:
-        if size > self.room:
-            raise MemoryError("out of memory")
-        block = (ctypes.c_ubyte * size)(*([0xAB] * min(size, 4096)))
-        self.blocks[ctypes.addressof(block)] = block
-        self.room -= size
-        return ctypes.addressof(block)
-
-    def free(self, address: int) -> None:
-        self.room += len(self.blocks.pop(address))
-
-    def cuMemcpyHtoD(self, target, source, size):
-        self.to_device += size
-        ctypes.memmove(int(target), int(source), size)
-
-    def cuMemcpyDtoH(self, target, source, size):
-        self.to_host += size
-        ctypes.memmove(int(target), int(source), size)
-
-    def cuMemcpyDtoD(self, target, source, size):
-        self.inside += size
-        ctypes.memmove(int(target), int(source), size)
-
-    def cuMemsetD8(self, target, byte, size):
-        ctypes.memset(int(target), byte, size)
-
-    def cuKernelSetAttribute(self, *arguments):
-        self.attributes.append(arguments)
-
-
-def rebuilt(kernel, args) -> tuple:
-    """What a kernel would receive, from the numbers that numba-cuda passes to the driver."""
-    values = []
-    for kind, value in zip(kernel.argument_types, args):
-        passed: list = []
-        kernel._prepare_args(kind, value, 0, [], passed)
-        if not hasattr(kind, "ndim"):
-            values.append(np.dtype(str(kind)).type(getattr(passed[0], "value", passed[0])))
-            continue
-        _, _, size, itemsize, pointer, *layout = map(int, passed)
-        shape, strides = tuple(layout[: kind.ndim]), tuple(layout[kind.ndim :])
-        dtype = np.dtype(str(kind.dtype)) if str(kind.dtype) != "bool" else np.dtype(bool)
-        assert (size, itemsize) == (int(np.prod(shape)), dtype.itemsize)
-        if size == 0:
-            values.append(np.empty(shape, dtype))
-            continue
-        one = np.frombuffer((ctypes.c_ubyte * itemsize).from_address(pointer), dtype)[0:1]
-        values.append(np.lib.stride_tricks.as_strided(one, shape, strides))
-    return tuple(values)
-
-
 @pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
-    """A pretended GPU ``cuda:7``: numba-cuda's own host code, without the hardware.
+def driver() -> Iterator[Any]:
+    """A pretended GPU, the device ``cuda:0`` and the default one; see ``nnlite.testing.fake_gpu``.
 
-    Memory is the host's, a copy is a memmove, and a kernel that numba-cuda has typed and compiled
-    runs by the CPU compiler, on arrays rebuilt from the numbers that would go to the driver.
+    A kernel that numba-cuda has typed and compiled to PTX runs by the CPU compiler, on arrays made
+    from the parameters that would go to the hardware.
     """
-    from numba import cuda
-    from numba.cuda import dispatcher
-    from numba.cuda.cudadrv import devicearray, devices
-    from numba.cuda.cudadrv import driver as numba_driver
+    pytest.importorskip("numba_cuda", reason="numba-cuda is not installed")
+    from nnlite.testing.fake_gpu import fake_gpu
 
-    from nnlite.kernels.engine import CPU, Device, Kernel, gpu
-    from nnlite.kernels.engine.device import GPUS
-    from nnlite.kernels.engine.gpu.pool import pool
-
-    here = Device("cuda", 7)  # an index that no machine of ours has
-    fake = Driver()
-
-    def memalloc(size):
-        address = fake.allocate(size)
-        pointer = numba_driver.binding.CUdeviceptr(address)
-        memory = numba_driver.AutoFreePointer(
-            context, pointer, size, finalizer=lambda: fake.free(address)
-        )
-        alive.append(memory)
-        return memory.own()
-
-    alive: list = []  # as a context's table of allocations does, until the pool gives it back
-    board = SimpleNamespace(compute_capability=(8, 0), id=here.index)
-    context = SimpleNamespace(memalloc=memalloc, device=board)
-    keep = contextlib.nullcontext
-    monkeypatch.setattr(numba_driver, "driver", fake)
-    monkeypatch.setattr(devicearray._driver, "driver", fake)
-    runtime = devices._runtime
-    monkeypatch.setattr(runtime, "ensure_context", keep)
-    monkeypatch.setattr(runtime, "get_or_create_context", lambda number=None: context)
-    monkeypatch.setattr(dispatcher, "get_current_device", lambda: board)
-    monkeypatch.setattr(cuda, "gpus", {here.index: keep()})
-    monkeypatch.setattr(cuda, "current_context", lambda: context)
-    monkeypatch.setattr(cuda, "synchronize", lambda: None)
-
-    def run(kernel, args, grid, block, stream=0, shared=0):
-        fake.launched = (grid, block, shared)
-        Kernel(kernel.py_func).cpu.launch(grid, block, 0, rebuilt(kernel, args))
-
-    monkeypatch.setattr(dispatcher._Kernel, "bind", lambda kernel: None)  # loads nothing
-    monkeypatch.setattr(dispatcher._Kernel, "launch", run)
-    module = sys.modules["nnlite.kernels.engine.device"]
-    monkeypatch.setattr(module, "devices", lambda: (CPU, here))
-    monkeypatch.setattr(gpu, "limits", lambda index: GPUS["A100"])
-    pool.cache_clear()
-    gc.freeze()  # what earlier tests have compiled: gigabytes, which nobody need search below
-    yield fake
-    gc.collect()
-    gc.unfreeze()
-    pool.cache_clear()
-    module._limits.cache_clear()
+    with fake_gpu() as fake:
+        yield fake
 
 
 @pytest.fixture

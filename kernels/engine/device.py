@@ -122,6 +122,14 @@ def devices() -> tuple[Device, ...]:
     return (CPU, *(Device("cuda", i) for i in range(gpu.count())))
 
 
+def forget() -> None:
+    """Ask for the devices anew, and for their limits; the default device is chosen again."""
+    global _default
+    devices.cache_clear()
+    _limits.cache_clear()
+    _default = None
+
+
 _default: Device | None = None
 
 

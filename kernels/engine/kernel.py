@@ -8,13 +8,15 @@
 
     saxpy[blocks, threads](np.float32(2), x, y, out)
 
-Arrays on a GPU: the function is compiled by numba-cuda. Arrays on the CPU: it is compiled by
-``engine.cpu`` to a multi-threaded native function. Launch limits are checked on both.
+Arrays on a GPU: the function is compiled by numba-cuda and launched by ``engine.gpu``. Arrays on
+the CPU: it is compiled by ``engine.cpu`` to a multi-threaded native function. Launch limits are
+checked on both.
 """
 
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -60,7 +62,9 @@ class Kernel:
         self.max_registers = max_registers
         self.debug = debug
         self._launches: dict[Any, _Launch] = {}
+        self.loaded: dict[Device, dict[Any, Any]] = {}  # by types of arguments; of gpu.launch
         functools.update_wrapper(self, py_func)
+        _kernels.add(self)
 
     @functools.cached_property
     def cpu(self) -> Any:
@@ -71,7 +75,7 @@ class Kernel:
 
     @functools.cached_property
     def gpu(self) -> Any:
-        """The kernel as numba-cuda's dispatcher; compiled at the first launch on a GPU."""
+        """The kernel as numba-cuda's dispatcher, for launches that only numba-cuda can do."""
         from . import gpu
 
         return gpu.dispatcher(self)
@@ -127,11 +131,21 @@ class Kernel:
         return f"<kernel {self.__name__}>"
 
 
+_kernels: weakref.WeakSet[Kernel] = weakref.WeakSet()
+
+
+def forget_gpu() -> None:
+    """Let every kernel forget what it has loaded on a GPU."""
+    for found in list(_kernels):
+        found.loaded.clear()
+        found._launches.clear()
+
+
 class _Launch:
     """A kernel with a launch configuration; calling it runs the kernel."""
 
     __slots__ = (
-        "kernel", "grid", "block", "stream", "shared", "checked", "checked_on_cpu", "configured",
+        "kernel", "grid", "block", "stream", "shared", "checked", "checked_on_cpu", "on_gpu",
     )  # fmt: skip
 
     def __init__(self, kernel: Kernel, config: Any) -> None:
@@ -148,7 +162,7 @@ class _Launch:
         self.shared = int(config[3]) if len(config) > 3 else 0
         self.checked: set[Device] = set()
         self.checked_on_cpu = False
-        self.configured: Any = None  # numba-cuda's launcher, made by the first launch on a GPU
+        self.on_gpu: Any = None  # gpu.Launcher, made by the first launch on a GPU
 
     def __call__(self, *args: Any) -> None:
         values: list[Any] = []
@@ -175,26 +189,26 @@ class _Launch:
 
     def _launch(self, args: tuple[Any, ...]) -> None:
         """Launch with arguments of any kind, on the device of the arrays."""
+        if self.on_gpu is not None and self.on_gpu.quick(args):
+            return
         device = None
         for a in args:
             inner = _device_of(a)
             if inner is not None:
                 device = self._same(device, inner, args)
-        values = tuple(map(data_of, args))
         if device is None or device.is_cpu:
             if not self.checked_on_cpu:
                 self._check(CPU)
+            values = tuple(map(data_of, args))
             self.kernel.cpu.launch(self.grid, self.block, self.shared, values)
         else:
             if device not in self.checked:
                 self._check(device)
-            from . import gpu
+            if self.on_gpu is None or self.on_gpu.device != device:
+                from .gpu import Launcher
 
-            if self.configured is None:
-                self.configured = gpu.configure(
-                    self.kernel, device, self.grid, self.block, self.stream, self.shared
-                )
-            gpu.launch(self.configured, device, values)
+                self.on_gpu = Launcher(self, device)
+            self.on_gpu.launch(args)
 
     def _same(self, seen: Device | None, new: Device, args: tuple[Any, ...]) -> Device:
         if seen is not None and seen != new:

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
 from .. import layout
 from ..device import Device
 from ..errors import ShapeError
 from ..memory import Array
+from . import work
 from .pool import Buffer, pool
 
 
@@ -24,15 +24,19 @@ class _Interface:
             "shape": array.shape,
             "strides": array.strides,
             "typestr": array.dtype.str,
-            "data": (array.buffer.pointer + array.offset, False),
+            "data": (array.pointer, False),
             "version": 3,
         }
 
 
 class GpuArray(Array):
-    """An :class:`Array` in GPU memory: a buffer, an offset, a shape and strides in bytes."""
+    """An :class:`Array` in GPU memory: a buffer, an offset, a shape and strides in bytes.
 
-    __slots__ = ("buffer", "offset", "_strides", "_data")
+    Attributes:
+        data: a device array of Numba's, made for those who ask; launches do without.
+    """
+
+    __slots__ = ("buffer", "offset", "_strides", "_data", "_parameters")
 
     def __init__(
         self,
@@ -45,14 +49,42 @@ class GpuArray(Array):
     ) -> None:
         self.buffer, self.offset, self._strides = buffer, offset, strides
         self.shape, self.dtype, self.device = shape, dtype, device
-        self._data = None
+        self._data = self._kind = None
+        self._parameters: tuple[int, ...] | None = None
 
     @property
     def data(self) -> Any:
         if self._data is None:
+            from numba import cuda
+
             with cuda.gpus[self.device.index]:
                 self._data = cuda.as_cuda_array(_Interface(self), sync=False)
         return self._data
+
+    @property
+    def pointer(self) -> int:
+        """Address of the first item."""
+        return self.buffer.pointer + self.offset
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """What a compiled kernel is given for this array, see ``arguments``."""
+        found = self._parameters
+        if found is None:
+            shape, itemsize = self.shape, self.dtype.itemsize
+            head = 0, 0, math.prod(shape), itemsize, self.pointer
+            found = self._parameters = (*head, *shape, *self._strides)
+        return found
+
+    @property
+    def kind(self) -> int:
+        """``arguments.kind_of`` this array, found once."""
+        kind = self._kind
+        if kind is None:
+            from .arguments import kind_of
+
+            kind = self._kind = kind_of(self)
+        return kind
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -78,22 +110,21 @@ class GpuArray(Array):
     def _reshape(self, shape: tuple[int, ...]) -> Array:
         return self._view((0, shape, layout.contiguous_strides(shape, self.dtype.itemsize)))
 
-    def _bytes(self) -> tuple[int, GpuArray]:
-        """The stretch of memory that holds the items: its offset, and it as an array of bytes."""
+    def _extent(self) -> tuple[int, int]:
+        """The stretch of memory that holds the items: offset in the buffer, and bytes."""
         low, high = layout.extent(self.shape, self._strides, self.dtype.itemsize)
-        low, nbytes = self.offset + low, high - low
-        return low, GpuArray(self.buffer, low, (nbytes,), (1,), np.dtype(np.uint8), self.device)
+        return self.offset + low, high - low
 
     def _window(self, host: np.ndarray, low: int) -> np.ndarray:
         """The items in a copy of their stretch of memory."""
         return np.ndarray(self.shape, self.dtype, host, self.offset - low, self._strides)
 
     def numpy(self) -> np.ndarray:
-        low, stretch = self._bytes()
-        host = np.empty(stretch.shape, np.uint8)
-        if host.size:
-            with cuda.gpus[self.device.index]:
-                stretch.data.copy_to_host(host)
+        low, nbytes = self._extent()
+        host = np.empty(nbytes, np.uint8)
+        if nbytes:
+            source = self.buffer.pointer + low
+            work.read(self.device.index, host.ctypes.data, source, nbytes)
         window = self._window(host, low)
         return window if self.is_contiguous else window.copy()
 
@@ -103,18 +134,18 @@ class GpuArray(Array):
         return new
 
     def _write(self, other: Array) -> None:
-        low, stretch = self._bytes()
+        low, nbytes = self._extent()
         if not self.size:
             return
-        with cuda.gpus[self.device.index]:
-            if isinstance(other, GpuArray) and _can_be_moved(other, self):
-                stretch.data.copy_to_device(other._bytes()[1].data)
-                return
-            host = np.empty(stretch.shape, np.uint8)
-            if not self.is_contiguous:
-                stretch.data.copy_to_host(host)  # what lies between the items stays as it is
-            self._window(host, low)[...] = other.numpy()
-            stretch.data.copy_to_device(host)
+        index, start = self.device.index, self.buffer.pointer + low
+        if isinstance(other, GpuArray) and _can_be_moved(other, self):
+            work.move(index, start, other.pointer, nbytes)
+            return
+        host = np.empty(nbytes, np.uint8)
+        if not self.is_contiguous:  # what lies between the items stays as it is
+            work.read(index, host.ctypes.data, start, nbytes)
+        self._window(host, low)[...] = other.numpy()
+        work.write(index, start, host.ctypes.data, nbytes)
 
 
 def _can_be_moved(source: GpuArray, target: GpuArray) -> bool:
@@ -139,9 +170,8 @@ def empty(shape: tuple[int, ...], dtype: np.dtype, device: Device) -> GpuArray:
 def zeros(shape: tuple[int, ...], dtype: np.dtype, device: Device) -> GpuArray:
     """A new C-contiguous array of zeros, set on GPU ``device`` without waiting for it."""
     new = empty(shape, dtype, device)
-    if new.nbytes:
-        with cuda.gpus[device.index]:
-            new.buffer.memory.memset(0, new.nbytes)  # zero bytes are zero in every dtype
+    if new.nbytes:  # zero bytes are zero in every dtype
+        work.fill(device.index, new.pointer, 0, new.nbytes)
     return new
 
 
@@ -149,6 +179,6 @@ def from_host(host: np.ndarray, device: Device) -> GpuArray:
     """A copy of a NumPy array on GPU ``device``."""
     new = empty(host.shape, host.dtype, device)
     if host.size:
-        with cuda.gpus[device.index]:
-            new.data.copy_to_device(np.ascontiguousarray(host))
+        host = np.ascontiguousarray(host)
+        work.write(device.index, new.pointer, host.ctypes.data, host.nbytes)
     return new

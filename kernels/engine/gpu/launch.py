@@ -1,23 +1,37 @@
-"""Kernels on a GPU: numba-cuda compiles and queues them."""
+"""Launches on a GPU: compiled once per types of arguments, then a few microseconds each.
+
+The first launch of a kernel with new types of arguments compiles it (``compile``), loads the
+machine code and keeps it as an :class:`_Entry`. Each launch packs the arguments into one buffer
+(``arguments``) and hands it to the driver. What that cannot do goes through numba-cuda's own
+launcher, at its price: debugging, ``print``, barriers of the whole grid, arrays that other packages
+made.
+"""
 
 from __future__ import annotations
 
+import struct
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from numba import cuda
-
 from ..device import STATIC_SHARED, Device
-from ..errors import DeviceError
+from ..errors import DeviceError, LaunchError
+from . import work
+from .arguments import LARGE, PLAIN, Packer, describe, signature
+from .arrays import GpuArray
+from .compile import compiled
+from .driver import Dim3, active, here
 
 if TYPE_CHECKING:
     from ..kernel import Kernel
 
-Dim3 = tuple[int, int, int]
+_lock = threading.RLock()
 
 
 def dispatcher(kernel: Kernel) -> Any:
     """numba-cuda's dispatcher of a kernel with its options."""
+    from numba import cuda
+
     options: dict[str, Any] = {"fastmath": kernel.fastmath}
     if kernel.launch_bounds is not None:
         options["launch_bounds"] = kernel.launch_bounds
@@ -34,23 +48,128 @@ def dispatcher(kernel: Kernel) -> Any:
         ) from error
 
 
-def configure(
-    kernel: Kernel, device: Device, grid: Dim3, block: Dim3, stream: Any, shared: int
-) -> Any:
-    """A kernel with its launch configuration, to be called with the arguments."""
-    with cuda.gpus[device.index], warnings.catch_warnings():
-        # numba warns of every grid below 128 blocks; in a small network most are. By the message,
-        # as numba and numba-cuda have a class of warning each.
-        warnings.filterwarnings("ignore", message="Grid size")
-        configured = kernel.gpu[grid, block, stream, shared]
-    if shared > STATIC_SHARED:
-        if not hasattr(configured, "pre_launch_callbacks"):
-            raise DeviceError(
-                f"{kernel.__name__}: {shared} bytes of dynamic shared memory need numba-cuda; "
-                "install the extra cuda12 or cuda13"
+class _Entry:
+    """A kernel loaded on one GPU for certain types of arguments."""
+
+    __slots__ = ("index", "handle", "packer", "shared")
+
+    def __init__(self, index: int, handle: int, packer: Packer) -> None:
+        self.index, self.handle, self.packer = index, handle, packer
+        self.shared = STATIC_SHARED  # dynamic shared memory that its launches may ask for
+
+    def run(
+        self, grid: Dim3, block: Dim3, stream: int | None, shared: int, values: list[Any]
+    ) -> None:
+        """Queue the kernel with these parameters."""
+        if shared > self.shared:
+            active().allow_shared(self.index, self.handle, shared)
+            self.shared = shared
+        packer = self.packer
+        slot = packer.take()
+        packer.fill(slot.data, 0, *values)
+        work.launch(self.index, self.handle, grid, block, shared, stream, slot)
+        packer.give(slot)
+
+
+class Launcher:
+    """A kernel with a launch configuration on one GPU.
+
+    Args:
+        config: kernel, grid, block, bytes of shared memory, and a stream of anyone's; 0 is the one
+            that the thread uses.
+        device: where.
+    """
+
+    __slots__ = ("kernel", "device", "grid", "block", "stream", "shared", "entries", "given")
+
+    def __init__(self, config: Any, device: Device) -> None:
+        self.kernel: Kernel = config.kernel
+        self.device = device
+        self.grid, self.block, self.shared = config.grid, config.block, config.shared
+        self.given, self.stream = config.stream, handle_of(config.stream)
+        self.entries: dict[tuple[Any, ...], _Entry | None] = self.kernel.loaded.setdefault(
+            device, {}
+        )
+
+    def quick(self, args: tuple[Any, ...]) -> bool:
+        """Launch a kernel that was launched before with arguments of these types.
+
+        Returns: False if it has to be done the long way, :meth:`launch`.
+        """
+        values: list[Any] = []
+        key: list[Any] = []
+        device = self.device
+        for a in args:
+            kind = type(a)
+            if kind is GpuArray:
+                if a.device is not device and a.device != device:
+                    return False
+                number = a._kind
+                key.append(a.kind if number is None else number)
+                values += a._parameters or a.parameters
+            elif kind in PLAIN:
+                key.append(kind)
+                values.append(a)
+            elif kind is int and -LARGE <= a < LARGE:
+                key.append(int)
+                values.append(a)
+            else:
+                return False
+        entry = self.entries.get(tuple(key))
+        if entry is None:
+            return False
+        entry.run(self.grid, self.block, self.stream, self.shared, values)
+        return True
+
+    def launch(self, args: tuple[Any, ...]) -> None:
+        """Launch, compiling the kernel if need be; returns as soon as it is queued."""
+        values: list[Any] = []
+        keys = tuple([describe(a, values) for a in args])
+        if not self.kernel.debug and None not in keys:
+            if keys not in self.entries:
+                self.load(keys)
+            entry = self.entries[keys]
+            if entry is not None:
+                try:
+                    entry.run(self.grid, self.block, self.stream, self.shared, values)
+                except struct.error as error:
+                    name = self.kernel.__name__
+                    raise LaunchError(f"{name}: an argument does not fit: {error}") from error
+                return
+        self.launch_by_numba(args)
+
+    def load(self, keys: tuple[Any, ...]) -> None:
+        """Compile the kernel for these types, and load it."""
+        index = self.device.index
+        with _lock:
+            if keys in self.entries:
+                return
+            types, code = signature(keys)
+            capability = self.device.limits.compute_capability
+            found = compiled(self.kernel, types, capability, active().machine_code)
+            self.entries[keys] = (
+                None if found is None else _Entry(index, work.load(index, found), Packer(code))
             )
-        configured.pre_launch_callbacks.append(_allow_shared)
-    return configured
+
+    def launch_by_numba(self, args: tuple[Any, ...]) -> None:
+        """Launch as numba-cuda does, which takes everything and longer."""
+        from numba import cuda
+
+        from ..kernel import data_of
+
+        if here.recorder is not None:
+            here.recorder.stop(f"the kernel {self.kernel.__name__} is launched by numba-cuda")
+        stream = self.given
+        if stream == 0 and here.stream and here.index == self.device.index:
+            stream = cuda.external_stream(here.stream)
+        with cuda.gpus[self.device.index], warnings.catch_warnings():
+            # numba warns of every grid below 128 blocks; in a small network most are. By the
+            # message, as numba and numba-cuda have a class of warning each.
+            warnings.filterwarnings("ignore", message="Grid size")
+            configured = self.kernel.gpu[self.grid, self.block, stream, self.shared]
+            if self.shared > STATIC_SHARED:
+                configured.pre_launch_callbacks.append(_allow_shared)
+            configured(*map(data_of, args))
 
 
 def _allow_shared(compiled: Any, configured: Any) -> None:
@@ -64,13 +183,27 @@ def _allow_shared(compiled: Any, configured: Any) -> None:
     )
 
 
-def launch(configured: Any, device: Device, args: Any) -> None:
-    """Run a configured kernel on GPU ``device``; returns as soon as it is queued."""
-    with cuda.gpus[device.index]:
-        configured(*args)
+def handle_of(stream: Any) -> int | None:
+    """The driver's handle of a stream of ours, Numba's, PyTorch's or CuPy's; None for 0.
+
+    Raises:
+        LaunchError: it is no stream.
+    """
+    if isinstance(stream, int):
+        return stream or None
+    protocol = getattr(stream, "__cuda_stream__", None)
+    if protocol is not None:
+        return int(protocol()[1])
+    for name in ("cuda_stream", "ptr", "handle"):
+        found = getattr(stream, name, None)
+        if found is not None:
+            return int(getattr(found, "value", found) or 0) or None
+    raise LaunchError(
+        f"launch: stream {stream!r} given, expected 0, a stream of nl.Stream, numba.cuda, PyTorch "
+        "or CuPy, or its handle"
+    )
 
 
 def synchronize(device: Device) -> None:
     """Wait until GPU ``device`` has finished all queued work."""
-    with cuda.gpus[device.index]:
-        cuda.synchronize()
+    work.synchronize(device.index)

@@ -103,7 +103,12 @@ def ptx(kernel: Kernel, signature: tuple[Any, ...], capability: Capability) -> s
 
 @functools.lru_cache(maxsize=256)
 def link(text: str, arch: str, max_registers: int | None = None) -> Linked:
-    """Machine code of PTX for an architecture such as ``"sm_90"``; remembered within the process.
+    """What :func:`assemble` makes, remembered within the process."""
+    return assemble(text, arch, max_registers)
+
+
+def assemble(text: str, arch: str, max_registers: int | None = None) -> Linked:
+    """Machine code of PTX, of one kernel or several, for an architecture such as ``"sm_90"``.
 
     Raises:
         CompileError: nvJitLink is missing, or its assembler refuses the PTX.

@@ -1,49 +1,55 @@
 """Memory of a GPU in a caching pool.
 
 Freed blocks are kept by size and handed out again, because ``cudaMalloc`` and ``cudaFree`` stop
-the whole device.
+the whole device. A block is free as soon as the program refers to it no more, though the GPU may
+have work queued that uses it. That is safe because blocks belong to a stream: one that was taken
+for a stream is only given to later work of the same stream. Whoever uses an array in another
+stream than the one it was made in keeps it until both streams have met (``Stream.wait``).
 """
 
 from __future__ import annotations
 
-import atexit
 import functools
 from typing import Any
 
-from numba import cuda
-
 from ..device import KIB
+from .driver import active, here, stream_of
 
 GRANULE = 512  # bytes; cudaMalloc aligns to 256, 512 keeps size classes few
 LARGE = 1024 * KIB  # bytes; blocks above it are rounded to whole MiB
 
 
 class Buffer:
-    """A block of GPU memory that goes back to its pool when nothing refers to it any more."""
+    """A block of GPU memory that goes back to its pool when nothing refers to it any more.
 
-    __slots__ = ("memory", "nbytes", "pool", "__weakref__")
+    Attributes:
+        pointer: its address.
+        nbytes: its size.
+    """
 
-    def __init__(self, memory: Any, nbytes: int, pool: Pool) -> None:
-        self.memory, self.nbytes, self.pool = memory, nbytes, pool
+    __slots__ = ("pointer", "nbytes", "home", "__weakref__")
 
-    @property
-    def pointer(self) -> int:
-        return int(self.memory.device_pointer_value)
+    def __init__(self, pointer: int, nbytes: int, home: list[int] | None) -> None:
+        self.pointer, self.nbytes, self.home = pointer, nbytes, home
 
     def __del__(self) -> None:
-        self.pool.free.setdefault(self.nbytes, []).append(self.memory)
+        if self.home is not None:
+            self.home.append(self.pointer)
 
 
 class Pool:
-    """Caching allocator of one GPU: free blocks by size class.
+    """Caching allocator of one GPU: free blocks by stream and size class.
 
     Threads may share it: taking and giving back are single operations on a list.
+
+    Attributes:
+        private: streams whose blocks are never given back: those in which graphs are captured.
     """
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.free: dict[int, list[Any]] = {}
-        self.used = False
+        self.free: dict[tuple[int, int], list[int]] = {}
+        self.private: set[int] = set()
 
     @staticmethod
     def size_class(nbytes: int) -> int:
@@ -54,34 +60,47 @@ class Pool:
     def take(self, nbytes: int) -> Buffer:
         """A block of at least ``nbytes``: a cached one, else new; empties the cache if full."""
         size = self.size_class(nbytes)
+        if here.recorder is not None:
+            again: Any = here.recorder.take(size)
+            if again is not None:
+                return again
+        buffer = self._take(size)
+        if here.recorder is not None:
+            here.recorder.took(buffer)
+        return buffer
+
+    def _take(self, size: int) -> Buffer:
+        home = self.free.setdefault((stream_of(self.index), size), [])
         try:
-            return Buffer(self.free[size].pop(), size, self)
-        except (KeyError, IndexError):  # none of that size, or another thread took the last
+            return Buffer(home.pop(), size, home)
+        except IndexError:  # none of that size, or another thread took the last
             pass
         try:
-            memory = self._allocate(size)
-        except Exception:
-            if not any(list(self.free.values())):
+            pointer = active().allocate(self.index, size)
+        except MemoryError:
+            if here.recorder is not None:
+                here.recorder.stop("the memory of the GPU is full")
+            if not any(self._given_back()):
                 raise
             self.release()
-            memory = self._allocate(size)
-        return Buffer(memory, size, self)
+            pointer = active().allocate(self.index, size)
+        return Buffer(pointer, size, home)
 
-    def _allocate(self, size: int) -> Any:
-        with cuda.gpus[self.index]:
-            memory = cuda.current_context().memalloc(size)
-        if not self.used:
-            # At exit numba frees what is left, which takes a current context. Registered after
-            # numba's own hook, this one runs before it.
-            atexit.register(cuda.gpus[self.index].__enter__)
-            self.used = True
-        return memory
+    def _given_back(self) -> list[list[int]]:
+        return [blocks for (s, _), blocks in list(self.free.items()) if s not in self.private]
 
     def release(self) -> None:
-        """Give every cached block back to the driver."""
-        with cuda.gpus[self.index]:
-            cuda.synchronize()
-            self.free.clear()
+        """Give every cached block back to the driver, except those of graphs."""
+        active().synchronize(self.index)
+        for blocks in self._given_back():
+            while blocks:
+                active().free(self.index, blocks.pop())
+
+    def adopt(self, stream: int) -> None:
+        """Move the free blocks of a stream that has finished for good to the default stream."""
+        for (s, size), blocks in list(self.free.items()):
+            while s == stream and s and blocks:
+                self.free.setdefault((0, size), []).append(blocks.pop())
 
 
 @functools.cache

@@ -1,0 +1,234 @@
+"""The driver of the machine, through ``cuda.bindings``; every function is one of its API's.
+
+Source of what each does: NVIDIA, "CUDA Driver API Reference". Contexts are the primary ones, which
+Numba, PyTorch and CuPy share.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any
+
+from numba.core import config
+
+from ..device import Limits
+from ..errors import DeviceError
+from .driver import Code, Dim3
+
+FLOAT32_CORES = {(7, 0): 64, (7, 5): 64, (8, 0): 64}  # per multiprocessor; 128 on the others
+
+
+class CudaDriver:
+    """See :class:`~nnlite.kernels.engine.gpu.driver.Driver`."""
+
+    machine_code = True
+
+    def __init__(self) -> None:
+        self._contexts: dict[int, Any] = {}
+        self._lock = threading.Lock()
+        self._thread = threading.local()
+
+    @functools.cached_property
+    def _api(self) -> Any:
+        from cuda.bindings import driver
+
+        return driver
+
+    def _check(self, result: tuple[Any, ...]) -> Any:
+        """What a function of the API returned; its error code raised."""
+        error = result[0]
+        if error:
+            api = self._api
+            name = getattr(error, "name", str(error))
+            if error == api.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
+                raise MemoryError(f"GPU: {name}")
+            raise DeviceError(f"GPU: {name} from the driver; see the CUDA Driver API, CUresult")
+        return result[1] if len(result) == 2 else result[1:]
+
+    @functools.cache  # noqa: B019  there is one driver for the whole process
+    def count(self) -> int:
+        if getattr(config, "ENABLE_CUDASIM", False):
+            return 0
+        try:
+            self._check(self._api.cuInit(0))
+            return self._check(self._api.cuDeviceGetCount())
+        except Exception:  # no bindings, no driver, or none that works: no GPU, whatever it raises
+            return 0
+
+    def _enter(self, index: int) -> Any:
+        """The API, with the context of GPU ``index`` current in this thread."""
+        api = self._api
+        if getattr(self._thread, "index", None) != index or len(self._contexts) > 1:
+            context = self._contexts.get(index)
+            if context is None:
+                with self._lock:
+                    context = self._contexts.get(index) or self._retain(index)
+            self._check(api.cuCtxSetCurrent(context))
+            self._thread.index = index
+        return api
+
+    def _retain(self, index: int) -> Any:
+        api = self._api
+        self._check(api.cuInit(0))
+        device = self._check(api.cuDeviceGet(index))
+        context = self._contexts[index] = self._check(api.cuDevicePrimaryCtxRetain(device))
+        return context
+
+    def limits(self, index: int) -> Limits:
+        api = self._api
+        device = self._check(api.cuDeviceGet(index))
+        names = api.CUdevice_attribute
+
+        def ask(name: str) -> int:
+            attribute = getattr(names, f"CU_DEVICE_ATTRIBUTE_{name}")
+            return self._check(api.cuDeviceGetAttribute(attribute, device))
+
+        capability = ask("COMPUTE_CAPABILITY_MAJOR"), ask("COMPUTE_CAPABILITY_MINOR")
+        sms = ask("MULTIPROCESSOR_COUNT")
+        bus = ask("GLOBAL_MEMORY_BUS_WIDTH") / 8  # bytes per transfer, two transfers per clock
+        cores = FLOAT32_CORES.get(capability, 128) * sms
+        name = self._check(api.cuDeviceGetName(128, device))
+        block, grid = (tuple(ask(f"MAX_{w}_DIM_{x}") for x in "XYZ") for w in ("BLOCK", "GRID"))
+        return Limits(
+            name=name.split(b"\0")[0].decode(),
+            compute_capability=capability,
+            sms=sms,
+            shared_per_block=ask("MAX_SHARED_MEMORY_PER_BLOCK_OPTIN"),
+            bandwidth=2 * ask("MEMORY_CLOCK_RATE") * 1e3 * bus / 1e9,
+            float32=2 * cores * ask("CLOCK_RATE") * 1e3 / 1e12,
+            power=0,
+            threads_per_block=ask("MAX_THREADS_PER_BLOCK"),
+            block_dim=(block[0], block[1], block[2]),
+            grid_dim=(grid[0], grid[1], grid[2]),
+        )
+
+    # -- memory ------------------------------------------------------------------------------------
+    def allocate(self, index: int, nbytes: int) -> int:
+        api = self._enter(index)
+        # A thread that captures a graph may not allocate unless it says that it knows.
+        relaxed = api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+        before = self._check(api.cuThreadExchangeStreamCaptureMode(relaxed))
+        try:
+            return int(self._check(api.cuMemAlloc(nbytes)))
+        finally:
+            self._check(api.cuThreadExchangeStreamCaptureMode(before))
+
+    def free(self, index: int, address: int) -> None:
+        self._check(self._enter(index).cuMemFree(address))
+
+    def write(self, index: int, target: int, source: int, nbytes: int, stream: int) -> None:
+        self._check(self._enter(index).cuMemcpyHtoDAsync(target, source, nbytes, stream))
+
+    def read(self, index: int, target: int, source: int, nbytes: int, stream: int) -> None:
+        self._check(self._enter(index).cuMemcpyDtoHAsync(target, source, nbytes, stream))
+        self.synchronize_stream(index, stream)
+
+    def move(self, index: int, target: int, source: int, nbytes: int, stream: int) -> None:
+        self._check(self._enter(index).cuMemcpyDtoDAsync(target, source, nbytes, stream))
+
+    def fill(self, index: int, target: int, byte: int, nbytes: int, stream: int) -> None:
+        self._check(self._enter(index).cuMemsetD8Async(target, byte, nbytes, stream))
+
+    def allocate_host(self, index: int, nbytes: int) -> int:
+        return int(self._check(self._enter(index).cuMemAllocHost(nbytes)))
+
+    def free_host(self, index: int, address: int) -> None:
+        self._check(self._enter(index).cuMemFreeHost(address))
+
+    # -- kernels -----------------------------------------------------------------------------------
+    def load(self, index: int, code: Code) -> int:
+        api = self._enter(index)
+        module = self._check(api.cuModuleLoadData(code.cubin))
+        return int(self._check(api.cuModuleGetFunction(module, code.name.encode())))
+
+    def allow_shared(self, index: int, kernel: int, nbytes: int) -> None:
+        api = self._enter(index)
+        attribute = api.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        self._check(api.cuFuncSetAttribute(kernel, attribute, nbytes))
+
+    def launch(
+        self,
+        index: int,
+        kernel: int,
+        grid: Dim3,
+        block: Dim3,
+        shared: int,
+        stream: int,
+        parameters: int,
+    ) -> None:
+        api = self._enter(index)
+        error = api.cuLaunchKernel(kernel, *grid, *block, shared, stream, parameters, 0)
+        if error[0]:
+            self._check(error)
+
+    # -- order -------------------------------------------------------------------------------------
+    def synchronize(self, index: int) -> None:
+        self._check(self._enter(index).cuCtxSynchronize())
+
+    def create_stream(self, index: int) -> int:
+        api = self._enter(index)
+        return int(self._check(api.cuStreamCreate(api.CUstream_flags.CU_STREAM_NON_BLOCKING)))
+
+    def destroy_stream(self, index: int, stream: int) -> None:
+        self._check(self._enter(index).cuStreamDestroy(stream))
+
+    def synchronize_stream(self, index: int, stream: int) -> None:
+        self._check(self._enter(index).cuStreamSynchronize(stream))
+
+    def record(self, index: int, stream: int) -> int:
+        api = self._enter(index)
+        event = self._check(api.cuEventCreate(api.CUevent_flags.CU_EVENT_DISABLE_TIMING))
+        self._check(api.cuEventRecord(event, stream))
+        return int(event)
+
+    def wait(self, index: int, stream: int, event: int) -> None:
+        self._check(self._enter(index).cuStreamWaitEvent(stream, event, 0))
+
+    def synchronize_event(self, index: int, event: int) -> None:
+        self._check(self._enter(index).cuEventSynchronize(event))
+
+    def destroy_event(self, index: int, event: int) -> None:
+        self._check(self._enter(index).cuEventDestroy(event))
+
+    # -- graphs ------------------------------------------------------------------------------------
+    def begin_capture(self, index: int, stream: int) -> None:
+        api = self._enter(index)
+        mode = api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        self._check(api.cuStreamBeginCapture(stream, mode))
+
+    def last_node(self, index: int, stream: int) -> int:
+        # status, id, graph, nodes that the next one will depend on, ...
+        return int(self._check(self._enter(index).cuStreamGetCaptureInfo(stream))[3][0])
+
+    def end_capture(self, index: int, stream: int) -> tuple[int, int]:
+        api = self._enter(index)
+        graph = self._check(api.cuStreamEndCapture(stream))
+        return int(graph), int(self._check(api.cuGraphInstantiate(graph, 0)))
+
+    def set_parameters(
+        self,
+        index: int,
+        ready: int,
+        node: int,
+        kernel: int,
+        grid: Dim3,
+        block: Dim3,
+        shared: int,
+        parameters: int,
+    ) -> None:
+        api = self._enter(index)
+        new = api.CUDA_KERNEL_NODE_PARAMS()
+        new.func = kernel
+        new.gridDimX, new.gridDimY, new.gridDimZ = grid
+        new.blockDimX, new.blockDimY, new.blockDimZ = block
+        new.sharedMemBytes, new.kernelParams = shared, parameters
+        self._check(api.cuGraphExecKernelNodeSetParams(ready, node, new))
+
+    def run_graph(self, index: int, ready: int, stream: int) -> None:
+        self._check(self._enter(index).cuGraphLaunch(ready, stream))
+
+    def destroy_graph(self, index: int, graph: int, ready: int) -> None:
+        api = self._enter(index)
+        self._check(api.cuGraphExecDestroy(ready))
+        self._check(api.cuGraphDestroy(graph))

@@ -1,0 +1,71 @@
+"""Work for a GPU, in the stream of the thread that asks; graphs see it on its way.
+
+While a graph is captured or rerun in this thread, ``here.recorder`` gets all work first and says
+whether it has dealt with it (see ``graph``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .driver import Code, Dim3, active, here, stream_of
+
+if TYPE_CHECKING:
+    from .arguments import Slot
+
+
+def write(index: int, target: int, source: int, nbytes: int) -> None:
+    """Copy from the host."""
+    if here.recorder is not None:
+        here.recorder.stop("data is copied from the host to the GPU")
+    active().write(index, target, source, nbytes, stream_of(index))
+
+
+def read(index: int, target: int, source: int, nbytes: int) -> None:
+    """Copy to the host, and wait for it."""
+    if here.recorder is not None:
+        here.recorder.stop("a result is read on the host, as by item() or numpy()")
+    active().read(index, target, source, nbytes, stream_of(index))
+
+
+def move(index: int, target: int, source: int, nbytes: int) -> None:
+    """Copy inside the GPU."""
+    if here.recorder is not None and here.recorder.same(("move", index, target, source, nbytes)):
+        return
+    active().move(index, target, source, nbytes, stream_of(index))
+
+
+def fill(index: int, target: int, byte: int, nbytes: int) -> None:
+    """Set bytes."""
+    if here.recorder is not None and here.recorder.same(("fill", index, target, byte, nbytes)):
+        return
+    active().fill(index, target, byte, nbytes, stream_of(index))
+
+
+def launch(
+    index: int, kernel: int, grid: Dim3, block: Dim3, shared: int, stream: int | None, slot: Slot
+) -> None:
+    """Queue a kernel, in the thread's stream if none is given."""
+    recorder = here.recorder
+    if recorder is not None:
+        if stream is not None:
+            recorder.stop("a kernel is launched in a stream of its own")
+        elif recorder.launch(index, kernel, grid, block, shared, slot):
+            return
+    if stream is None:
+        stream = here.stream if here.index == index else 0
+    active().launch(index, kernel, grid, block, shared, stream, slot.table)
+
+
+def load(index: int, code: Code) -> int:
+    """A kernel of machine code, ready to launch."""
+    if here.recorder is not None:
+        here.recorder.stop("a kernel is compiled or loaded", for_good=False)
+    return active().load(index, code)
+
+
+def synchronize(index: int) -> None:
+    """Wait until a GPU has finished all queued work."""
+    if here.recorder is not None:
+        here.recorder.stop("the host waits for the GPU")
+    active().synchronize(index)
