@@ -15,6 +15,7 @@ import pytest
 
 from bench.collection import ENTRIES
 from bench.collection.entry import EXACT, Tolerance, compare
+from bench.collection.rates import Rates
 from nnlite.kernels.engine.cpu import CpuKernel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,3 +103,40 @@ def test_benchmark_writes_what_it_measured(tmp_path):
     assert row["simulator"]["seconds"] > row["nnlite_tiny_s"] > 0
     assert row["compile"]["seconds"] > row["load"]["seconds"] > 0
     assert (row["compile"]["from_cache"], row["load"]["from_cache"]) == (False, True)
+
+
+OTHER = """
+import os, pathlib, signal
+from nnlite.kernels.engine.cpu import CpuKernel
+
+class Launches(CpuKernel):
+    def __getitem__(self, given):
+        grid, block, _, shared = given
+        return lambda *args: self.launch((grid, 1, 1), (block, 1, 1), shared, args)
+
+def cpu(kernel):
+    crashed = pathlib.Path(__file__).with_name("crashed")
+    if kernel.__name__ == "triad":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if not crashed.exists():
+        crashed.touch()
+        os._exit(3)
+    return Launches(kernel)
+"""
+
+
+def test_a_compiler_that_crashes_does_not_end_the_run(tmp_path):
+    """The first kernel crashes it once, the second always."""
+    (tmp_path / "kf").mkdir()
+    (tmp_path / "kf" / "driver.py").write_text(OTHER)
+    first, second = (next(e for e in ENTRIES if e.name == name) for name in ("caesar", "triad"))
+    rates = Rates(1, tmp_path)
+    result, reason = rates.of(first)
+    assert (tmp_path / "kf" / "crashed").exists()
+    assert reason == ""
+    assert set(result.seconds) == {"nnlite", f"NumPy {np.__version__}", "prototype"}
+    result, reason = rates.of(second)
+    rates.close()
+    assert reason == "the process ended (SIGKILL)"
+    assert set(result.seconds) == {"nnlite", f"NumPy {np.__version__}"}
+    assert result.work == 3 * 4 * second.real

@@ -3,6 +3,7 @@
 python -m bench.collection                       all kernels
 python -m bench.collection --only matmul         kernels whose name holds a word
 python -m bench.collection --prototype FOLDER    another compiler, timed in the same rounds
+python -m bench.collection --processes 5         where arrays lie differs between processes
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-import nnlite as nl
-
-from ..harness import Case, Result, Side, machine, measure
+from ..harness import Result, machine
 from . import ENTRIES
 from .entry import Entry
-from .peers import Work, Worker, nnlite_side, numpy_side, prototype_side
+from .peers import Work, Worker, nnlite_side
+from .rates import Rates, joined
 
 SIMULATION = 120.0  # seconds after which the simulator is given up
 COMPILATION = 300.0
@@ -59,22 +59,26 @@ class Row:
         }
 
 
-def timed(entry: Entry, prototype: Path | None, worker: Worker, rounds: int) -> Row:
-    """Time nnlite, NumPy and the prototype, interleaved; ``worker`` knows what the latter runs."""
-    work = Work(entry, entry.real)
-    refusal = ""
-    if prototype is not None:
-        refusal = worker.ask(entry.name, COMPILATION).get("error", "")
-
-    def setup(device: Any) -> list[Side]:
-        sides = [nnlite_side(work), numpy_side(entry, entry.real)]
-        if prototype is not None and not refusal:
-            sides.append(prototype_side(work, prototype))
-        return sides
-
-    amount = float(entry.work(*work.launches[0].args))
-    case = Case(entry.name, setup, amount, entry.unit)
-    return Row(entry, measure(case, nl.device("cpu"), rounds), prototype=refusal)
+def timed(
+    entries: list[Entry], prototype: Path | None, rounds: int, processes: int
+) -> tuple[list[Row], list[str]]:
+    """Time the kernels in fresh processes; the rows, and what nnlite did not run."""
+    rows: dict[str, Row] = {}
+    failed: dict[str, str] = {}
+    for _ in range(processes):
+        rates = Rates(rounds, prototype)
+        for entry in entries:
+            try:
+                result, refusal = rates.of(entry)
+            except RuntimeError as error:
+                failed[entry.name] = str(error)
+                continue
+            row = rows.setdefault(entry.name, Row(entry, result))
+            if row.result is not result:
+                row.result = joined(row.result, result)
+            row.prototype = row.prototype or refusal
+        rates.close()
+    return list(rows.values()), [f"{name}: {why}" for name, why in failed.items()]
 
 
 def simulate(rows: list[Row]) -> None:
@@ -125,6 +129,12 @@ def table(rows: list[Row]) -> Table:
     return out
 
 
+def write(out: Path, rows: list[Row]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    record = {"machine": machine(), "results": [row.to_json() for row in rows]}
+    out.write_text(json.dumps(record, indent=1) + "\n")
+
+
 def shown(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.2f}x"
 
@@ -149,6 +159,9 @@ def summary(rows: list[Row]) -> str:
 def main(
     only: Annotated[str, typer.Option(help="Kernels whose name holds this word.")] = "",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds per kernel.")] = 7,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Fresh processes in which each kernel is timed.")
+    ] = 1,
     prototype: Annotated[
         Path | None, typer.Option(help="Folder of a compiler with kf.driver.cpu to compare with.")
     ] = None,
@@ -160,17 +173,10 @@ def main(
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)
-    rows: list[Row] = []
-    failed: list[str] = []
-    worker = Worker("prototype", str(prototype))
-    for entry in ENTRIES:
-        if only in entry.name:
-            with console.status(entry.name):
-                try:
-                    rows.append(timed(entry, prototype, worker, rounds))
-                except Exception as error:
-                    failed.append(f"{entry.name}: {type(error).__name__}: {error}")
-    worker.close()
+    entries = [entry for entry in ENTRIES if only in entry.name]
+    with console.status("nnlite beside its peers"):
+        rows, failed = timed(entries, prototype, rounds, processes)
+        write(out, rows)
     with console.status("compiling and loading in processes of their own"):
         if compilation:
             compile_and_load(rows)
@@ -179,9 +185,10 @@ def main(
             simulate(rows)
     console.print(table(rows))
     console.print(summary(rows))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    record = {"machine": machine(), "results": [row.to_json() for row in rows]}
-    out.write_text(json.dumps(record, indent=1) + "\n")
+    without = [f"{row.entry.name}: {row.prototype}" for row in rows if row.prototype]
+    if without:
+        console.print("\n".join(["not run by the prototype:", *without]), markup=False)
+    write(out, rows)
     console.print(f"figures written to {out}")
     if failed:
         console.print(

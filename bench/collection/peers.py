@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -96,8 +98,35 @@ class Worker:
         self.process: subprocess.Popen[str] | None = None
 
     def ask(self, name: str, seconds: float) -> dict[str, Any]:
-        """The answer, or ``{"error": ...}`` after the given time or when the process ends."""
-        if self.process is None:
+        """The answer, or ``{"error": ...}`` after the given time or when the process ends.
+
+        An answer for a process that ended is ``"crashed"``, too.
+        """
+        process = self.started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        line, ready = "", True
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(name + "\n")
+            process.stdin.flush()
+            with selectors.DefaultSelector() as selector:
+                selector.register(process.stdout, selectors.EVENT_READ)
+                ready = bool(selector.select(seconds))
+            line = process.stdout.readline() if ready else ""
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        if not ready:
+            self.close()
+            return {"error": f"no answer within {seconds:.0f} s"}
+        status = process.wait()
+        self.process = None
+        how = signal.Signals(-status).name if status < 0 else f"status {status}"
+        return {"error": f"the process ended ({how})", "crashed": True}
+
+    def started(self) -> subprocess.Popen[str]:
+        """The process, a new one if there is none or it has ended since its last answer."""
+        if self.process is None or self.process.poll() is not None:
             self.process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.PIPE,
@@ -106,19 +135,7 @@ class Worker:
                 text=True,
                 env=self.environment,
             )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(name + "\n")
-        self.process.stdin.flush()
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            ready = selector.select(seconds)
-        line = self.process.stdout.readline() if ready else ""
-        if line:
-            answer: dict[str, Any] = json.loads(line)
-            return answer
-        self.close()
-        return {"error": "the process ended" if ready else f"no answer within {seconds:.0f} s"}
+        return self.process
 
     def close(self) -> None:
         """End the process; the next question starts another."""

@@ -4,8 +4,8 @@
 simulator, which NUMBA_ENABLE_CUDASIM must have chosen.
 ``python -m bench.collection.worker compile``: seconds until the kernel could run at its real size,
 compiled or loaded from NNLITE_CACHE_DIR.
-``python -m bench.collection.worker prototype FOLDER``: whether another compiler runs the kernel; it
-is asked in a process of its own because it may crash.
+``python -m bench.collection.worker rate ROUNDS [FOLDER]``: seconds of every round by nnlite, NumPy
+and, given its folder, another compiler, which may crash.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def compile_(entry: Entry) -> dict[str, Any]:
     return {"seconds": seconds, "from_cache": kernel.compiled[0].from_cache}
 
 
-def prototype(entry: Entry) -> dict[str, Any]:
-    """Run and check at the real size."""
-    from .peers import Work, prototype_side
+def rate(entry: Entry) -> dict[str, Any]:
+    """Interleaved rounds at the real size."""
+    from .rates import measured
 
-    prototype_side(Work(entry, entry.real), Path(sys.argv[2]))
-    return {"runs": True}
+    rounds, *folder = sys.argv[2:]
+    return measured(entry, int(rounds), Path(folder[0]) if folder else None)
 
 
 def main() -> None:
-    work = {"simulate": simulate, "compile": compile_, "prototype": prototype}[sys.argv[1]]
+    work = {"simulate": simulate, "compile": compile_, "rate": rate}[sys.argv[1]]
     named = {entry.name: entry for entry in ENTRIES}
     warnings.simplefilter("ignore")
     out, sys.stdout = sys.stdout, sys.stderr
