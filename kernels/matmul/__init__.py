@@ -8,8 +8,10 @@ launcher.py     ``matmul(a, b, …)``: checks, choice of the tile, gradient
 sgemm.py        the kernel for large float32 matrices on a GPU: wide tiles, copied ahead
 split.py        the sum of its slices, where many steps are split over blocks
 tensor.py       the same by tensor cores, for factors rounded to tf32 or bfloat16
+hopper/         the same on Hopper GPUs, by wgmma and TMA
 precision.py    whether that is allowed: ``set_float32_matmul_precision``
 large.py        when to use these, and their launch
+alignment.py    which matrices allow 128-bit accesses
 batched.py      ``bmm(a, b)``: many products of one size, whole
 specs.py        NumPy reference, wrong inputs, tolerances
 ==============  =========================================================================
@@ -17,6 +19,7 @@ specs.py        NumPy reference, wrong inputs, tolerances
 
 from . import batched, specs
 from .batched import bmm, bmm_backward
+from .hopper import matmul_halves
 from .kernels import TILE, make_matmul, matmul_tiled
 from .large import gpu_kernels
 from .launcher import matmul, matmul_backward
@@ -35,6 +38,7 @@ __all__ = [
     "make_matmul",
     "matmul",
     "matmul_backward",
+    "matmul_halves",
     "matmul_reference",
     "matmul_tiled",
     "set_float32_matmul_precision",

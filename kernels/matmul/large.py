@@ -12,7 +12,8 @@ from ..checks import FLOAT32
 from ..elementwise.mapping import fold
 from ..engine import Array, Device, empty
 from ..opspec import GpuKernel
-from . import precision, split
+from . import hopper, precision, split
+from .alignment import is_wide
 from .kernels import TILE
 from .sgemm import DEPTH, RUN, THREADS, WIDTH, make_sgemm
 from .tensor import make_tensor_gemm
@@ -23,7 +24,6 @@ ITEMS = 2**31  # numbers of elements have 32 bits, and steps may go a tile beyon
 MULTIPLY_ADDS = ("FFMA >= 88%", "LDS.128 >= 5%", "LDGSTS", "STG.128", "LDL == 0")
 TENSOR_CORES = ("HMMA >= 8%", "LDGSTS.128", "LDL == 0")
 COPIES = ("LDG.128 == 2", "STG.128 == 1")
-ALIGNMENT = 16  # bytes of a 128-bit access
 
 # Time of one block, on the scale of ``launcher.GPU_TILES``. NOT measured: it has four times the
 # items of the tile of 64 x 64, for which that scale says 9.0, and its main loop is multiply-adds to
@@ -83,22 +83,29 @@ def launch(
 ) -> None:
     """``c = activation(a b + bias)`` of contiguous arrays; see ``launcher.matmul``.
 
-    By :mod:`.sgemm`, or by :mod:`.tensor` where less precision will do.
+    By :mod:`.sgemm`, or by :mod:`.hopper` or :mod:`.tensor` where less precision will do.
     """
     m, n = c.shape
     k = a.shape[0] if transpose_a else a.shape[1]
     turned_a, turned_b = not transpose_a, transpose_b
     kind = precision.kind()
+    if kind is not None and hopper.fits(m, n, k, c.device):
+        moved = sum(
+            hopper.numbers_to_copy(x, along, kind) for x, along in ((a, turned_a), (b, turned_b))
+        )
+        if hopper.pays(m, n, k, kind, moved, c.device):
+            hopper.launch(kind, a, b, bias, c, turned_a, turned_b, activation)
+            return
     sizes = np.uint32(m), np.uint32(n), np.uint32(k)
     grid = (-(-n // WIDTH), *fold(-(-m // WIDTH)))
     matrices = a.reshape(-1), b.reshape(-1), bias
     if kind is not None:
-        wide = _wide(a) and _wide(b)
+        wide = is_wide(a) and is_wide(b)
         kernel = make_tensor_gemm(kind, turned_a, turned_b, wide, activation)
         kernel[grid, THREADS](*matrices, c.reshape(-1), *sizes)
         return
     copied = [x for x, turned in ((a, turned_a), (b, turned_b)) if not turned]
-    wide = all(map(_wide, (c, *copied)))
+    wide = all(map(is_wide, (c, *copied)))
     parts = slices(m, n, k, a.device.limits.sms)
     if parts == 1:
         kernel = make_sgemm(turned_a, turned_b, wide, activation)
@@ -111,14 +118,6 @@ def launch(
     kernel[(*grid[:2], parts), THREADS](*matrices, sums, *sizes, np.uint32(steps))
     add, each = split.make_sum(wide, activation), split.THREADS * (RUN if wide else 1)
     add[-(-m * n // each), split.THREADS](sums, bias, c.reshape(-1), sizes[1], np.uint32(parts))
-
-
-def _wide(x: Array) -> bool:
-    """Whether every row begins at a multiple of 16 bytes.
-
-    Memory of a GPU does, so only the offset of a view counts.
-    """
-    return x.shape[1] % RUN == 0 and x.shape[1] > 0 and getattr(x, "offset", 0) % ALIGNMENT == 0
 
 
 def gpu_kernels() -> tuple[GpuKernel, ...]:
@@ -143,4 +142,4 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
     )
     add, of_sum = split.make_sum(True, None), (items, items, items, size, size)
     found.append(GpuKernel("matmul float32, sum of slices", add, of_sum, SINCE, expects=COPIES))
-    return tuple(found)
+    return (*found, *hopper.gpu_kernels())

@@ -14,7 +14,9 @@ def set_float32_matmul_precision(precision: str) -> None:
 
     Sums are float32 with every setting. It is heeded by ``matmul``, and so by linear layers, for
     products large enough for the wide tile, on a GPU from compute capability 8.0 on; everything
-    else, all of the CPU included, computes as with ``"highest"``.
+    else, all of the CPU included, computes as with ``"highest"``. On Hopper GPUs the memory
+    accelerator rounds to tf32 itself, and does not say which way: by at most 2^-10 of a factor,
+    where other GPUs round to the nearest, by 2^-11.
 
     Args:
         precision: ``"highest"`` (float32, the default), ``"high"`` (tf32: 10 bits after the point)

@@ -94,6 +94,18 @@ def f16_high(word):
     return f16_value(uint32(word >> uint32(16)))
 
 
+@cuda.jit(device=True)
+def float_bits(x):
+    """The bits of a float32, as uint32."""
+    return uint32(libdevice.float_as_int(x))
+
+
+@cuda.jit(device=True)
+def quick_divide(x, y):
+    """``x / y`` to 2 ulp, for y from 2^-126 to 2^126: PTX ``div.approx.f32``, never a call."""
+    return libdevice.fast_fdividef(x, y)
+
+
 # -- the instructions ------------------------------------------------------------------------------
 def _to_tf32(x):
     bits = libdevice.float_as_int(x) + int32(HALF_UNIT)

@@ -1,0 +1,231 @@
+"""Launch of the product on Hopper GPUs: when it can be used, when it pays, and what goes before it.
+
+``large.launch`` comes here for float32 matrices if less precision will do. a and b are taken as
+they are if their numbers are to be tf32 and their rows run along q and begin at multiples of 16
+bytes; otherwise :mod:`.operands` makes a copy of such a kind. Then the kernel is told by two tensor
+maps where they are.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from ...checks import require_apart, require_array, require_like, require_ndim, require_option
+from ...elementwise.mapping import fold
+from ...engine import Array, Device, DeviceError, DtypeError, ShapeError, empty, zeros
+from ...opspec import GpuKernel
+from ..alignment import is_wide
+from . import operands
+from .gemm import COLUMNS, ITEM_BYTES, ROWS, SHARED, THREADS, depth_of, make_hopper_gemm
+from .operands import RUN, WORDS, make_convert, make_turn, write_maps
+
+CAPABILITY = (9, 0)  # wgmma is of this one alone
+ARCHITECTURE = "sm_90a"
+ITEMS = 2**31  # numbers of elements have 32 bits
+HALVES = {"f16": np.dtype(np.float16), "bf16": np.dtype(np.uint16)}
+
+# What others measured on an H200 or H100, for the choice below; our own kernels are NOT measured.
+PEAK = {"tf32": 495e12, "bf16": 989e12}  # multiply-adds counted as two
+SHARE_OF_PEAK = 0.75  # by wgmma
+SHARE_OF_WARPS = 0.5  # by mma.sync, at most 0.65
+COPY = 4.3e12  # bytes read and written in a second
+LAUNCH = 3e-6  # seconds for a kernel more
+
+
+def fits(m: int, n: int, k: int, device: Device) -> bool:
+    """Whether the kernel can compute this product at all."""
+    if device.is_cpu or device.limits.compute_capability != CAPABILITY or min(m, n, k) < 1:
+        return False
+    longest = -(-k // RUN["bf16"]) * RUN["bf16"]
+    return max(m * longest, n * longest, m * n) < ITEMS
+
+
+@functools.lru_cache(maxsize=1024)
+def pays(m: int, n: int, k: int, kind: str, moved: int, device: Device) -> bool:
+    """Whether it finishes before the kernel for older tensor cores, of 128 x 128 items to a block.
+
+    Args:
+        moved: numbers of a and b that have to be brought into another order first.
+    """
+    sms = device.limits.sms
+    rate = PEAK[kind] / sms
+
+    def time(rows: int, columns: int, share: float) -> float:
+        tiles = -(-m // rows) * -(-n // columns)
+        return -(-tiles // sms) * 2 * rows * columns * k / (rate * share)
+
+    copy = moved * (4 + ITEM_BYTES[kind]) / COPY + LAUNCH * (1 + 2 * bool(moved))
+    return time(ROWS, COLUMNS, SHARE_OF_PEAK) + copy < time(ROWS, ROWS, SHARE_OF_WARPS)
+
+
+def numbers_to_copy(x: Array, along: bool, kind: str) -> int:
+    """How many numbers of a matrix have to be copied before the kernel can read it."""
+    return 0 if kind == "tf32" and along and is_wide(x) else x.size
+
+
+def launch(
+    kind: str,
+    a: Array,
+    b: Array,
+    bias: Array,
+    c: Array,
+    along_a: bool,
+    along_b: bool,
+    activation: str | None,
+) -> None:
+    """``c = activation(a b + bias)`` of contiguous float32 matrices, rounded to ``kind``.
+
+    Args:
+        kind: ``"tf32"`` or ``"bf16"``.
+        along_a: a is (m, k). Otherwise (k, m).
+        along_b: b is (n, k). Otherwise (k, n).
+    """
+    k = a.shape[1] if along_a else a.shape[0]
+    x, y = (
+        copied(z, along, kind) if numbers_to_copy(z, along, kind) else (z, 4 * k)
+        for z, along in ((a, along_a), (b, along_b))
+    )
+    _multiply(kind, x, y, k, bias, c, activation)
+
+
+def matmul_halves(
+    a: Array,
+    b: Array,
+    *,
+    kind: str,
+    bias: Array | None = None,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """``activation(a bᵀ + bias)`` of matrices of 16-bit numbers, in float32: on Hopper GPUs alone.
+
+    The kernel itself, without any copy before it; neither on a CPU nor on another GPU.
+
+    Args:
+        a: (m, k), contiguous; float16, or bfloat16 as the uint16 of its bits.
+        b: (n, k), likewise. k is a multiple of 8, at least 8.
+        kind: ``"f16"`` or ``"bf16"``.
+        bias: (n,), float32, or None.
+        activation: as for ``matmul``.
+        out: (m, n), float32, contiguous: receives the result.
+
+    Returns:
+        ``out``, or a new float32 array (m, n).
+
+    Raises:
+        ShapeError: sizes do not agree, or rows do not begin at multiples of 16 bytes.
+        DtypeError: an array of another dtype.
+        DeviceError: another device.
+        ArgumentError: another kind or activation, or ``out`` overlaps an argument.
+    """
+    from ..launcher import ACTIVATIONS
+
+    name = "matmul_halves"
+    require_option(name, "kind", kind, tuple(HALVES))
+    require_option(name, "activation", activation, ACTIVATIONS)
+    require_array(name, "a", a)
+    if a.dtype != HALVES[kind]:
+        raise DtypeError(f"{name}: a: dtype {a.dtype} given, expected {HALVES[kind]}")
+    require_like(name, "b", b, "a", a)
+    for argument, x in (("a", a), ("b", b)):
+        require_ndim(name, argument, x, 2)
+        if not x.is_contiguous or not is_wide(x):
+            raise ShapeError(
+                f"{name}: {argument}: shape {x.shape} given, expected a contiguous matrix whose "
+                "rows begin at multiples of 16 bytes"
+            )
+    (m, k), (n, k_of_b) = a.shape, b.shape
+    if k != k_of_b:
+        raise ShapeError(f"{name}: b: shape {b.shape} given, expected rows of {k} like a")
+    if not fits(m, n, k, a.device):
+        raise DeviceError(
+            f"{name}: a: shape {a.shape} on {a.device} given, expected a GPU of compute capability "
+            f"{CAPABILITY[0]}.{CAPABILITY[1]}, no empty matrix, and less than 2^31 items"
+        )
+    real = np.dtype(np.float32)
+    bias = zeros((n,), real, a.device) if bias is None else bias
+    c = empty((m, n), real, a.device) if out is None else out
+    for argument, x, shape in (("bias", bias, (n,)), ("out", c, (m, n))):
+        require_array(name, argument, x)
+        if x.dtype != real or x.shape != shape or not x.is_contiguous or x.device != a.device:
+            raise ShapeError(
+                f"{name}: {argument}: {x.dtype} of shape {x.shape} on {x.device} given, expected "
+                f"contiguous float32 of shape {shape} on {a.device}"
+            )
+    require_apart(name, c, a=a, b=b, bias=bias)
+    _multiply(kind, (a, k * 2), (b, k * 2), k, bias, c, activation)
+    return c
+
+
+def copied(x: Array, along: bool, kind: str) -> tuple[Array, int]:
+    """A copy of a float32 matrix as the kernel reads it, and the bytes from a row to the next."""
+    size, k = x.shape if along else x.shape[::-1]
+    runs = -(-k // RUN[kind])
+    target = empty((size * runs * WORDS,), np.dtype(np.uint32), x.device)
+    arguments = x.reshape(-1), target, np.uint32(size), np.uint32(k), np.uint32(runs)
+    if along:
+        grid: Any = -(-size * runs // operands.THREADS)
+        kernel = make_convert(kind, is_wide(x))
+    else:
+        grid = (-(-size // operands.WIDTH), *fold(-(-k // operands.WIDTH)))
+        kernel = make_turn(kind)
+    kernel[grid, operands.THREADS](*arguments)
+    return target, runs * WORDS * 4
+
+
+def _multiply(
+    kind: str,
+    a: tuple[Any, int],
+    b: tuple[Any, int],
+    k: int,
+    bias: Array,
+    c: Array,
+    activation: str | None,
+) -> None:
+    """The maps of both operands, and the kernel."""
+    from ...engine.gpu.tensor_map import tensor_map
+
+    m, n = c.shape
+    words: list[int] = []
+    for (x, pitch), rows, box in ((a, m, ROWS), (b, n, COLUMNS)):
+        address = x.buffer.pointer + x.offset
+        words += tensor_map(kind, address, rows, k, pitch, box).encode()
+    maps = empty((len(words),), np.dtype(np.uint64), c.device)
+    write_maps[1, 1](maps, tuple(map(np.uint64, words)))
+    tiles = -(-m // ROWS), -(-n // COLUMNS)
+    grid = min(tiles[0] * tiles[1], c.device.limits.sms)
+    sizes = m, n, -(-k // depth_of(kind)), *tiles
+    kernel = make_hopper_gemm(kind, is_wide(c), activation)
+    kernel[grid, THREADS, 0, SHARED](maps, bias, c.reshape(-1), *map(np.uint32, sizes))
+
+
+def gpu_kernels() -> tuple[GpuKernel, ...]:
+    """The kernel for each kind of numbers, and those that make copies for it."""
+    only = (ARCHITECTURE,)
+    expected = "HGMMA >= 8%", "UTMALDG >= 2", "STG.128", "R2UR <= 8", "LDL == 0"
+    items, words = types.Array(types.float32, 1, "C"), types.Array(types.uint32, 1, "C")
+    maps, size = types.Array(types.uint64, 1, "C"), types.uint32
+    signature = (maps, items, items, *[size] * 5)
+    found = []
+    for kind in ITEM_BYTES:
+        name, gemm = f"matmul {kind} nt, wgmma", make_hopper_gemm(kind, True, None)
+        found.append(
+            GpuKernel(
+                name, gemm, signature, CAPABILITY, only, expects=expected, dynamic_shared=SHARED
+            )
+        )
+    of_copy = items, words, size, size, size
+    for kind in RUN:
+        convert, turn = make_convert(kind, True), make_turn(kind)
+        wide = "LDG.128", "STG.128"
+        found.append(GpuKernel(f"{kind} of float32", convert, of_copy, CAPABILITY, only, wide))
+        found.append(
+            GpuKernel(f"{kind} of float32, turned", turn, of_copy, CAPABILITY, only, ("STG.128",))
+        )
+    of_maps = maps, types.UniTuple(types.uint64, operands.BOTH_MAPS)
+    found.append(GpuKernel("tensor maps", write_maps, of_maps, CAPABILITY, only))
+    return tuple(found)
