@@ -3,10 +3,13 @@
 - ``sums``: the variance, and sums over a block.
 - ``reference``: the references in NumPy.
 - ``batch_kernels``, ``batch``: batch normalisation.
-- ``row_kernels``, ``rows``: the normalisations of single items.
+- ``row_kernels``, ``row_sums``, ``rows``: the normalisations of single items.
+- ``row_wide``, ``row_wide_slopes``: those of the last axis by 128-bit access, on a GPU.
 - ``specs``, ``row_specs``: ``SPECS``.
 """
 
+from ..opspec import GpuKernel
+from . import row_wide, row_wide_slopes
 from .batch import (
     batch_norm,
     batch_norm_backward,
@@ -26,12 +29,19 @@ from .specs import BATCH
 
 SPECS = (*BATCH, *ROWS)
 
+
+def gpu_kernels() -> tuple[GpuKernel, ...]:
+    """The kernels by 128-bit access."""
+    return (*row_wide.gpu_kernels(), *row_wide_slopes.gpu_kernels())
+
+
 __all__ = [
     "SPECS",
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_constants",
     "batch_norm_inference",
+    "gpu_kernels",
     "group_norm",
     "group_norm_backward",
     "layer_norm",

@@ -12,8 +12,8 @@ from ..opspec import Arg, Integer, OpSpec, Signature, Signatures, Tolerance, Wro
 from ..reduce.tree import SHORT_ROW
 from . import reference
 from .row_kernels import backward_kernel, forward_kernel, sum_kernels
+from .row_sums import PART
 from .rows import (
-    PART,
     group_norm,
     group_norm_backward,
     layer_norm,

@@ -21,17 +21,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import checks
-from ..elementwise import copy
-from ..elementwise.mapping import MAX_GRID, fold
-from ..engine import ArgumentError, Array, ShapeError, empty, zeros
-from ..reduce import sum
+from ..elementwise.mapping import fold
+from ..engine import ArgumentError, Array, ShapeError, empty
 from ..reduce.tree import row_blocks
+from ..reduce.wide_rows import row_head
+from . import row_wide, row_wide_slopes
 from .batch import vector
-from .row_kernels import backward_kernel, forward_kernel, sum_kernels
-from .sums import COLUMNS, ROWS
-
-# Rows that one block adds up before a second launch pays, and the most parts.
-PART, MOST_PARTS = 512, 64
+from .row_kernels import backward_kernel, forward_kernel
+from .row_sums import channel_sums, column_sums, contiguous
 
 Gradients = tuple[Array, Array | None, Array | None]
 
@@ -97,8 +94,7 @@ def layer_norm_backward(
     _check_last(op, x, weight=weight)
     how = _rows(x)
     _check_gradient(op, dy, x, stats, how)
-    dx = _backward(dy, x, weight, stats, how, True)
-    return (dx, *_column_sums(dy, x, stats, how)) if sums else (dx, None, None)
+    return _backward_and_sums(dy, x, weight, stats, how, True, sums)
 
 
 def rms_norm(x: Array, weight: Array | None = None, eps: float = 1e-5) -> tuple[Array, Array]:
@@ -115,8 +111,7 @@ def rms_norm_backward(
     _check_last(op, x, weight=weight)
     how = _rows(x)
     _check_gradient(op, dy, x, stats, how)
-    dx = _backward(dy, x, weight, stats, how, False)
-    return dx, _column_sums(dy, x, stats, how)[0] if sums else None
+    return _backward_and_sums(dy, x, weight, stats, how, False, sums)[:2]
 
 
 def group_norm(
@@ -151,26 +146,13 @@ def group_norm_backward(
     """Gradients dx, dw and db of :func:`group_norm`; arguments as :func:`layer_norm_backward`."""
     op = "group_norm_backward"
     how = _groups(op, x, groups, weight=weight)
-    n, c = x.shape[:2]
     _check_gradient(op, dy, x, stats, how)
     dx = _backward(dy, x, weight, stats, how, True)
     if not sums:
         return dx, None, None
     if how.each:
-        return (dx, *_column_sums(dy, x, stats, how))
-    total = zeros((2, c), x.dtype, x.device)
-    if x.size:
-        view = (n, c, how.inner)
-        _, channel_sums = sum_kernels(x.dtype)
-        channel_sums[c, (COLUMNS, ROWS)](
-            _contiguous(dy).reshape(view),
-            _contiguous(x).reshape(view),
-            stats,
-            np.int64(groups),
-            np.int64(how.per),
-            total,
-        )
-    return dx, total[0], total[1]
+        return (dx, *column_sums(dy, x, stats, how.weights, how.groups))
+    return (dx, *channel_sums(dy, x, stats, how.per, groups))
 
 
 def _check_last(op: str, x: Array, eps: float = 0.0, **vectors: Array | None) -> None:
@@ -222,10 +204,6 @@ def _check_gradient(op: str, dy: Array, x: Array, stats: Array, how: Rows) -> No
     checks.require_shape(op, "stats", stats, (3, how.rows))
 
 
-def _contiguous(x: Array) -> Array:
-    return x if x.is_contiguous else copy(x)
-
-
 def _blocks(how: Rows) -> tuple[tuple[int, int, int], tuple[int, int]]:
     """Grid and block for the rows of each group."""
     blocks, block = row_blocks(how.rows // how.groups, how.per * how.inner)
@@ -236,19 +214,30 @@ def _forward(
     x: Array, weight: Array | None, bias: Array | None, eps: float, how: Rows, centred: bool
 ) -> tuple[Array, Array]:
     y = empty(x.shape, x.dtype, x.device)
-    view = (how.rows, how.per, how.inner)
     stats = empty((3, how.rows), x.dtype, x.device)
-    if x.size:
-        forward_kernel(x.dtype, centred, how.each)[_blocks(how)](
-            _contiguous(x).reshape(view),
-            vector(weight, 1, how.weights, x),
-            vector(bias, 0, how.weights, x),
-            x.dtype.type(how.per * how.inner),
-            x.dtype.type(eps),
-            np.int64(how.groups),
-            y.reshape(view),
-            stats,
-        )
+    if not x.size:
+        return y, stats
+    x, weight, bias = (
+        contiguous(x),
+        vector(weight, 1, how.weights, x),
+        vector(bias, 0, how.weights, x),
+    )
+    table, head = _table(how, x, y)
+    if head is not None:
+        tables = x.reshape(table), weight, bias, eps, y.reshape(table)
+        row_wide.forward(*tables, stats, centred, head)
+        return y, stats
+    view = (how.rows, how.per, how.inner)
+    forward_kernel(x.dtype, centred, how.each)[_blocks(how)](
+        x.reshape(view),
+        weight,
+        bias,
+        x.dtype.type(how.per * how.inner),
+        x.dtype.type(eps),
+        np.int64(how.groups),
+        y.reshape(view),
+        stats,
+    )
     return y, stats
 
 
@@ -256,39 +245,52 @@ def _backward(
     dy: Array, x: Array, weight: Array | None, stats: Array, how: Rows, centred: bool
 ) -> Array:
     dx = empty(x.shape, x.dtype, x.device)
-    if x.size:
-        view = (how.rows, how.per, how.inner)
-        backward_kernel(x.dtype, centred, how.each)[_blocks(how)](
-            _contiguous(dy).reshape(view),
-            _contiguous(x).reshape(view),
-            vector(weight, 1, how.weights, x),
-            stats,
-            x.dtype.type(how.per * how.inner),
-            np.int64(how.groups),
-            dx.reshape(view),
-        )
+    if not x.size:
+        return dx
+    dy, x, weight = contiguous(dy), contiguous(x), vector(weight, 1, how.weights, x)
+    table, head = _table(how, dy, x, dx)
+    if head is not None:
+        tables = dy.reshape(table), x.reshape(table), weight, stats, dx.reshape(table)
+        row_wide_slopes.backward(*tables, centred, head)
+        return dx
+    view = (how.rows, how.per, how.inner)
+    backward_kernel(x.dtype, centred, how.each)[_blocks(how)](
+        dy.reshape(view),
+        x.reshape(view),
+        weight,
+        stats,
+        x.dtype.type(how.per * how.inner),
+        np.int64(how.groups),
+        dx.reshape(view),
+    )
     return dx
 
 
-def _column_sums(dy: Array, x: Array, stats: Array, how: Rows) -> tuple[Array, Array]:
-    """dw and db, where each column of x (rows, columns) has its weight."""
-    columns = how.weights
-    if not x.size:
-        zero = zeros((2, columns), x.dtype, x.device)
-        return zero[0], zero[1]
-    view = (x.size // columns, columns)
-    parts = min(max(view[0] // PART, 1), MOST_PARTS)
-    sums = empty((2, parts, columns), x.dtype, x.device)
-    column_sums, _ = sum_kernels(x.dtype)
-    per = columns // how.groups
-    column_sums[(-(-per // COLUMNS), parts, min(how.groups, MAX_GRID)), (COLUMNS, ROWS)](
-        _contiguous(dy).reshape(view),
-        _contiguous(x).reshape(view),
-        stats,
-        np.int64(how.groups),
-        np.int64(per),
-        np.int64(-(-view[0] // parts)),
-        sums,
-    )
-    total = sum(sums, 1) if parts > 1 else sums.reshape((2, columns))
-    return total[0], total[1]
+def _backward_and_sums(
+    dy: Array,
+    x: Array,
+    weight: Array | None,
+    stats: Array,
+    how: Rows,
+    centred: bool,
+    sums: bool,
+) -> Gradients:
+    """dx, dw and db of rows of the last axis; on a GPU all from one read where that can be."""
+    if not sums:
+        return _backward(dy, x, weight, stats, how, centred), None, None
+    dy, x, w = contiguous(dy), contiguous(x), vector(weight, 1, how.weights, x)
+    dx = empty(x.shape, x.dtype, x.device)
+    table, head = _table(how, dy, x, dx)
+    if x.size and head is not None and row_wide_slopes.summable(w, how.weights, head):
+        tables = dy.reshape(table), x.reshape(table), w, stats, dx.reshape(table)
+        return (dx, *row_wide_slopes.gradients(*tables, centred))
+    dx = _backward(dy, x, weight, stats, how, centred)
+    return (dx, *column_sums(dy, x, stats, how.weights, how.groups))
+
+
+def _table(how: Rows, *arrays: Array) -> tuple[tuple[int, int], int | None]:
+    """Shape of the rows as a table; and its head, if rows by 128-bit access can be taken."""
+    table = how.rows, how.per * how.inner
+    if not how.each or how.groups > 1:
+        return table, None
+    return table, row_head(table, *arrays)

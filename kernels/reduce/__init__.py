@@ -2,6 +2,7 @@
 
 - ``plan``: any tuple of axes as one (outer, n, inner) view.
 - ``kernels``: one kernel per access pattern, for any operation; two launches for long axes.
+- ``tree``, ``wide_rows``: what rows are combined by; the latter by 128-bit access, on a GPU.
 - ``sums``: sum, mean and their gradients; sum_to, the reverse of broadcasting.
 - ``extremes``: max, min, argmax and their gradient.
 - ``specs``: references and ``SPECS``.

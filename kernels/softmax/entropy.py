@@ -14,6 +14,8 @@ Kernels:
   a batch of at most ROWS rows needs a single launch, mean included.
 - ``loss_block``: a row of threads per row; the losses are summed by ``reduce``.
 - ``gradient``: one thread per logit, blocks along the rows.
+
+Float32 on a GPU takes the kernels of :mod:`.entropy_wide` instead of the last two.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from ..elementwise.mapping import row_grid
 from ..engine import ArgumentError, Array, Kernel, empty, full, kernel, zeros
 from ..reduce import mean, sum
 from ..reduce.tree import BLOCK, block_max, block_sum, larger, own_row, row_blocks
+from ..reduce.wide_rows import row_head
+from . import entropy_wide
 from .plain import FEW_COLUMNS, FEWEST_COLUMNS, log_softmax_reference
 
 # Rows per block of loss_thread.
@@ -203,7 +207,11 @@ def cross_entropy(
         if reduction != "none":
             return (total.reshape(()) if blocks == 1 else sum(total)), (x, stats)
     else:
-        by_block[row_blocks(n, c)](x, labels, stats, losses)
+        head = row_head((n, c), x)
+        if head is None:
+            by_block[row_blocks(n, c)](x, labels, stats, losses)
+        else:
+            entropy_wide.launch_loss(x, labels, stats, losses, head)
         if reduction != "none":
             return (mean(losses) if reduction == "mean" else sum(losses)), (x, stats)
     return losses, (x, stats)
@@ -234,8 +242,12 @@ def cross_entropy_backward(
         return dx
     labels = labels if labels.is_contiguous else copy(labels)
     dloss = dloss if dloss.is_contiguous else copy(dloss)
+    dloss = dloss if each else dloss.reshape((1,))
     scale = x.dtype.type(1.0 / n if reduction == "mean" else 1.0)
-    gradient_kernel(x.dtype)[row_grid(n, c)](
-        dloss if each else dloss.reshape((1,)), x, stats, labels, dx, np.int64(each), scale
-    )
+    head = row_head((n, c), x, dx)
+    if head is None:
+        run = gradient_kernel(x.dtype)[row_grid(n, c)]
+        run(dloss, x, stats, labels, dx, np.int64(each), scale)
+    else:
+        entropy_wide.launch_gradient(dloss, x, stats, labels, dx, scale, head)
     return dx

@@ -12,6 +12,8 @@ Kernels:
 
 - ``*_thread``: one thread per row, for very few columns.
 - ``*_block``: a row of threads per row, neighbouring threads on neighbouring columns.
+
+Float32 on a GPU takes the kernels of :mod:`.wide`, but for very few columns.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from .. import checks
 from ..elementwise import copy
 from ..engine import Array, Kernel, empty, kernel
 from ..reduce.tree import BLOCK, block_max, block_sum, larger, own_row, row_blocks
+from ..reduce.wide_rows import row_head
+from . import wide
 
 # Rows of at most this many columns may get one thread each ...
 FEW_COLUMNS = 64
@@ -182,7 +186,7 @@ def _forward(op: str, x: Array, log: bool) -> Array:
     checks.require_float(op, "x", x)
     checks.require_ndim(op, "x", x, 2)
     y = empty(x.shape, x.dtype, x.device)
-    _launch(forward_kernels(log, x.dtype), y, x, y)
+    _launch(forward_kernels(log, x.dtype), wide.forward_kernels(log), x, y)
     return y
 
 
@@ -192,18 +196,22 @@ def _backward(op: str, dy: Array, y: Array, log: bool) -> Array:
     checks.require_like(op, "dy", dy, "y", y)
     checks.require_shape(op, "dy", dy, y.shape)
     dx = empty(y.shape, y.dtype, y.device)
-    _launch(backward_kernels(log, y.dtype), dx, dy, y, dx)
+    _launch(backward_kernels(log, y.dtype), wide.backward_kernels(log), dy, y, dx)
     return dx
 
 
-def _launch(kernels: tuple[Kernel, Kernel], out: Array, *args: Array) -> None:
-    """Run the kernel that fits the number of columns; no launch for an empty table."""
-    n, c = out.shape
+def _launch(kernels: tuple[Kernel, Kernel], by_run: tuple[Kernel, Kernel], *args: Array) -> None:
+    """Run the kernel that fits the tables, the last of which is written; none if it is empty."""
+    n, c = args[-1].shape
     if n * c == 0:
         return
     by_thread, by_block = kernels
     args = tuple(a if a.is_contiguous else copy(a) for a in args)
     if c <= FEWEST_COLUMNS:
         by_thread[-(-n // ROWS), ROWS](*args)
-    else:
+        return
+    head = row_head((n, c), *args)
+    if head is None:
         by_block[row_blocks(n, c)](*args)
+    else:
+        wide.launch(by_run, head, *args)
