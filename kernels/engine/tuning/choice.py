@@ -162,6 +162,11 @@ def as_text(config: Any) -> str:
     return json.dumps(config, separators=(", ", ": "))
 
 
+def names() -> set[str]:
+    """Names of the choices of all launchers that have been imported."""
+    return {choice.name for choice in _choices}
+
+
 def on_change(function: Callable[[], None]) -> Callable[[], None]:
     """Call ``function`` whenever choices may change, for launchers that remember what they chose.
 

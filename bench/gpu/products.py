@@ -1,0 +1,106 @@
+"""Matrix products against cuBLAS (through PyTorch), each precision against the same one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import nnlite as nl
+from nnlite.errors import DtypeError
+from nnlite.kernels import matmul
+from nnlite.kernels.engine import tuning
+
+from . import peers
+from .case import OURS, Case, Missing, Side
+from .place import Place, host, require_close
+
+SQUARES = ((1024, 1024, 1024), (4096, 4096, 4096), (8192, 8192, 8192))
+# Odd sizes, few columns, few tiles with many steps.
+OTHERS = ((4095, 4097, 1023), (65536, 64, 1024), (128, 128, 65536))
+TENSOR_CORES = "matmul tensor cores"  # the choice between mma.sync and wgmma, by that name
+SETTING = {"float32": "highest", "tf32": "high", "bf16": "medium", "f16": "highest"}
+EPS = float(np.finfo(np.float32).eps)
+
+# Relative error of a result. Factors rounded to 10 or 7 bits after the point are off by at most
+# 2^-11 and 2^-8 of their size, two to a product; hardware may cut them off, which is twice that.
+ROUNDED = {"tf32": 2e-3, "bf16": 1.6e-2, "f16": 2e-3}
+
+
+def bound(kind: str, k: int) -> float:
+    """Largest relative error of a right result; sums of k terms are float32 throughout."""
+    return ROUNDED.get(kind, 0.0) + 4 * k**0.5 * EPS
+
+
+def cases() -> list[Case]:
+    """All products."""
+    found = [case("float32", *shape) for shape in (*SQUARES, *OTHERS)]
+    for kind in ("tf32", "bf16"):
+        found += [case(kind, *shape, way="mma.sync") for shape in SQUARES]
+        found += [case(kind, *shape, way="wgmma") for shape in SQUARES]
+        found += [case(kind, *shape) for shape in OTHERS[:2]]
+    found += [case("f16", *shape) for shape in SQUARES]
+    return found
+
+
+def case(kind: str, m: int, n: int, k: int, way: str = "") -> Case:
+    """One product, by the kernel that the launcher chooses, or by one kind of instruction."""
+    settings = contextlib.ExitStack()
+
+    def before() -> None:
+        settings.callback(nl.set_float32_matmul_precision, nl.get_float32_matmul_precision())
+        nl.set_float32_matmul_precision(SETTING[kind])
+
+    def sizes(place: Place) -> tuple[int, int, int]:
+        return (m, n, k) if place.is_gpu else (min(m, 40), min(n, 36), min(k, 48))
+
+    def inputs(place: Place) -> tuple[np.ndarray, np.ndarray]:
+        rows, columns, steps = sizes(place)
+        return place.random((rows, steps), 1), place.random((steps, columns), 2)
+
+    def ours(place: Place, given: Any) -> Callable[[], Any]:
+        if way and place.is_gpu:
+            settings.enter_context(forced(way))
+        dtype = np.float16 if kind == "f16" else np.float32
+        a, b = (nl.array(x.astype(dtype), device=place.device) for x in given)
+        out = nl.empty((a.shape[0], b.shape[1]), dtype, device=place.device)
+        try:
+            matmul.matmul(a, b, out=out)
+        except DtypeError as error:
+            raise Missing(f"matmul takes no {np.dtype(dtype)} in this version") from error
+        return lambda: matmul.matmul(a, b, out=out)
+
+    def cublas(place: Place, given: Any) -> Callable[[], Any]:
+        torch = peers.torch_on(place, kind)
+        dtype = {"bf16": torch.bfloat16, "f16": torch.float16}.get(kind, torch.float32)
+        a, b = (peers.tensor(torch, place, x, dtype) for x in given)
+        out = torch.empty((a.shape[0], b.shape[1]), dtype=dtype, device=a.device)
+        return lambda: torch.mm(a, b, out=out)
+
+    def check(place: Place, given: Any, name: str, found: Any) -> None:
+        a, b = given
+        limit = bound(kind, a.shape[1])
+        for row in {0, a.shape[0] // 2, a.shape[0] - 1}:
+            expected = a[row : row + 1].astype(np.float64) @ b[:, :256].astype(np.float64)
+            require_close(host(found[row : row + 1])[:, :256], expected, limit)
+
+    title = f"matmul {kind}{' ' * bool(way)}{way} {m}x{n}x{k}"
+    return Case(
+        title, "matmul", {OURS: Side(ours), "cuBLAS": Side(cublas)}, inputs, 2.0 * m * n * k,
+        "FLOP", check, limit=kind, before=before, after=settings.close,
+    )  # fmt: skip
+
+
+def forced(way: str) -> contextlib.AbstractContextManager[None]:
+    """Products by one kind of tensor core instruction.
+
+    Raises:
+        Missing: this version has no such choice.
+    """
+    if TENSOR_CORES in tuning.names():
+        return tuning.override(TENSOR_CORES, way)
+    if way == "mma.sync":
+        return contextlib.nullcontext()  # there is nothing else
+    raise Missing(f"no {way} kernel behind matmul in this version")
