@@ -2,6 +2,7 @@
 
 - ``plan``: any tuple of axes as one (outer, n, inner) view.
 - ``kernels``: one kernel per access pattern, for any operation; two launches for long axes.
+- ``wide``: both kernels by 128-bit access, on a GPU.
 - ``tree``, ``wide_rows``: what rows are combined by; the latter by 128-bit access, on a GPU.
 - ``sums``: sum, mean and their gradients; sum_to, the reverse of broadcasting.
 - ``extremes``: max, min, argmax and their gradient.
@@ -11,11 +12,13 @@
 from .extremes import argmax, extreme_backward, max, min
 from .specs import SPECS
 from .sums import mean, mean_backward, sum, sum_backward, sum_to
+from .wide import gpu_kernels
 
 __all__ = [
     "SPECS",
     "argmax",
     "extreme_backward",
+    "gpu_kernels",
     "max",
     "mean",
     "mean_backward",

@@ -8,20 +8,23 @@
 
 Few long rows or columns would leave most of a GPU idle: they are cut into parts, which a second
 launch combines. Nothing is added atomically, so results repeat bit for bit.
+
+Float32 on a GPU takes the kernels of :mod:`.wide` where it can.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import numpy as np
 from numba import cuda, float32, float64
 
 from ..engine import Array, Kernel, empty, kernel
+from . import wide
 from .plan import Plan
-from .tree import BLOCK, add, block_tree, larger, own_row, row_blocks, smaller
+from .tree import BLOCK, OPERATIONS, block_tree, own_row, row_blocks
+from .wide_rows import row_head
 
 WARP = 32
 # A part is worth a second launch when it holds at least this many elements ...
@@ -29,10 +32,6 @@ ROW_PART, COLUMN_PART = 8192, 512
 # ... and when there are fewer independent rows or columns than keep a GPU busy.
 MANY_ROWS, MANY_COLUMNS = 256, 1 << 15
 MOST_PARTS = 1024
-
-
-# Operation -> how two values combine, and the value that changes nothing.
-OPERATIONS = {"add": (add, 0.0), "larger": (larger, -math.inf), "smaller": (smaller, math.inf)}
 
 
 @functools.cache
@@ -98,10 +97,15 @@ def reduce(operation: str, x: Array, plan: Plan, divisor: float = 1.0) -> Array:
     one = dtype.type(1)
     if inner == 1:
         view = view.reshape((outer, n))
+        head = row_head((outer, n), view)
+        if head is not None:
+            return wide.reduce_rows(operation, view, dtype.type(divisor), head).reshape(plan.shape)
         parts = _parts(n, ROW_PART, outer >= MANY_ROWS)
         if parts > 1:
             view = _rows(operation, view, parts, one)
         out = _rows(operation, view, 1, dtype.type(divisor))
+    elif wide.takes_columns(view):
+        out = wide.reduce_columns(operation, view, dtype.type(divisor))
     else:
         parts = _parts(n, COLUMN_PART, outer * inner >= MANY_COLUMNS)
         if parts > 1:

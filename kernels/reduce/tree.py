@@ -15,6 +15,7 @@ enough warps.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from numba import cuda
@@ -54,6 +55,10 @@ def larger(a: Any, b: Any) -> Any:
 def smaller(a: Any, b: Any) -> Any:
     """Smaller of two numbers; NaN if one is NaN."""
     return a if a < b or a != a else b
+
+
+# Operation -> how two values combine, and the value that changes nothing.
+OPERATIONS = {"add": (add, 0.0), "larger": (larger, -math.inf), "smaller": (smaller, math.inf)}
 
 
 def block_tree(combine: Any) -> Any:

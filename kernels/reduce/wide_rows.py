@@ -80,12 +80,19 @@ def own_row(rows):
 
 
 @cuda.jit(device=True)
+def span_at(start, c, head):
+    """(items before the first run, runs) of ``c`` items from ``start`` on; ``head`` of them all."""
+    before = uint32(uint32(head - uint32(start)) & uint32(3))
+    before = before if before < c else uint32(c)
+    return before, uint32(uint32(c - before) >> uint32(2))
+
+
+@cuda.jit(device=True)
 def span_of(row, c, head):
     """(first item of a row, items before its first run, runs); ``head`` as of ``row_head``."""
     start = uint64(uint64(row) * uint64(c))
-    before = uint32(uint32(head - uint32(start)) & uint32(3))
-    before = before if before < c else uint32(c)
-    return start, before, uint32(uint32(c - before) >> uint32(2))
+    before, runs = span_at(start, c, head)
+    return start, before, runs
 
 
 @cuda.jit(device=True)

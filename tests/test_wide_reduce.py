@@ -1,0 +1,92 @@
+"""Reductions by 128-bit access on a GPU: right results and clean accesses, checked on a CPU."""
+
+from __future__ import annotations
+
+import functools
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nnlite.kernels import all_specs, reduce
+from nnlite.kernels.reduce import kernels, wide
+from nnlite.testing.pretend import pretend, run, sums_to, tables
+
+OPS = {spec.name: spec for spec in all_specs()}
+# Rows for 8, 16 and 32 lanes, for blocks, and for a block that takes more than it holds at a time.
+ROWS = ((3, 9), (33, 37), (2, 131), (3, 516), (1, 1030), (1, 8200))
+COLUMNS = ((1, 16, 32), (2, 40, 36), (1, 17, 132), (1, 100, 260), (3, 33, 64))
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch):
+    monkeypatch.setattr(wide, "takes_columns", lambda x: not x.shape[2] % 4)
+    return functools.partial(pretend, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min"])
+def test_rows_and_columns(name, on_a_gpu):
+    function, spec = getattr(reduce, name), OPS[name]
+    for i, shape in enumerate((*ROWS, *COLUMNS)):
+        on_a_gpu(i % 4, kernels)
+        (x,) = tables(i, shape[0], math.prod(shape[1:]), 1)
+        x = x.reshape(shape)
+        found, names = run(function, x, 1)
+        assert names == [f"reduce_{'rows' if len(shape) == 2 else 'columns'}_wide"]
+        expected = spec.reference(x, axis=1)
+        if spec.magnitude is None:
+            np.testing.assert_array_equal(found.numpy(), expected)
+        else:
+            size = spec.magnitude(x, axis=1)
+            sums_to(found, expected, size, shape[1], f"{name} of {shape}")
+
+
+@pytest.mark.parametrize("shape", [(1, 4099), (2, 4 * 1030 + 1), (1, 700, 36), (2, 150, 132)])
+def test_parts_of_few_long_rows_and_columns(shape, on_a_gpu, monkeypatch):
+    monkeypatch.setattr(wide, "ROW_PART", 1030)
+    monkeypatch.setattr(wide, "MANY_BLOCKS", 8)
+    on_a_gpu(2, kernels)
+    (x,) = tables(5, shape[0], math.prod(shape[1:]), 1)
+    x = x.reshape(shape)
+    found, names = run(reduce.mean, x, 1)
+    assert len(names) == 2
+    spec = OPS["mean"]
+    sums_to(found, spec.reference(x, axis=1), spec.magnitude(x, axis=1), shape[1], "mean")
+    largest, names = run(reduce.max, x, 1)
+    assert len(names) == 2
+    np.testing.assert_array_equal(largest.numpy(), x.max(1))
+
+
+def test_nan_wins(on_a_gpu):
+    on_a_gpu(3, kernels)
+    x = np.zeros((9, 530), np.float32)
+    x[0, 0] = x[1, 200] = x[2, 529] = math.nan
+    x[3, 7], x[4, 8] = math.inf, -math.inf
+    for axis, table in ((1, x), (0, np.pad(x.T, ((0, 0), (0, 27))).copy())):
+        for function, expected in ((reduce.max, table.max(axis)), (reduce.min, table.min(axis))):
+            found, _ = run(function, table, axis)
+            np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def test_which_columns_are_taken():
+    def table(shape, place=0, kind="cuda", dtype="float32"):
+        buffer, device = SimpleNamespace(pointer=1 << 20), SimpleNamespace(kind=kind)
+        dtype = np.dtype(dtype)
+        return SimpleNamespace(shape=shape, buffer=buffer, offset=place, dtype=dtype, device=device)
+
+    assert wide.takes_columns(table((1, 16, 32)))
+    assert not wide.takes_columns(table((1, 15, 32)))
+    assert not wide.takes_columns(table((1, 16, 28)))
+    assert not wide.takes_columns(table((1, 16, 34)))
+    assert not wide.takes_columns(table((1, 16, 32), place=4))
+    assert not wide.takes_columns(table((1, 16, 32), kind="cpu"))
+    assert not wide.takes_columns(table((1, 16, 32), dtype="float64"))
+    assert not wide.takes_columns(table((1, 1 << 31, 32)))
+
+
+def test_without_a_gpu_nothing_changes():
+    (x,) = tables(0, 20, 40, 1)
+    for axis, name in ((0, "reduce_columns"), (1, "reduce_rows")):
+        _, names = run(reduce.sum, x, axis)
+        assert names == [name]
