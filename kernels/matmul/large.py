@@ -11,12 +11,14 @@ from numba import types
 from ..checks import FLOAT32
 from ..elementwise.mapping import fold
 from ..engine import Array, Device, empty
+from ..engine.tuning import Choice
 from ..opspec import GpuKernel
 from . import hopper, precision, split
 from .alignment import is_wide
 from .kernels import TILE
-from .sgemm import DEPTH, RUN, THREADS, WIDTH, make_sgemm
-from .tensor import make_tensor_gemm
+from .sgemm import DEPTH, PAIR_BYTES, RUN, THREADS, WIDTH, make_sgemm
+from .stages import dynamic_bytes, stages_for
+from .tensor import make_tensor_gemm, pair_items
 
 SINCE = (8, 0)  # the compute capability that brought cp.async
 ITEMS = 2**31  # numbers of elements have 32 bits, and steps may go a tile beyond the last
@@ -34,6 +36,11 @@ BLOCK_TIME = 4 * 9.0 * 0.34 / 0.89
 # takes as long as for some 40 multiply-adds (A100: 13 bytes and 64 multiply-adds to a clock of a
 # multiprocessor); with 256 and more, that is less than a sixth of the work. NOT measured either.
 SLICE = 256
+
+SGEMM_STAGES, TENSOR_STAGES = 3, 4  # most pairs of tiles; beyond them copies have arrived anyway
+EFFICIENCY = 0.89  # of the peak of float32: the share of multiply-adds
+LAUNCH = 3e-6  # seconds for a kernel more; shared measurements say 3 us, of a cubin
+ROOMY = ("sm_80", "sm_90", "sm_90a", "sm_100")  # shared memory for two blocks of so many stages
 
 
 def fits(m: int, n: int, k: int, dtype: Any, device: Device) -> bool:
@@ -63,13 +70,21 @@ def _pays(m: int, n: int, k: int, dtype: Any, device: Device, tiles: Any, may_sp
     if not fits(m, n, k, dtype, device):
         return False
     sms = device.limits.sms
+    rate = device.limits.float32 * 1e12 * EFFICIENCY / sms
+    unit = 2 * WIDTH * WIDTH * k / rate / BLOCK_TIME  # seconds for 1 of the scale
 
     def time(width: int, block: float, parts: int = 1) -> float:
         blocks = parts * -(-m // width) * -(-n // width)
-        return -(-blocks // sms) * block / parts
+        return -(-blocks // sms) * block / parts * unit
 
     parts = slices(m, n, k, sms) if may_split else 1
-    return time(WIDTH, BLOCK_TIME, parts) < min(time(items * TILE, block) for items, block in tiles)
+    large = time(WIDTH, BLOCK_TIME, parts) + (0.0 if parts == 1 else sum_time(m, n, parts, device))
+    return large < min(time(items * TILE, block) for items, block in tiles)
+
+
+def sum_time(m: int, n: int, parts: int, device: Device) -> float:
+    """Seconds that it takes to add the slices: another launch, and each is written and read."""
+    return LAUNCH + 2 * parts * m * n * 4 / (device.limits.bandwidth * 1e9)
 
 
 def launch(
@@ -83,39 +98,94 @@ def launch(
 ) -> None:
     """``c = activation(a b + bias)`` of contiguous arrays; see ``launcher.matmul``.
 
-    By :mod:`.sgemm`, or by :mod:`.hopper` or :mod:`.tensor` where less precision will do.
+    By :mod:`.sgemm`, or by :mod:`.hopper` or :mod:`.tensor` where less precision will do; in how
+    many slices and by which of the two, rules say unless it was measured (``engine.tuning``).
     """
-    m, n = c.shape
-    k = a.shape[0] if transpose_a else a.shape[1]
     turned_a, turned_b = not transpose_a, transpose_b
     kind = precision.kind()
-    if kind is not None and hopper.fits(m, n, k, c.device):
-        moved = sum(
-            hopper.numbers_to_copy(x, along, kind) for x, along in ((a, turned_a), (b, turned_b))
-        )
-        if hopper.pays(m, n, k, kind, moved, c.device):
-            hopper.launch(kind, a, b, bias, c, turned_a, turned_b, activation)
-            return
+    problem = *c.shape, a.shape[0] if transpose_a else a.shape[1], kind, turned_a, turned_b
+    arrays = a, b, bias, c
+    if kind is None:
+        parts = SLICES(c.device, problem, lambda n: _slices(n, problem, arrays, activation), (c,))
+        _slices(parts, problem, arrays, activation)
+    else:
+        cores = CORES(c.device, problem, lambda how: _cores(how, problem, arrays, activation), (c,))
+        _cores(cores, problem, arrays, activation)
+
+
+Problem = tuple[int, int, int, str | None, bool, bool]  # m, n, k, kind, turned_a, turned_b
+Operands = tuple[Array, Array, Array, Array]
+RULE = 0  # slices: as :func:`slices` says
+BY_RULE, WARPS, WARPGROUPS = "rule", "mma.sync", "wgmma"  # tensor cores: as ``hopper.pays`` says
+
+
+def _slice_counts(device: Device, problem: Problem) -> tuple[int, ...]:
+    """Powers of two, as long as no multiprocessor gets more than two blocks for them."""
+    m, n, k = problem[:3]
+    tiles = -(-m // WIDTH) * -(-n // WIDTH)
+    most = min(2 * device.limits.sms // tiles, k // (4 * DEPTH), (ITEMS - 1) // (m * n))
+    return tuple(1 << i for i in range(max(1, most).bit_length()))
+
+
+def _instructions(device: Device, problem: Problem) -> tuple[str, ...]:
+    return (WARPS, WARPGROUPS) if hopper.fits(*problem[:3], device) else (WARPS,)
+
+
+# Another order of the sums changes a result by much less than a missing slice or tile does.
+SLICES = Choice(
+    "matmul slices", _slice_counts, lambda device, problem: RULE,
+    sources=(__name__, f"{__package__}.sgemm", f"{__package__}.split"), tolerance=1e-3,
+)  # fmt: skip
+CORES = Choice(
+    "matmul tensor cores", _instructions, lambda device, problem: BY_RULE,
+    sources=(__name__, f"{__package__}.tensor", f"{__package__}.hopper"), tolerance=1e-3,
+)  # fmt: skip
+
+
+def _cores(how: str, problem: Problem, arrays: Operands, activation: str | None) -> None:
+    """By :mod:`.hopper` or by :mod:`.tensor`."""
+    (m, n, k, kind, turned_a, turned_b), (a, b, bias, c) = problem, arrays
+    assert kind is not None
+    if how == BY_RULE:
+        how = WARPS
+        if hopper.fits(m, n, k, c.device):
+            sides = (a, turned_a), (b, turned_b)
+            moved = sum(hopper.numbers_to_copy(x, along, kind) for x, along in sides)
+            if hopper.pays(m, n, k, kind, moved, c.device):
+                how = WARPGROUPS
+    if how == WARPGROUPS:
+        hopper.launch(kind, a, b, bias, c, turned_a, turned_b, activation)
+        return
+    wide = is_wide(a) and is_wide(b)
+    pair = 4 * sum(pair_items(kind, turned_a, turned_b))
+    stages = stages_for(pair, TENSOR_STAGES, c.device)
+    kernel = make_tensor_gemm(kind, turned_a, turned_b, wide, activation, stages)
+    sizes = np.uint32(m), np.uint32(n), np.uint32(k)
+    config = (-(-n // WIDTH), *fold(-(-m // WIDTH))), THREADS, 0, dynamic_bytes(stages * pair)
+    kernel[config](a.reshape(-1), b.reshape(-1), bias, c.reshape(-1), *sizes)
+
+
+def _slices(parts: int, problem: Problem, arrays: Operands, activation: str | None) -> None:
+    """By :mod:`.sgemm`, its steps in so many slices."""
+    (m, n, k, _, turned_a, turned_b), (a, b, bias, c) = problem, arrays
     sizes = np.uint32(m), np.uint32(n), np.uint32(k)
     grid = (-(-n // WIDTH), *fold(-(-m // WIDTH)))
     matrices = a.reshape(-1), b.reshape(-1), bias
-    if kind is not None:
-        wide = is_wide(a) and is_wide(b)
-        kernel = make_tensor_gemm(kind, turned_a, turned_b, wide, activation)
-        kernel[grid, THREADS](*matrices, c.reshape(-1), *sizes)
-        return
     copied = [x for x, turned in ((a, turned_a), (b, turned_b)) if not turned]
     wide = all(map(is_wide, (c, *copied)))
-    parts = slices(m, n, k, a.device.limits.sms)
+    if parts == RULE:
+        parts = slices(m, n, k, a.device.limits.sms)
+    stages = stages_for(PAIR_BYTES, SGEMM_STAGES, c.device)
+    shared = dynamic_bytes(stages * PAIR_BYTES)
     if parts == 1:
-        kernel = make_sgemm(turned_a, turned_b, wide, activation)
-        kernel[grid, THREADS](*matrices, c.reshape(-1), *sizes, sizes[2])
+        kernel = make_sgemm(turned_a, turned_b, wide, activation, False, stages)
+        kernel[grid, THREADS, 0, shared](*matrices, c.reshape(-1), *sizes, sizes[2])
         return
     steps = -(-k // (parts * DEPTH)) * DEPTH
     parts = -(-k // steps)
     sums = empty((parts * m * n,), c.dtype, c.device)
-    kernel = make_sgemm(turned_a, turned_b, wide, None, True)
-    kernel[(*grid[:2], parts), THREADS](*matrices, sums, *sizes, np.uint32(steps))
+    kernel = make_sgemm(turned_a, turned_b, wide, None, True, stages)
+    kernel[(*grid[:2], parts), THREADS, 0, shared](*matrices, sums, *sizes, np.uint32(steps))
     add, each = split.make_sum(wide, activation), split.THREADS * (RUN if wide else 1)
     add[-(-m * n // each), split.THREADS](sums, bias, c.reshape(-1), sizes[1], np.uint32(parts))
 
@@ -142,4 +212,18 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
     )
     add, of_sum = split.make_sum(True, None), (items, items, items, size, size)
     found.append(GpuKernel("matmul float32, sum of slices", add, of_sum, SINCE, expects=COPIES))
+    order = True, False
+    staged: tuple[Any, ...] = (
+        ("float32", SGEMM_STAGES, PAIR_BYTES, of_sgemm, MULTIPLY_ADDS,
+         make_sgemm(*order, True, None, False, SGEMM_STAGES)),
+        *(
+            (kind, TENSOR_STAGES, 4 * sum(pair_items(kind, *order)), signature, TENSOR_CORES,
+             make_tensor_gemm(kind, *order, True, None, TENSOR_STAGES))
+            for kind in ("tf32", "bf16")
+        ),
+    )  # fmt: skip
+    for kind, stages, pair, of_kernel, expected, kernel in staged:
+        name = f"matmul {kind} nn, {stages} stages"
+        size = dynamic_bytes(stages * pair)
+        found.append(GpuKernel(name, kernel, of_kernel, SINCE, ROOMY, expected, size))
     return (*found, *hopper.gpu_kernels())

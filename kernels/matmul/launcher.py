@@ -20,7 +20,8 @@ from ..checks import (
 from ..elementwise import copy
 from ..elementwise.mapping import fold
 from ..engine import CPU, Array, Device, Kernel, ShapeError, empty, zeros
-from . import large
+from ..engine.tuning import Choice, on_change
+from . import large, precision
 from .kernels import TILE, make_matmul
 
 ACTIVATIONS = (None, "relu", "sigmoid", "tanh", "gelu", "silu")
@@ -106,17 +107,60 @@ def matmul(
         bias = copy(bias)
     a, transpose_a = _stored(a, transpose_a)
     b, transpose_b = _stored(b, transpose_b)
-    if large.pays(m, n, k, a.dtype, a.device, SMALLER):
-        large.launch(a, b, bias, c, transpose_a, transpose_b, activation)
-        return c
-    chosen, grid = _plan(m, n, a.dtype, a.device, transpose_a, transpose_b, activation)
-    launch = chosen[grid, BLOCK]
-    if key is not None and is_plain:
+    given = a, b, bias, c, transpose_a, transpose_b, activation
+    problem = m, n, k, a.dtype.char, transpose_a, transpose_b, precision.kind()
+    tile = TILES(c.device, problem, lambda tile: _launch(tile, k, *given), (c,))
+    launch = _launch(tile, k, *given)
+    if key is not None and is_plain and launch is not None:
         if len(_found) >= MOST_FOUND:
             _found.clear()
         _found[key] = _Found(launch, (m, n), no_bias)
-    launch(a, b, bias, c)
     return c
+
+
+def _launch(
+    tile: Any,
+    k: int,
+    a: Array,
+    b: Array,
+    bias: Array,
+    c: Array,
+    transpose_a: bool,
+    transpose_b: bool,
+    activation: str | None,
+) -> Any:
+    """Compute a product by one of the tiles.
+
+    Returns:
+        The launch, so that it can be repeated; None if that takes more than one.
+    """
+    m, n = c.shape
+    if tile == LARGE or (tile == RULE and large.pays(m, n, k, a.dtype, a.device, SMALLER)):
+        large.launch(a, b, bias, c, transpose_a, transpose_b, activation)
+        return None
+    items = 0 if tile == RULE else tile
+    chosen, grid = _plan(m, n, a.dtype, a.device, transpose_a, transpose_b, activation, items)
+    launch = chosen[grid, BLOCK]
+    launch(a, b, bias, c)
+    return launch
+
+
+def _tiles(device: Device, problem: Any) -> tuple[Any, ...]:
+    """Tiles of items to a thread, and the large one; those of one precision alone."""
+    m, n, k, dtype, *_, kind = problem
+    if kind is not None and not device.is_cpu:
+        return ()
+    fits = large.fits(m, n, k, dtype, device)
+    return (*(CPU_TILES if device.is_cpu else GPU_TILES), *[LARGE] * fits)
+
+
+# By rule, the one that finishes first by the figures above. Another order of the sums changes a
+# result by much less than a missing tile does.
+RULE, LARGE = "rule", "large"
+TILES = Choice(
+    "matmul tile", _tiles, lambda device, problem: RULE,
+    sources=(__name__, f"{__package__}.kernels", f"{__package__}.sgemm"), tolerance=1e-3,
+)  # fmt: skip
 
 
 class _Found(NamedTuple):
@@ -128,6 +172,7 @@ class _Found(NamedTuple):
 
 
 _found: dict[Any, _Found] = {}
+on_change(lambda: _found.clear())
 
 
 def _key(
@@ -192,10 +237,11 @@ def _plan(
     transpose_a: bool,
     transpose_b: bool,
     activation: str | None,
+    items: int,
 ) -> tuple[Kernel, tuple[int, int, int]]:
-    """Kernel and grid for a product of this size."""
+    """Kernel and grid for a product of this size; 0 items: as :func:`choose_items` says."""
     tiles = CPU_TILES if device.is_cpu else GPU_TILES
-    items = choose_items(m, n, tiles, device.processors)
+    items = items or choose_items(m, n, tiles, device.processors)
     width = items * TILE
     real = float32 if dtype == FLOAT32 else float64
     grid = ((n + width - 1) // width, *fold((m + width - 1) // width))

@@ -8,7 +8,9 @@ first:
 2. the 8 x 8 items are 2 x 2 groups of 4 x 4, placed so that a warp reads 4 + 8 different groups in
    each step and no two of them in the same banks (32 x 64 items to a warp);
 3. both tiles lie in shared memory with one row for each step q. While one pair of tiles is
-   multiplied, the next pair is copied by ``cp.async``, which needs no registers and no waiting;
+   multiplied, the next pair, or the next two, is copied by ``cp.async``, which needs no registers
+   and no waiting. Every turn begins one group of copies, beyond the last step of zeros: so the pair
+   of a turn has come when at most ``stages - 2`` younger groups are under way, for any k;
 4. addresses are 32-bit numbers of elements, and beyond the edge of a or b rows are read twice or
    taken as zero, whichever is cheaper: what they add belongs to items of c that nobody stores;
 5. before the activation, half of a thread's sums at a time go to the tiles, which are free by then:
@@ -37,6 +39,7 @@ from ..engine.ptx import (
     multiply_columns,
     store4,
 )
+from .stages import items_of_shared
 
 WIDTH = 128  # rows and columns of c to a block
 DEPTH = 16  # steps q that a pair of tiles holds
@@ -45,8 +48,7 @@ ITEMS = 8  # rows and columns of c to a thread
 RUN = 4  # of which so many lie side by side: 128 bits
 PITCH = WIDTH + RUN  # rows of a tile; by 4 longer, so that 8 rows x 4 columns meet all 32 banks
 TILE = DEPTH * PITCH
-BOTH = 2 * TILE  # one pair of tiles is multiplied while the other is filled
-SHARED = 2 * BOTH
+PAIR_BYTES = 2 * TILE * 4  # of shared memory that a pair of tiles takes
 
 WARP_ROWS, WARP_COLUMNS = 32, 64
 ROW_STEP, COLUMN_STEP = 16, 32  # between the two groups of a thread
@@ -155,7 +157,12 @@ def make_complete(wide: bool, activation: str | None, split: bool) -> Any:
 
 @functools.cache
 def make_sgemm(
-    turned_a: bool, turned_b: bool, wide: bool, activation: str | None, split: bool = False
+    turned_a: bool,
+    turned_b: bool,
+    wide: bool,
+    activation: str | None,
+    split: bool = False,
+    stages: int = 2,
 ) -> Kernel:
     """The kernel ``c = activation(a b + bias)`` for one storage order; float32.
 
@@ -167,13 +174,19 @@ def make_sgemm(
         activation: name known to ``activations.functions.value_function``, or None.
         split: each z of the grid sums a slice of the steps q, and c holds a matrix for each, to
             which :mod:`.split` adds bias and activation.
+        stages: pairs of tiles in shared memory, 2 or more; see :mod:`.stages`.
 
     Returns:
         A kernel of (a, b, bias, c, m, n, k, steps): the items of the matrices in a row, and uint32
         sizes; steps are those of a slice, a multiple of ``DEPTH``, and of no matter unless split.
         For blocks of 256 and a grid of (tiles along n, y, z) with y z tiles along m, or y tiles
-        and z slices.
+        and z slices. Stages of ``PAIR_BYTES`` each beyond 48 KiB in all are brought by the launch.
     """
+    B_FIRST = stages * TILE
+    LAST = B_FIRST - TILE
+    SHARED = items_of_shared(2 * B_FIRST)
+    AHEAD = stages - 1
+    YOUNGER = stages - 2
     copy_straight = copy_wide if wide else copy_narrow
     copy_a = copy_turned if turned_a else copy_straight
     copy_b = copy_turned if turned_b else copy_straight
@@ -190,6 +203,7 @@ def make_sgemm(
         if split:
             q0, first = uint32(part * steps), uint32(0)
             k = min(uint32(q0 + steps), k)
+        end = uint32(k + uint32(AHEAD * DEPTH))
         row0 = uint32(uint32(first + uint32(cuda.blockIdx.y)) * uint32(WIDTH))
         column0 = uint32(uint32(cuda.blockIdx.x) * uint32(WIDTH))
         t = uint32(cuda.threadIdx.x)
@@ -201,20 +215,22 @@ def make_sgemm(
         for i in range(ITEMS):
             for j in range(ITEMS):
                 total[i, j] = float32(0.0)
-        copy_a(tiles, uint32(0), a, row0, m, length_a, q0, k)
-        copy_b(tiles, uint32(BOTH), b, column0, n, length_b, q0, k)
-        cp_async_commit()
-        now = uint32(0)
-        while q0 < k:
-            cp_async_wait(0)
-            cuda.syncthreads()
-            q0 = uint32(q0 + uint32(DEPTH))
-            other = uint32(uint32(TILE) - now)
-            copy_a(tiles, other, a, row0, m, length_a, q0, k)
-            copy_b(tiles, uint32(BOTH) + other, b, column0, n, length_b, q0, k)
+        for s in range(AHEAD):
+            copy_a(tiles, uint32(s * TILE), a, row0, m, length_a, q0, k)
+            copy_b(tiles, uint32(B_FIRST + s * TILE), b, column0, n, length_b, q0, k)
             cp_async_commit()
-            multiply(total, tiles, now + row, tiles, uint32(BOTH) + now + column)
-            now = other
+            q0 = uint32(q0 + uint32(DEPTH))
+        now, free = uint32(0), uint32(LAST)
+        while q0 < end:
+            cp_async_wait(YOUNGER)
+            cuda.syncthreads()
+            copy_a(tiles, free, a, row0, m, length_a, q0, k)
+            copy_b(tiles, uint32(B_FIRST) + free, b, column0, n, length_b, q0, k)
+            cp_async_commit()
+            q0 = uint32(q0 + uint32(DEPTH))
+            multiply(total, tiles, now + row, tiles, uint32(B_FIRST) + now + column)
+            free = now
+            now = uint32(0) if now == uint32(LAST) else uint32(now + uint32(TILE))
         cp_async_wait(0)
         cuda.syncthreads()
         for _ in range(ITEMS // RUN):

@@ -1,7 +1,7 @@
 """Matrix product of float32 matrices by tensor cores, rounded to tf32 or bfloat16, on a GPU.
 
 The scheme is that of :mod:`.sgemm`: a block computes 128 x 128 items and copies the next pair of
-tiles by ``cp.async`` while it multiplies the present one. What differs:
+tiles, or the next few, by ``cp.async`` while it multiplies the present one. What differs:
 
 1. a warp computes 64 x 32 items by ``mma.sync``, 4 x 4 blocks of 16 x 8 items;
 2. tiles keep the order of their matrix: rows along q are read by ``ldmatrix`` (tf32) or two
@@ -31,6 +31,7 @@ from ..engine.ptx import (
     multiply_warp,
 )
 from .sgemm import DEPTH, RUN, THREADS, WIDTH
+from .stages import items_of_shared
 
 ALONG = {"tf32": 20, "bf16": 24}  # numbers to a row of a tile whose rows run along q
 ACROSS = {"tf32": WIDTH + 8, "bf16": WIDTH + 4}  # and of one with a row for each q
@@ -79,9 +80,20 @@ def make_copy(kind: str, along: bool, wide: bool):
     return copy_along if along else copy_across
 
 
+def pair_items(kind: str, along_a: bool, along_b: bool) -> tuple[int, int]:
+    """Numbers, of four bytes, of shared memory that a tile of a and one of b take."""
+    along, across = WIDTH * ALONG[kind], DEPTH * ACROSS[kind]
+    return along if along_a else across, along if along_b else across
+
+
 @functools.cache
 def make_tensor_gemm(
-    kind: str, along_a: bool, along_b: bool, wide: bool, activation: str | None
+    kind: str,
+    along_a: bool,
+    along_b: bool,
+    wide: bool,
+    activation: str | None,
+    stages: int = 2,
 ) -> Kernel:
     """The kernel ``c = activation(a b + bias)`` for one storage order.
 
@@ -91,25 +103,27 @@ def make_tensor_gemm(
         along_b: b is (n, k). Otherwise (k, n).
         wide: a and b begin at a multiple of 16 bytes and have rows of a multiple of four numbers.
         activation: name known to ``activations.functions.value_function``, or None.
+        stages: pairs of tiles in shared memory, 2 or more; see :mod:`.stages`.
 
     Returns:
-        A kernel of (a, b, bias, c, m, n, k), to be launched like that of ``make_sgemm``.
+        A kernel of (a, b, bias, c, m, n, k), to be launched like that of ``make_sgemm``; a pair of
+        tiles has ``pair_items``.
     """
     copy_a, copy_b = make_copy(kind, along_a, wide), make_copy(kind, along_b, wide)
     ALONG_PITCH, ACROSS_PITCH = ALONG[kind], ACROSS[kind]
     along, across = Layout(ALONG_PITCH, 1), Layout(1, ACROSS_PITCH)
     a_layout, b_layout = along if along_a else across, along if along_b else across
     A_STEP, B_STEP = a_layout.x_step, b_layout.x_step
-    A_TILE = WIDTH * ALONG_PITCH if along_a else DEPTH * ACROSS_PITCH
-    B_TILE = WIDTH * ALONG_PITCH if along_b else DEPTH * ACROSS_PITCH
-    A_BOTH, B_BOTH = 2 * A_TILE, 2 * B_TILE
+    A_TILE, B_TILE = pair_items(kind, along_a, along_b)
+    B_FIRST = stages * A_TILE
+    SHARED = items_of_shared(B_FIRST + stages * B_TILE)
+    AHEAD, YOUNGER, LAST = stages - 1, stages - 2, stages - 1
     multiply = multiply_warp(kind, ROWS, COLUMNS, DEPTH, a_layout, b_layout)
     finish = identity if activation is None else value_function(activation, float32)
 
     @kernel(launch_bounds=(THREADS, 2))
     def tensor_gemm(a, b, bias, c, m, n, k):
-        a_tile = cuda.shared.array(A_BOTH, float32, 16)
-        b_tile = cuda.shared.array(B_BOTH, float32, 16)
+        tiles = cuda.shared.array(SHARED, float32, 16)
         total = cuda.local.array((ROWS, COLUMNS, 4), float32)
         row0 = uint32(uint32(cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y) * uint32(WIDTH))
         column0 = uint32(uint32(cuda.blockIdx.x) * uint32(WIDTH))
@@ -121,22 +135,25 @@ def make_tensor_gemm(
             for j in range(COLUMNS):
                 for e in range(4):
                     total[i, j, e] = float32(0.0)
-        copy_a(a_tile, uint32(0), a, row0, m, uint32(0), k)
-        copy_b(b_tile, uint32(0), b, column0, n, uint32(0), k)
-        cp_async_commit()
-        q0, now = uint32(0), uint32(0)
-        while q0 < k:
-            cp_async_wait(0)
-            cuda.syncthreads()
-            q0 = uint32(q0 + uint32(DEPTH))
-            other = uint32(uint32(1) - now)
-            copy_a(a_tile, uint32(other * uint32(A_TILE)), a, row0, m, q0, k)
-            copy_b(b_tile, uint32(other * uint32(B_TILE)), b, column0, n, q0, k)
+        q0 = uint32(0)
+        for s in range(AHEAD):
+            copy_a(tiles, uint32(s * A_TILE), a, row0, m, q0, k)
+            copy_b(tiles, uint32(B_FIRST + s * B_TILE), b, column0, n, q0, k)
             cp_async_commit()
+            q0 = uint32(q0 + uint32(DEPTH))
+        now, free, end = uint32(0), uint32(LAST), uint32(k + uint32(AHEAD * DEPTH))
+        while q0 < end:
+            cp_async_wait(YOUNGER)
+            cuda.syncthreads()
+            copy_a(tiles, uint32(free * uint32(A_TILE)), a, row0, m, q0, k)
+            copy_b(tiles, uint32(B_FIRST) + free * uint32(B_TILE), b, column0, n, q0, k)
+            cp_async_commit()
+            q0 = uint32(q0 + uint32(DEPTH))
             at = uint32(now * uint32(A_TILE) + row * uint32(A_STEP))
-            bt = uint32(now * uint32(B_TILE) + column * uint32(B_STEP))
-            multiply(total, a_tile, at, b_tile, bt, lane)
-            now = other
+            bt = uint32(uint32(B_FIRST) + now * uint32(B_TILE) + column * uint32(B_STEP))
+            multiply(total, tiles, at, tiles, bt, lane)
+            free = now
+            now = uint32(0) if now == uint32(LAST) else uint32(now + uint32(1))
         at_row = uint32(row0 + row + (lane >> uint32(2)))
         at_column = uint32(column0 + column + uint32((lane & uint32(3)) * uint32(2)))
         for i in range(ROWS):
