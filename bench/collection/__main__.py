@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,16 +61,18 @@ class Row:
 
 
 def timed(
-    entries: list[Entry], prototype: Path | None, rounds: int, processes: int
+    entries: list[Entry], prototype: Path | None, rounds: int, processes: int, console: Console
 ) -> tuple[list[Row], list[str]]:
     """Time the kernels in fresh processes; the rows, and what nnlite did not run."""
+    start = time.perf_counter()
     rows: dict[str, Row] = {}
     failed: dict[str, str] = {}
-    for _ in range(processes):
+    for number in range(1, processes + 1):
         rates = Rates(rounds, prototype)
         for entry in entries:
             try:
-                result, refusal = rates.of(entry)
+                with console.status(f"process {number} of {processes}: {entry.name}"):
+                    result, refusal = rates.of(entry)
             except RuntimeError as error:
                 failed[entry.name] = str(error)
                 continue
@@ -78,6 +81,8 @@ def timed(
                 row.result = joined(row.result, result)
             row.prototype = row.prototype or refusal
         rates.close()
+        minutes = (time.perf_counter() - start) / 60
+        console.print(f"process {number} of {processes} done after {minutes:.1f} minutes")
     return list(rows.values()), [f"{name}: {why}" for name, why in failed.items()]
 
 
@@ -174,9 +179,8 @@ def main(
     if not console.is_terminal:
         console = Console(width=120)
     entries = [entry for entry in ENTRIES if only in entry.name]
-    with console.status("nnlite beside its peers"):
-        rows, failed = timed(entries, prototype, rounds, processes)
-        write(out, rows)
+    rows, failed = timed(entries, prototype, rounds, processes, console)
+    write(out, rows)
     with console.status("compiling and loading in processes of their own"):
         if compilation:
             compile_and_load(rows)
