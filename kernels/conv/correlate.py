@@ -14,7 +14,6 @@ from .direct import correlate_direct, plan_direct
 from .gemm import correlate_gemm
 from .tiles import LANES, Window, shared_items
 
-STYLES = (None, "direct", "gemm")
 # The direct kernel is the faster one as long as its threads have pixels to work on: measured on a
 # CPU for 64 channels, 3x3 taps and images of 1x1 to 14x14; on a GPU nothing is measured.
 LEAST_USE = 0.3
@@ -51,7 +50,7 @@ def correlate(
     n, m, *out = y.shape
     if y.size == 0:
         return
-    bias = _no_bias(m, x.dtype, x.device) if bias is None else bias
+    bias = no_bias(m, x.dtype, x.device) if bias is None else bias
     items = shared_items(float32 if x.dtype == FLOAT32 else float64)
     plan = plan_direct(
         window, x.shape[1] // groups, m // groups, tuple(out), n * groups, items, x.device.is_cpu
@@ -73,7 +72,7 @@ def correlate(
 
 
 @functools.lru_cache(maxsize=64)
-def _no_bias(m: int, dtype: Any, device: Device) -> Array:
+def no_bias(m: int, dtype: Any, device: Device) -> Array:
     """A bias of zeros: adding it is cheaper than a kernel of its own."""
     return zeros((m,), dtype, device)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..checks import require_float, require_like, require_option, require_shape
 from ..engine import ArgumentError, Array, ShapeError, empty
-from .correlate import STYLES
+from .algorithm import STYLES
 from .geometry import geometry, kernel_of, key_of, pair, require_groups
 from .passes import contiguous, gather, image_of, spread
 
@@ -34,7 +34,9 @@ def conv2d(
         stride, dilation: an integer or (rows, columns).
         padding: an integer, (rows, columns), ``"valid"`` or ``"same"``.
         groups: channels are divided into so many independent convolutions.
-        style: None chooses the kernel by shape; ``"direct"`` or ``"gemm"`` runs that one.
+        style: None chooses the kernel by shape; ``"direct"``, ``"gemm"`` or ``"tiled"`` runs that
+            one: ``"tiled"`` takes one group of float32 channels, multiples of four, and a CPU or a
+            GPU of compute capability 8.0 or later.
 
     Returns:
         A new array (n, o, rows, columns).

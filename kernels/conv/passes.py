@@ -5,8 +5,15 @@ A transposed convolution is made of the same four, with input and output changin
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
+from ..checks import FLOAT32
 from ..elementwise import copy
-from ..engine import Array, empty, zeros
+from ..engine import ArgumentError, Array, empty, zeros
+from ..matmul import large
+from . import channels_last
+from .algorithm import SMALL, TILED, Problem, algorithm, supported
 from .correlate import correlate, pack
 from .geometry import Geometry, Pair
 from .tiles import Window
@@ -29,8 +36,21 @@ def gather(
     if x.size == 0 or w.size == 0:
         _fill(y, bias)
         return
-    flat = w.reshape(w.shape[0], w.size // w.shape[0])
-    correlate(op, x, flat, bias, y, g.window(), groups, style)
+
+    def run(name: str) -> None:
+        if name == TILED:
+            channels_last.forward(x, w, bias, y, g)
+        else:
+            flat = w.reshape(w.shape[0], w.size // w.shape[0])
+            correlate(op, x, flat, bias, y, g.window(), groups, style)
+
+    if style == TILED:
+        _require_tiled(op, x, w, y, g, groups)
+        run(style)
+    elif style is None:
+        run(_algorithm("forward", x, w.shape, y, g, groups, run, y))
+    else:
+        run(SMALL)
 
 
 def spread(
@@ -40,6 +60,19 @@ def spread(
     if dy.size == 0 or w.size == 0:
         _fill(dx, bias)
         return
+
+    def run(name: str) -> None:
+        if name == TILED:
+            channels_last.input_grad(dy, w, bias, dx, g)
+        else:
+            _spread(op, dy, w, bias, dx, g, groups)
+
+    run(_algorithm("input", dx, w.shape, dy, g, groups, run, dx))
+
+
+def _spread(
+    op: str, dy: Array, w: Array, bias: Array | None, dx: Array, g: Geometry, groups: int
+) -> None:
     turned = w.reshape(w.shape[0], w.shape[1], w.shape[2] * w.shape[3])
     for (row, column), taps, window in g.phases():
         part = dx
@@ -54,22 +87,33 @@ def weights(dy: Array, x: Array, shape: tuple[int, ...], g: Geometry, groups: in
     if dy.size == 0 or x.size == 0 or 0 in shape:
         return zeros(shape, x.dtype, x.device)
     dw = empty(shape, x.dtype, x.device)
-    window = g.window()
+
+    def run(name: str) -> None:
+        if name == TILED:
+            channels_last.weight_grad(dy, x, dw, g)
+        else:
+            _weights(dy, x, dw, g, groups)
+
+    run(_algorithm("weight", x, shape, dy, g, groups, run, dw))
+    return dw
+
+
+def _weights(dy: Array, x: Array, dw: Array, g: Geometry, groups: int) -> None:
+    window, shape = g.window(), dw.shape
     m, c, taps = shape[0] // groups, shape[1], len(window.taps)
     sizes = (window, c, m, dy.shape[2:], shared_items_of(x))
     flat = dw.reshape(groups, m, c * taps)
     along_pixels = plan_pixels(*sizes)
     if along_pixels is not None:
         weight_pixels_grad(dy, x, flat, window, groups, along_pixels)
-        return dw
+        return
     plan = plan_weight(*sizes)
     if plan is not None:
         weight_grad(dy, x, flat, window, groups, plan)
-        return dw
+        return
     parts = dw.reshape(groups, m, c, taps)
     for t, place in enumerate(window.taps):
         _single_tap(dy, x, parts[:, :, :, t], window, place, groups)
-    return dw
 
 
 def biases(dy: Array) -> Array:
@@ -88,6 +132,42 @@ def image_of(x: Array) -> Array:
     """x in C order, with four axes: a sequence is an image of one row."""
     x = x if x.is_contiguous else copy(x)
     return x if len(x.shape) == 4 else x.reshape(*x.shape[:2], 1, x.shape[2])
+
+
+def _algorithm(
+    kind: str,
+    x: Array,
+    w: tuple[int, ...],
+    y: Array,
+    g: Geometry,
+    groups: int,
+    run: Callable[[str], None],
+    output: Array,
+) -> str:
+    """Which algorithm fills the output: x, w and y are those of a convolution."""
+    if x.device.is_cpu:
+        return SMALL
+    problem = _problem(kind, x, w, y, g)
+    return algorithm(problem, groups, x.dtype, x.device, run, (output,))
+
+
+def _problem(kind: str, x: Array, w: tuple[int, ...], y: Array, g: Geometry) -> Problem:
+    w = (w[0], w[1], *g.kernel)
+    return Problem(kind, x.shape, w, y.shape, dataclasses.astuple(g))
+
+
+def _require_tiled(op: str, x: Array, w: Array, y: Array, g: Geometry, groups: int) -> None:
+    known = x.device.is_cpu or x.device.limits.compute_capability >= large.SINCE
+    if not (known and x.dtype == FLOAT32 and groups == 1):
+        raise ArgumentError(
+            f"{op}: style: 'tiled' given for {x.dtype}, groups={groups}, on {x.device}; expected "
+            "float32, one group, and a GPU of compute capability 8.0 or later"
+        )
+    if not supported(_problem("forward", x, w.shape, y, g)):
+        raise ArgumentError(
+            f"{op}: style: 'tiled' given for {w.shape[1]} and {w.shape[0]} channels; expected "
+            "multiples of 4, and less than 2**31 numbers in each array"
+        )
 
 
 def _single_tap(dy: Array, x: Array, dw: Array, window: Window, place: Pair, groups: int) -> None:

@@ -27,6 +27,8 @@ from .barriers import (
     mbarrier_init,
     mbarrier_wait,
     more_registers,
+    tensor_map_acquire,
+    tensor_map_release,
     tma_load_2d,
 )
 from .fragments import Layout, multiply_warp
@@ -42,10 +44,10 @@ from .matrix import (
     mma_f16,
     mma_tf32,
 )
-from .memory import cp_async4, cp_async16, cp_async_commit, cp_async_wait, load4, store4
+from .memory import cp_async4, cp_async16, cp_async_commit, cp_async_wait, load4, store2, store4
 from .numbers import to_bf16x2, to_f16x2, to_tf32
-from .tiles import multiply_columns
-from .wgmma import descriptor, wgmma, wgmma_wait
+from .tiles import multiply_columns, multiply_rows
+from .wgmma import descriptor, wgmma, wgmma_wait, wgmma_wait_for
 
 __all__ = [
     "Layout",
@@ -75,12 +77,17 @@ __all__ = [
     "mma_tf32",
     "more_registers",
     "multiply_columns",
+    "multiply_rows",
     "multiply_warp",
+    "store2",
     "store4",
+    "tensor_map_acquire",
+    "tensor_map_release",
     "tma_load_2d",
     "to_bf16x2",
     "to_f16x2",
     "to_tf32",
     "wgmma",
     "wgmma_wait",
+    "wgmma_wait_for",
 ]

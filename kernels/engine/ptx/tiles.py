@@ -102,6 +102,65 @@ def multiply_columns(
     return multiply
 
 
+@functools.cache
+def multiply_rows(
+    depth: int,
+    rows: int,
+    columns: int,
+    row_step: int,
+    column_step: int,
+    a_pitch: int,
+    b_pitch: int,
+) -> Any:
+    """:func:`multiply_columns` for a tile ``a`` whose rows run along the depth.
+
+    It adds to ``total[i, j]`` the sum over ``q`` of ``a[at + i * row_step * a_pitch + q] *
+    b[bt + q * b_pitch + place(j)]``: the rows of a thread are ``row_step`` apart. Of a it reads four
+    steps of every row at once, as many numbers to an access as of b; ``depth`` is a multiple of
+    four, and so are ``at``, ``bt`` and the pitches.
+    """
+
+    def meaning(total, a, at, b, bt):
+        for q in range(depth):
+            for i in range(rows):
+                x = a[at + (i * row_step * a_pitch + q)]
+                for j in range(columns):
+                    y = b[bt + (q * b_pitch + j // WIDE * column_step + j % WIDE)]
+                    total[i, j] += x * y
+
+    @instruction(meaning)
+    def multiply(typing: Any, total: Any, a: Any, at: Any, b: Any, bt: Any) -> Any:
+        require_array("multiply", "total", total, types.float32, ndim=2)
+        require_array("multiply", "a", a, types.float32)
+        require_array("multiply", "b", b, types.float32)
+        require_integer("multiply", "at", at)
+        require_integer("multiply", "bt", bt)
+
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            registers = data_pointer(context, builder, sig.args[0], args[0])
+            places = [builder.gep(registers, [INT64(i)]) for i in range(rows * columns)]
+            sums = [builder.load(place) for place in places]
+            left, right = (
+                _shared(builder, element_pointer(context, builder, sig.args[i:], args[i:]))
+                for i in (1, 3)
+            )
+            for q in range(0, depth, WIDE):
+                x = _run(builder, left, q, rows * WIDE, row_step * a_pitch)
+                for k in range(WIDE):
+                    y = _run(builder, right, (q + k) * b_pitch, columns, column_step)
+                    for i in range(rows):
+                        for j in range(columns):
+                            n = i * columns + j
+                            sums[n] = builder.fma(x[i * WIDE + k], y[j], sums[n])
+            for place, value in zip(places, sums):
+                builder.store(value, place)
+            return context.get_dummy_value()
+
+        return types.void(total, a, at, b, bt), generate
+
+    return multiply
+
+
 def _shared(builder: Any, pointer: Any) -> Any:
     return builder.addrspacecast(pointer, FLOAT.as_pointer(SHARED))
 

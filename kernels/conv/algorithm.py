@@ -1,0 +1,125 @@
+"""Which algorithm computes a convolution on a GPU: by shape, or as measured.
+
+=============  =================================================================================
+name           what computes
+=============  =================================================================================
+``small``      the kernels of :mod:`.direct`, :mod:`.gemm`, :mod:`.weight`: every shape and dtype
+``tiled``      implicit GEMM with wide tiles, NHWC inside (:mod:`.channels_last`)
+=============  =================================================================================
+
+The CPU always takes ``small``, and so does what the other cannot do (``channels_last.fits``) or has
+no use for: float64, GPUs without ``cp.async``, and groups, each of which has few of the channels
+where a tile has 128. For all else it is the one of the least time by the model below, unless
+``nl.tune`` has measured them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ..checks import FLOAT32
+from ..engine import Array, Device
+from ..engine.tuning import Choice
+from ..matmul import large
+from ..matmul.sgemm import WIDTH
+from .channels_last import fits
+from .geometry import Geometry
+
+SMALL, TILED = "small", "tiled"
+STYLES = (None, "direct", "gemm", TILED)
+Shape = tuple[int, ...]
+
+# The model counts multiply-adds of one multiprocessor. Nothing of it is measured on a GPU: the
+# shares are those of multiply-adds in the main loops (``nnlite resources conv``), and a
+# multiprocessor of an A100 has 64 multiply-adds to a clock, and 13 bytes of memory.
+SMALL_SHARE = 0.15
+TILED_SHARE = 0.88
+PER_ITEM = 8 * 64 / 13  # to read a number and to write it
+TOLERANCE = 1e-3  # between the results, relative to the largest item: the sums have other orders
+
+
+class Problem(NamedTuple):
+    """A convolution of x (N, C, H, W) with w (M, C, kernel) to y (N, M, P, Q), or a gradient.
+
+    Args:
+        kind: ``"forward"``, ``"input"`` or ``"weight"``.
+        options: the fields of ``Geometry``.
+    """
+
+    kind: str
+    x: Shape
+    w: Shape
+    y: Shape
+    options: tuple[tuple[int, int], ...]
+
+
+def algorithm(
+    problem: Problem,
+    groups: int,
+    dtype: Any,
+    device: Device,
+    run: Callable[[str], Any] | None = None,
+    outputs: Sequence[Array] = (),
+) -> str:
+    """The name of the algorithm; ``run(name)`` fills ``outputs``, for ``nl.tune`` to measure."""
+    if device.is_cpu or groups > 1 or dtype != FLOAT32 or not supported(problem):
+        return SMALL
+    if device.limits.compute_capability < large.SINCE:
+        return SMALL
+    return CHOICE(device, problem, run, outputs)
+
+
+def supported(problem: Problem) -> bool:
+    """Whether ``tiled`` can compute this."""
+    return fits(problem.x, problem.w, problem.y, Geometry(*problem.options))
+
+
+def products(problem: Problem) -> list[tuple[int, int, int]]:
+    """Rows, columns and steps of the matrix products that ``tiled`` computes."""
+    (n, c, h, w), (_, m, p, q) = problem.x, problem.y
+    g = Geometry(*problem.options)
+    taps = g.kernel[0] * g.kernel[1]
+    if problem.kind == "forward":
+        return [(n * p * q, m, taps * c)]
+    if problem.kind == "weight":
+        return [(m, taps * c, n * p * q)]
+    found = []
+    for (i, j), numbers, _ in g.phases():
+        rows, columns = -(-(h - i) // g.stride[0]), -(-(w - j) // g.stride[1])
+        found.append((n * rows * columns, c, len(numbers) * m))
+    return found
+
+
+def time(name: str, device: Device, problem: Problem) -> float:
+    """Multiply-adds that the busiest multiprocessor could do in the time that is expected."""
+    sms = device.limits.sms
+    if name == SMALL:
+        return sum(m * n * k for m, n, k in products(problem)) / SMALL_SHARE / sms
+    sizes = (n * c * h * w for n, c, h, w in (problem.x, problem.w, problem.y))
+    total = PER_ITEM * sum(sizes) / sms  # the copies that change the order
+    for m, n, k in products(problem):
+        parts = large.slices(m, n, k, sms) if m * n else 1
+        blocks = parts * -(-m // WIDTH) * -(-n // WIDTH)
+        total += -(-blocks // sms) * WIDTH * WIDTH * k / parts / TILED_SHARE
+        total += PER_ITEM * (parts - 1) * m * n / sms
+    return total
+
+
+def candidates(device: Device, problem: Problem) -> list[str]:
+    """What can compute this."""
+    return [SMALL, TILED]
+
+
+def default(device: Device, problem: Problem) -> str:
+    """The algorithm of the least time by the model."""
+    return min(candidates(device, problem), key=lambda name: time(name, device, problem))
+
+
+CHOICE = Choice(
+    "convolution",
+    candidates,
+    default,
+    sources=(__name__, f"{__package__}.tiled", f"{__package__}.tiled_weight"),
+    tolerance=TOLERANCE,
+)
