@@ -103,13 +103,14 @@ def launch(
     """
     turned_a, turned_b = not transpose_a, transpose_b
     kind = precision.kind()
-    problem = *c.shape, a.shape[0] if transpose_a else a.shape[1], kind, turned_a, turned_b
+    m, n = c.shape
+    problem = m, n, a.shape[0] if transpose_a else a.shape[1], kind, turned_a, turned_b
     arrays = a, b, bias, c
     if kind is None:
-        parts = SLICES(c.device, problem, lambda n: _slices(n, problem, arrays, activation), (c,))
+        parts = SLICES(c.device, problem, lambda x: _slices(x, problem, arrays, activation), (c,))
         _slices(parts, problem, arrays, activation)
     else:
-        cores = CORES(c.device, problem, lambda how: _cores(how, problem, arrays, activation), (c,))
+        cores = CORES(c.device, problem, lambda x: _cores(x, problem, arrays, activation), (c,))
         _cores(cores, problem, arrays, activation)
 
 
@@ -212,13 +213,13 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
     )
     add, of_sum = split.make_sum(True, None), (items, items, items, size, size)
     found.append(GpuKernel("matmul float32, sum of slices", add, of_sum, SINCE, expects=COPIES))
-    order = True, False
+    plain = True, False
     staged: tuple[Any, ...] = (
         ("float32", SGEMM_STAGES, PAIR_BYTES, of_sgemm, MULTIPLY_ADDS,
-         make_sgemm(*order, True, None, False, SGEMM_STAGES)),
+         make_sgemm(*plain, True, None, False, SGEMM_STAGES)),
         *(
-            (kind, TENSOR_STAGES, 4 * sum(pair_items(kind, *order)), signature, TENSOR_CORES,
-             make_tensor_gemm(kind, *order, True, None, TENSOR_STAGES))
+            (kind, TENSOR_STAGES, 4 * sum(pair_items(kind, *plain)), signature, TENSOR_CORES,
+             make_tensor_gemm(kind, *plain, True, None, TENSOR_STAGES))
             for kind in ("tf32", "bf16")
         ),
     )  # fmt: skip

@@ -147,6 +147,26 @@ def resources(
 
 
 @app.command()
+def tune(
+    targets: o.TuneTargets = None,
+    batch_size: o.TuneBatch = 64,
+    device: o.Device = None,
+    again: o.Again = False,
+    list_: o.ListStored = False,
+    clear: o.ClearStored = False,
+) -> None:
+    """Measure what launchers can choose on this device, and store it for later runs."""
+    from . import tune as work
+
+    if clear:
+        work.clear()
+    elif list_:
+        work.show()
+    else:
+        work.run(targets or [], batch_size, device, again)
+
+
+@app.command()
 def profile(
     targets: o.CheckTargets, gpu: o.Gpu = "H200", json: o.Json = False, html: o.Html = None
 ) -> None:

@@ -102,3 +102,11 @@ Lens = Annotated[bool, Option("--lens", help="Count traffic of memory too; takes
 ExerciseName = Annotated[str | None, Argument(help="Name of the exercise (default: list them).")]
 Solution = Annotated[Path | None, Argument(help="File with your solution, to be graded.")]
 Start = Annotated[Path | None, Option(help="Copy the exercise to this new file, to be filled in.")]
+TuneTargets = Annotated[
+    list[str] | None,
+    Argument(help="Models to train for two steps, products such as 4096x4096x4096 (default: few)."),
+]
+TuneBatch = Annotated[int, Option("--batch-size", help="Items per step.", min=1)]
+Again = Annotated[bool, Option("--again", help="Measure also what is stored already.")]
+ListStored = Annotated[bool, Option("--list", help="Only show what is stored.")]
+ClearStored = Annotated[bool, Option("--clear", help="Only delete what is stored.")]
