@@ -11,6 +11,7 @@ import pytest
 
 from nnlite.kernels import all_specs, reduce
 from nnlite.kernels.reduce import kernels, wide
+from nnlite.kernels.update import clip
 from nnlite.testing.pretend import pretend, run, sums_to, tables
 
 OPS = {spec.name: spec for spec in all_specs()}
@@ -67,6 +68,22 @@ def test_nan_wins(on_a_gpu):
         for function, expected in ((reduce.max, table.max(axis)), (reduce.min, table.min(axis))):
             found, _ = run(function, table, axis)
             np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, math.inf])
+def test_norm_of_gradients(norm_type, monkeypatch):
+    """Parts of all gradients, each read once; then the root, and the scaling."""
+    spec = OPS["partial_norm"]
+    for head, n in enumerate((5, clip.CHUNK, 2 * clip.CHUNK + 4091)):
+        monkeypatch.setattr(clip, "_head", lambda line, head=head: head)
+        (x,) = (t[0] for t in tables(n, 1, n, 1))
+        partial, names = run(clip.partial_norm, x, norm_type)
+        assert names == ["partial_norm_wide"]
+        expected = spec.reference(x.astype(float), norm_type)
+        sums_to(partial, expected, expected, min(n, clip.CHUNK), f"norm {norm_type} of {n}")
+        found, names = run(clip.clip_scale, x, np.array(3.0, np.float32), 0.5)
+        assert names == ["clip_scale_wide"]
+        np.testing.assert_allclose(found.numpy(), x * (0.5 / (3 + clip.TINY)), rtol=3e-7)
 
 
 def test_which_columns_are_taken():

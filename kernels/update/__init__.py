@@ -9,6 +9,7 @@ their state, side by side in one stretch of memory, so that one launch updates a
 - ``adagrad``, ``lion``.
 - ``average``: exponential moving average of weights.
 - ``clip``: norm of many gradients; scaling them by it; limiting their values.
+- ``gpu``: what the machine code of all of them is to hold.
 """
 
 from . import adagrad, adam, average, clip, clip_specs, lion, rmsprop, sgd
@@ -16,6 +17,7 @@ from .adagrad import adagrad_update
 from .adam import adam_update
 from .average import average_update
 from .clip import clip_scale, clip_value, combine_norms, partial_norm
+from .gpu import gpu_kernels
 from .lion import lion_update
 from .rmsprop import rmsprop_update
 from .sgd import sgd_update
@@ -39,6 +41,7 @@ __all__ = [
     "clip_scale",
     "clip_value",
     "combine_norms",
+    "gpu_kernels",
     "lion_update",
     "partial_norm",
     "rmsprop_update",

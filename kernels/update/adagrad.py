@@ -7,7 +7,8 @@ Optimization", JMLR 2011, in the form that PyTorch uses::
     s = s + g^2
     p = p - lr / (1 + (t - 1) lr_decay) * g / (sqrt(s) + eps)
 
-Kernel: ``adagrad``, one thread per item, everything read and written once.
+Kernels, which read and write everything once: ``adagrad``, one thread per item, and
+``adagrad_wide`` with four, for float32 on a GPU.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda, float32, float64
+from numba import cuda, float32, float64, uint64
 
+from ..elementwise.wide import RUN, fetch, place_of, put_back
 from ..engine import ArgumentError, Array, DtypeError, Kernel, kernel
 from ..opspec import Arg, OpSpec, Wrong
 from .common import (
     BLOCK,
     P,
-    blocks_of,
     check_arrays,
     check_numbers,
     flat,
+    launch,
     real_of,
+    signatures,
     wrong_arrays,
 )
 
@@ -50,25 +53,46 @@ def adagrad_reference(
 
 
 @functools.cache
-def adagrad_kernel(dtype: Any) -> Kernel:
-    """``adagrad`` for float32 or float64."""
+def adagrad_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
+    """``adagrad`` for float32 or float64, and ``adagrad_wide``.
+
+    Arguments: param, grad, total (n,); size = lr / (1 + (t - 1) lr_decay), the step size; decay,
+    the weight decay.
+    """
     real = real_of(dtype)
 
+    @cuda.jit(device=True)
+    def step(param, grad, total, i, size, eps, decay):
+        g = grad[i]
+        if decay != real(0.0):
+            g = cuda.fma(decay, param[i], g)  # fused alike in both kernels, here and below
+        s = cuda.fma(g, g, total[i])
+        total[i] = s
+        param[i] = cuda.fma(-size, g / (math.sqrt(s) + eps), param[i])
+
     @kernel
-    def adagrad(
-        param: Any, grad: Any, total: Any, step_size: Any, eps: Any, weight_decay: Any
-    ) -> None:
-        """param, grad, total (n,); step_size = lr / (1 + (t - 1) lr_decay)."""
+    def adagrad(param, grad, total, size, eps, decay):
         i = cuda.grid(1)
         if i < param.size:
-            g = grad[i]
-            if weight_decay != real(0.0):
-                g += weight_decay * param[i]
-            s = total[i] + g * g
-            total[i] = s
-            param[i] -= step_size * (g / (math.sqrt(s) + eps))
+            step(param, grad, total, i, size, eps, decay)
 
-    return adagrad
+    @kernel
+    def adagrad_wide(param, grad, total, head, size, eps, decay):
+        i, whole = place_of(param.size, head)
+        if whole:
+            p, g = cuda.local.array(RUN, real), cuda.local.array(RUN, real)
+            s = cuda.local.array(RUN, real)
+            fetch(p, param, i)
+            fetch(g, grad, i)
+            fetch(s, total, i)
+            for j in range(RUN):
+                step(p, g, s, j, size, eps, decay)
+            put_back(param, i, p)
+            put_back(total, i, s)
+        elif i < uint64(param.size):
+            step(param, grad, total, i, size, eps, decay)
+
+    return adagrad, adagrad_wide
 
 
 def adagrad_update(
@@ -107,15 +131,9 @@ def adagrad_update(
         raise ArgumentError(f"{op}: step: {step!r} given, expected at least 1")
     n = param.size
     if n:
-        real = param.dtype.type
-        adagrad_kernel(param.dtype)[blocks_of(n), BLOCK](
-            flat(param),
-            flat(grad),
-            flat(total),
-            real(lr / (1.0 + (step - 1) * lr_decay)),
-            real(eps),
-            real(weight_decay),
-        )
+        arrays = flat(param), flat(grad), flat(total)
+        numbers = lr / (1.0 + (step - 1) * lr_decay), eps, weight_decay
+        launch(adagrad_kernels(param.dtype), n, arrays, *numbers)
     return param, total
 
 
@@ -158,8 +176,9 @@ SPECS = (
             Wrong((P, P, P), ArgumentError, "lr_decay: -1.0 given", {"lr_decay": -1.0}),
         ),
         kernels=tuple(
-            (adagrad_kernel(np.dtype(real.name)), (real[::1],) * 3 + (real,) * 3)
+            found
             for real in (float32, float64)
+            for found in signatures(adagrad_kernels(np.dtype(real.name)), real, 3, 3)
         ),
     ),
 )

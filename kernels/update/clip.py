@@ -13,6 +13,8 @@ Kernels:
 - ``combine_norms``: one block adds up the partial results and takes the root. The order of
   additions depends on the sizes only, so the norm repeats bit for bit; it never leaves the device.
 - ``clip_scale``, ``clip_value``: one thread per item, in place.
+- ``partial_norm_wide``, ``clip_scale_wide``, ``clip_value_wide``: the same by 128-bit access, for
+  float32 on a GPU.
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda, uint64
 
 from .. import checks
+from ..elementwise.wide import RUN, fetch, place_of, put_back, shared_head
 from ..engine import ArgumentError, Array, Kernel, empty, kernel
 from ..reduce.tree import add, block_tree, larger
-from .common import BLOCK, blocks_of, flat, real_of, require_contiguous
+from .clip_wide import CHUNK, wide_norm_kernel
+from .common import BLOCK, flat, launch, launch_at, real_of, require_contiguous
 
-CHUNK = 4096  # items of a block: enough to make the second launch short, few enough for many blocks
 TINY = 1e-6  # what PyTorch adds to the norm, so that a norm of 0 does not divide
 
 
@@ -98,38 +101,68 @@ def norm_kernels(norm_type: float, dtype: Any) -> tuple[Kernel, Kernel]:
 
 
 @functools.cache
-def clip_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
-    """``clip_scale`` and ``clip_value`` for float32 or float64."""
+def clip_kernels(dtype: Any) -> tuple[tuple[Kernel, Kernel], tuple[Kernel, Kernel]]:
+    """``clip_scale`` and ``clip_value`` for float32 or float64, each with its wide form."""
     real = real_of(dtype)
     normal = real(np.finfo(dtype).smallest_normal)
 
-    @kernel
-    def clip_scale(x: Any, norm: Any, max_norm: Any) -> None:
-        """x (n,), norm (1,)."""
-        i = cuda.grid(1)
+    @cuda.jit(device=True)
+    def scale(x, i, norm, max_norm):
         divisor = norm[0] + real(TINY)
         factor = max_norm / divisor
         if factor > real(1.0):  # NaN stays
             factor = real(1.0)
-        if i < x.size:
-            if factor < normal and divisor > real(1.0):  # the factor has lost digits, x need not
-                x[i] = x[i] / divisor * max_norm
-            else:
-                x[i] *= factor
+        if factor < normal and divisor > real(1.0):  # the factor has lost digits, x need not
+            x[i] = x[i] / divisor * max_norm
+        else:
+            x[i] *= factor
+
+    @cuda.jit(device=True)
+    def limit_to(x, i, limit):
+        v = x[i]
+        if v > limit:
+            v = limit
+        elif v < -limit:
+            v = -limit
+        x[i] = v
 
     @kernel
-    def clip_value(x: Any, limit: Any) -> None:
-        """x (n,)."""
+    def clip_scale(x, norm, max_norm):  # x (n,), norm (1,)
         i = cuda.grid(1)
         if i < x.size:
-            v = x[i]
-            if v > limit:
-                v = limit
-            elif v < -limit:
-                v = -limit
-            x[i] = v
+            scale(x, i, norm, max_norm)
 
-    return clip_scale, clip_value
+    @kernel
+    def clip_scale_wide(x, norm, head, max_norm):
+        i, whole = place_of(x.size, head)
+        if whole:
+            v = cuda.local.array(RUN, real)
+            fetch(v, x, i)
+            for j in range(RUN):
+                scale(v, j, norm, max_norm)
+            put_back(x, i, v)
+        elif i < uint64(x.size):
+            scale(x, i, norm, max_norm)
+
+    @kernel
+    def clip_value(x, limit):  # x (n,)
+        i = cuda.grid(1)
+        if i < x.size:
+            limit_to(x, i, limit)
+
+    @kernel
+    def clip_value_wide(x, head, limit):
+        i, whole = place_of(x.size, head)
+        if whole:
+            v = cuda.local.array(RUN, real)
+            fetch(v, x, i)
+            for j in range(RUN):
+                limit_to(v, j, limit)
+            put_back(x, i, v)
+        elif i < uint64(x.size):
+            limit_to(x, i, limit)
+
+    return (clip_scale, clip_scale_wide), (clip_value, clip_value_wide)
 
 
 def partial_norm(x: Array, norm_type: float = 2.0, out: Array | None = None) -> Array:
@@ -153,7 +186,12 @@ def partial_norm(x: Array, norm_type: float = 2.0, out: Array | None = None) -> 
     parts = -(-x.size // CHUNK)
     out = checks.require_out(op, out, (parts,), x.dtype, x.device)
     if parts:
-        norm_kernels(float(norm_type), x.dtype)[0][parts, BLOCK](flat(x), out)
+        line = flat(x)
+        head = _head(line)
+        if head is None:
+            norm_kernels(float(norm_type), x.dtype)[0][parts, BLOCK](line, out)
+        else:
+            wide_norm_kernel(float(norm_type))[parts, BLOCK](line, out, np.uint32(head))
     return out
 
 
@@ -195,8 +233,8 @@ def clip_scale(x: Array, norm: Array, max_norm: float) -> Array:
     checks.require_between(op, "max_norm", max_norm, 0.0, math.inf)
     n = x.size
     if n:
-        number = x.dtype.type(max_norm)
-        clip_kernels(x.dtype)[0][blocks_of(n), BLOCK](flat(x), norm.reshape((1,)), number)
+        arrays = flat(x), norm.reshape((1,))
+        launch_at(clip_kernels(x.dtype)[0], n, _head(arrays[0]), arrays, max_norm)
     return x
 
 
@@ -219,8 +257,12 @@ def clip_value(x: Array, limit: float) -> Array:
     checks.require_between(op, "limit", limit, 0.0, math.inf)
     n = x.size
     if n:
-        clip_kernels(x.dtype)[1][blocks_of(n), BLOCK](flat(x), x.dtype.type(limit))
+        launch(clip_kernels(x.dtype)[1], n, (flat(x),), limit)
     return x
+
+
+def _head(line: Array) -> int | None:
+    return None if line.device.kind == "cpu" else shared_head(line)
 
 
 def _check_type(op: str, norm_type: float) -> None:

@@ -23,7 +23,7 @@ from .clip import (
     partial_norm,
     partial_norm_reference,
 )
-from .common import BLOCK, P
+from .common import BLOCK, P, signatures
 
 
 def _rounded(x: np.ndarray) -> np.ndarray:
@@ -97,8 +97,9 @@ SPECS = (
             Wrong((P, _ONE), ArgumentError, "max_norm: nan given", {"max_norm": math.nan}),
         ),
         kernels=tuple(
-            (clip_kernels(np.dtype(real.name))[0], (real[::1], real[::1], real))
+            found
             for real in (float32, float64)
+            for found in signatures(clip_kernels(np.dtype(real.name))[0], real, 2, 1)
         ),
     ),
     OpSpec(
@@ -117,7 +118,9 @@ SPECS = (
             Wrong((P,), ArgumentError, "limit: '1' given", {"limit": "1"}),
         ),
         kernels=tuple(
-            (clip_kernels(np.dtype(real.name))[1], (real[::1], real)) for real in (float32, float64)
+            found
+            for real in (float32, float64)
+            for found in signatures(clip_kernels(np.dtype(real.name))[1], real, 1, 1)
         ),
     ),
 )

@@ -64,9 +64,19 @@ def launch(
         arrays: contiguous, one axis, one float dtype.
         numbers: rounded to that dtype.
     """
-    first = arrays[0]
-    values = map(first.dtype.type, numbers)
-    head = None if first.device.kind == "cpu" else shared_head(*arrays)
+    head = None if arrays[0].device.kind == "cpu" else shared_head(*arrays)
+    launch_at(kernels, n, head, arrays, *numbers)
+
+
+def launch_at(
+    kernels: tuple[Kernel, Kernel],
+    n: int,
+    head: int | None,
+    arrays: tuple[Array, ...],
+    *numbers: float,
+) -> None:
+    """The same with the ``head`` of the arrays of n items, None for the scalar kernel."""
+    values = map(arrays[0].dtype.type, numbers)
     if head is None:
         kernels[0][blocks_of(n), BLOCK](*arrays, *values)
     else:

@@ -12,8 +12,9 @@ Graves, "Generating Sequences With Recurrent Neural Networks", 2013, section 4.2
 
 ``v - a^2`` is a variance; where rounding makes it negative it counts as 0 (PyTorch gives NaN).
 
-One kernel, one thread per item, everything read and written once. Whether it is centered and has
-momentum are constants, so that plain RMSprop compiles without the two arrays.
+Kernels, which read and write everything once: ``rmsprop``, one thread per item, and
+``rmsprop_wide`` with four, for float32 on a GPU. Whether it is centered and has momentum are
+constants, so that plain RMSprop compiles without the two arrays.
 """
 
 from __future__ import annotations
@@ -23,21 +24,23 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda, float32, float64
+from numba import cuda, float32, float64, uint64
 
+from ..elementwise.wide import RUN, fetch, place_of, put_back
 from ..engine import ArgumentError, Array, DtypeError, Kernel, kernel
 from ..opspec import Arg, OpSpec, Wrong
 from .common import (
     BLOCK,
     P,
-    blocks_of,
     check_arrays,
     check_fraction,
     check_numbers,
     flat,
+    launch,
     lerp_function,
     lerp_reference,
     real_of,
+    signatures,
     wrong_arrays,
 )
 
@@ -69,47 +72,77 @@ def rmsprop_reference(
     return param - lr * move, square, mean, buffer
 
 
-@functools.cache
-def rmsprop_kernel(dtype: Any, centered: bool, with_momentum: bool) -> Kernel:
-    """``rmsprop`` for float32 or float64."""
+def step_function(dtype: Any, centered: bool, with_momentum: bool) -> Any:
+    """Device function that updates item ``i`` of the arrays; arguments as of the kernels."""
     real = real_of(dtype)
     lerp = lerp_function(dtype)
 
+    @cuda.jit(device=True)
+    def step(param, grad, square, mean, buffer, i, lr, alpha, take, eps, decay, momentum):
+        g = grad[i]
+        if decay != real(0.0):
+            g = cuda.fma(decay, param[i], g)  # fused alike in both kernels, here and below
+        v = cuda.fma(alpha, square[i], take * g * g)
+        square[i] = v
+        if centered:
+            a = lerp(mean[i], g, take)
+            mean[i] = a
+            v = cuda.fma(-a, a, v)
+            if v < real(0.0):  # NaN stays
+                v = real(0.0)
+        move = g / (math.sqrt(v) + eps)
+        if with_momentum:
+            move = cuda.fma(momentum, buffer[i], move)
+            buffer[i] = move
+        param[i] = cuda.fma(-lr, move, param[i])
+
+    return step
+
+
+@functools.cache
+def rmsprop_kernels(dtype: Any, centered: bool, with_momentum: bool) -> tuple[Kernel, Kernel]:
+    """``rmsprop`` for float32 or float64, and ``rmsprop_wide``.
+
+    Arguments: param, grad, square (n,); mean, buffer (n,) or not used; take = 1 - alpha; decay, the
+    weight decay.
+    """
+    real = real_of(dtype)
+    step = step_function(dtype, centered, with_momentum)
+
     @kernel
-    def rmsprop(
-        param: Any,
-        grad: Any,
-        square: Any,
-        mean: Any,
-        buffer: Any,
-        lr: Any,
-        alpha: Any,
-        take: Any,
-        eps: Any,
-        weight_decay: Any,
-        momentum: Any,
-    ) -> None:
-        """param, grad, square (n,); mean, buffer (n,) or not used; take = 1 - alpha."""
+    def rmsprop(param, grad, square, mean, buffer, lr, alpha, take, eps, decay, momentum):
         i = cuda.grid(1)
         if i < param.size:
-            g = grad[i]
-            if weight_decay != real(0.0):
-                g += weight_decay * param[i]
-            v = alpha * square[i] + take * g * g
-            square[i] = v
-            if centered:
-                a = lerp(mean[i], g, take)
-                mean[i] = a
-                v -= a * a
-                if v < real(0.0):  # NaN stays
-                    v = real(0.0)
-            move = g / (math.sqrt(v) + eps)
-            if with_momentum:
-                move += momentum * buffer[i]
-                buffer[i] = move
-            param[i] -= lr * move
+            step(param, grad, square, mean, buffer, i, lr, alpha, take, eps, decay, momentum)
 
-    return rmsprop
+    @kernel
+    def rmsprop_wide(
+        param, grad, square, mean, buffer, head, lr, alpha, take, eps, decay, momentum
+    ):
+        i, whole = place_of(param.size, head)
+        if whole:
+            p, g = cuda.local.array(RUN, real), cuda.local.array(RUN, real)
+            v, a = cuda.local.array(RUN, real), cuda.local.array(RUN, real)
+            b = cuda.local.array(RUN, real)
+            fetch(p, param, i)
+            fetch(g, grad, i)
+            fetch(v, square, i)
+            if centered:
+                fetch(a, mean, i)
+            if with_momentum:
+                fetch(b, buffer, i)
+            for j in range(RUN):
+                step(p, g, v, a, b, j, lr, alpha, take, eps, decay, momentum)
+            put_back(param, i, p)
+            put_back(square, i, v)
+            if centered:
+                put_back(mean, i, a)
+            if with_momentum:
+                put_back(buffer, i, b)
+        elif i < uint64(param.size):
+            step(param, grad, square, mean, buffer, i, lr, alpha, take, eps, decay, momentum)
+
+    return rmsprop, rmsprop_wide
 
 
 def rmsprop_update(
@@ -151,11 +184,11 @@ def rmsprop_update(
     if momentum and buffer is None:
         raise ArgumentError(f"{op}: buffer: None given, expected an Array as momentum is not 0")
     if param.size:
-        arrays = [flat(param), flat(grad), flat(square)]
-        arrays += [arrays[2] if x is None else flat(x) for x in (mean, buffer)]
+        given = flat(param), flat(grad), flat(square)
+        arrays = (*given, *(given[2] if x is None else flat(x) for x in (mean, buffer)))
         numbers = (lr, alpha, 1.0 - alpha, eps, weight_decay, momentum)
-        run = rmsprop_kernel(param.dtype, mean is not None, buffer is not None)
-        run[blocks_of(param.size), BLOCK](*arrays, *(param.dtype.type(x) for x in numbers))
+        kernels = rmsprop_kernels(param.dtype, mean is not None, buffer is not None)
+        launch(kernels, param.size, arrays, *numbers)
     return param, square, mean, buffer
 
 
@@ -220,13 +253,13 @@ SPECS = (
             Wrong((P, P, P, None, None), ArgumentError, "alpha: 1.5 given", {"alpha": 1.5}),
         ),
         kernels=tuple(
-            (
-                rmsprop_kernel(np.dtype(real.name), centered, with_momentum),
-                (real[::1],) * 5 + (real,) * 6,
-            )
+            found
             for real in (float32, float64)
             for centered in (False, True)
-            for with_momentum in (False, True)
+            for momentum in (False, True)
+            for found in signatures(
+                rmsprop_kernels(np.dtype(real.name), centered, momentum), real, 5, 6
+            )
         ),
     ),
 )
