@@ -25,6 +25,7 @@ FEATURES = frozenset(
         "match",  # match_any_sync, match_all_sync
         "secret",  # barriers under conditions that are uniform, but do not look it
         "steps",  # device functions with barriers
+        "sums",  # of those elements of an array that pass a test
         "views",  # rows of arrays as variables
         "warp",  # shuffles, votes, divergent lanes with masks
     }

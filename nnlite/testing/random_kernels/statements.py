@@ -58,6 +58,8 @@ class Statements(Meetings):
             some = [lambda: self.leave(depth)]
         if level == "block" and self.steps:
             some += [lambda: self.step(depth)] * 2
+        if "sums" in self.features and (self.scope.local or (level == "block" and self.slots)):
+            some += [lambda: self.guarded_sum(depth, level)] * 3
         before = len(self.lines)
         self.r.choice(some)()
         if len(self.lines) == before:
@@ -106,6 +108,28 @@ class Statements(Meetings):
             self.set_integer(depth, Typed(y, results[1]))
         else:
             self.set_integer(depth, self.integer())
+
+    def guarded_sum(self, depth: int, level: str) -> None:
+        """Adds elements under a test, without which an index may lie outside the array."""
+        array, kind, size = self.scope.local, self.scope.local_type, 4
+        shared = level == "block" and bool(self.slots) and (array is None or self.chance(0.5))
+        if shared:
+            array, kind, size = self.slots, self.slots_type, self.threads
+            self.put(depth, f"{array}[tid] = {self.short()}")
+            self.put(depth, "cuda.syncthreads()")
+        z, turns, name = self.fresh("z"), min(size, 5), self.r.choice(self.variables())
+        index = self.pick(z, f"{turns - 1} - {z}", f"({z} * 3 + 1) % {size}", f"{z} // 2")
+        test = self.test(1)
+        if self.chance(0.3):
+            turns, index, test = size + 2, z, f"{z} < {size}"
+        span = self.pick(f"range({turns})", f"range({turns - 1}, -1, -1)", f"range(0, {turns}, 2)")
+        element = Typed(f"{array}[{index}]", kind)
+        total = self.binary(self.pick(*"+-^"), Typed(name, self.scope.ints[name]), element)
+        self.put(depth, f"for {z} in {span}:")
+        self.put(depth + 1, f"if {test}:")
+        self.put(depth + 2, f"{name} = {self.cast(total, self.scope.ints[name])}")
+        if shared:
+            self.put(depth, "cuda.syncthreads()")
 
     def defined_at_times(self, depth: int) -> None:
         """A variable that has a value only where it is read."""
