@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnlite.kernels import all_specs, reduce
+from nnlite.kernels import all_specs, bias, reduce
+from nnlite.kernels.elementwise import wide_columns
 from nnlite.kernels.reduce import kernels, wide
 from nnlite.kernels.update import clip
 from nnlite.testing.pretend import pretend, run, sums_to, tables
@@ -22,7 +23,8 @@ COLUMNS = ((1, 16, 32), (2, 40, 36), (1, 17, 132), (1, 100, 260), (3, 33, 64))
 
 @pytest.fixture
 def on_a_gpu(monkeypatch):
-    monkeypatch.setattr(wide, "takes_columns", lambda x: not x.shape[2] % 4)
+    for module in (kernels, bias):
+        monkeypatch.setattr(module, "takes_columns", lambda x: not x.shape[2] % 4)
     return functools.partial(pretend, monkeypatch)
 
 
@@ -46,7 +48,7 @@ def test_rows_and_columns(name, on_a_gpu):
 @pytest.mark.parametrize("shape", [(1, 4099), (2, 4 * 1030 + 1), (1, 700, 36), (2, 150, 132)])
 def test_parts_of_few_long_rows_and_columns(shape, on_a_gpu, monkeypatch):
     monkeypatch.setattr(wide, "ROW_PART", 1030)
-    monkeypatch.setattr(wide, "MANY_BLOCKS", 8)
+    monkeypatch.setattr(wide_columns, "MANY_BLOCKS", 8)
     on_a_gpu(2, kernels)
     (x,) = tables(5, shape[0], math.prod(shape[1:]), 1)
     x = x.reshape(shape)
@@ -68,6 +70,14 @@ def test_nan_wins(on_a_gpu):
         for function, expected in ((reduce.max, table.max(axis)), (reduce.min, table.min(axis))):
             found, _ = run(function, table, axis)
             np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize(("n", "c", "launches"), [(1, 4, 1), (40, 36, 1), (130, 132, 2)])
+def test_gradient_of_the_bias(n, c, launches, on_a_gpu):
+    (dy,) = tables(n, n, c, 1)
+    db, names = run(bias.bias_grad, dy)
+    assert names == ["reduce_columns_wide"] * launches
+    sums_to(db, dy.sum(0, dtype=np.float64), np.abs(dy).sum(0), n, f"bias of {n} rows")
 
 
 @pytest.mark.parametrize("norm_type", [1.0, 2.0, math.inf])
@@ -92,14 +102,14 @@ def test_which_columns_are_taken():
         dtype = np.dtype(dtype)
         return SimpleNamespace(shape=shape, buffer=buffer, offset=place, dtype=dtype, device=device)
 
-    assert wide.takes_columns(table((1, 16, 32)))
-    assert not wide.takes_columns(table((1, 15, 32)))
-    assert not wide.takes_columns(table((1, 16, 28)))
-    assert not wide.takes_columns(table((1, 16, 34)))
-    assert not wide.takes_columns(table((1, 16, 32), place=4))
-    assert not wide.takes_columns(table((1, 16, 32), kind="cpu"))
-    assert not wide.takes_columns(table((1, 16, 32), dtype="float64"))
-    assert not wide.takes_columns(table((1, 1 << 31, 32)))
+    assert wide_columns.takes_columns(table((1, 16, 32)))
+    assert not wide_columns.takes_columns(table((1, 15, 32)))
+    assert not wide_columns.takes_columns(table((1, 16, 28)))
+    assert not wide_columns.takes_columns(table((1, 16, 34)))
+    assert not wide_columns.takes_columns(table((1, 16, 32), place=4))
+    assert not wide_columns.takes_columns(table((1, 16, 32), kind="cpu"))
+    assert not wide_columns.takes_columns(table((1, 16, 32), dtype="float64"))
+    assert not wide_columns.takes_columns(table((1, 1 << 31, 32)))
 
 
 def test_without_a_gpu_nothing_changes():

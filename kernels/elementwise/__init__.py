@@ -8,6 +8,7 @@ file            what it holds
 functions.py    the device functions: the mathematics of one item
 mapping.py      the two kernels (contiguous, strided) that apply a function to arrays
 wide.py         a third for GPUs: four items to a thread by 128-bit access
+wide_columns.py combining the items of each column, four columns to a thread
 arithmetic.py   add, sub, mul, div, scale, neg, accumulate
 unary.py        exp, log, sqrt, pow and gradients
 convert.py      fill, copy, assign, cast

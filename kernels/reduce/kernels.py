@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numba import cuda, float32, float64
 
+from ..elementwise.wide_columns import columns_kernel as wide_columns_kernel
+from ..elementwise.wide_columns import reduce_columns, takes_columns
 from ..engine import Array, Kernel, empty, kernel
 from . import wide
 from .plan import Plan
@@ -104,8 +106,9 @@ def reduce(operation: str, x: Array, plan: Plan, divisor: float = 1.0) -> Array:
         if parts > 1:
             view = _rows(operation, view, parts, one)
         out = _rows(operation, view, 1, dtype.type(divisor))
-    elif wide.takes_columns(view):
-        out = wide.reduce_columns(operation, view, dtype.type(divisor))
+    elif takes_columns(view):
+        made = wide_columns_kernel(*OPERATIONS[operation])
+        out = reduce_columns(made, view, dtype.type(divisor))
     else:
         parts = _parts(n, COLUMN_PART, outer * inner >= MANY_COLUMNS)
         if parts > 1:
