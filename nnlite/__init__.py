@@ -53,6 +53,7 @@ _NAMES = {
     "fit": "train",
     "full": "kernels.engine",
     "get_float32_matmul_precision": "kernels.matmul",
+    "graph": "graph",
     "kernel": "kernels.engine",
     "load_checkpoint": "checkpoint",
     "manual_seed": "random",
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
     from .checkpoint import load_checkpoint as load_checkpoint
     from .checkpoint import save_checkpoint as save_checkpoint
     from .function import Function as Function
+    from .graph import graph as graph
     from .kernels.engine import Array as Array
     from .kernels.engine import Device as Device
     from .kernels.engine import array as array

@@ -14,6 +14,7 @@ from .errors import AutogradError, DtypeError
 from .kernels.checks import require_like, require_shape
 from .kernels.elementwise import copy
 from .kernels.engine import Array, Device, array, full
+from .kernels.engine.replay import here
 
 
 class Tensor(operators.Operators):
@@ -113,6 +114,8 @@ class Tensor(operators.Operators):
 
     def receive(self, grad: Array, fresh: bool) -> None:
         """Add ``grad`` to :attr:`grad`; called by the tape on leaf tensors."""
+        if here.received is not None:
+            here.received(self)
         if self.grad is not None:
             self.grad.array = functional.accumulate(self.grad.array, grad, True)
             self.grad.mark_changed()
@@ -274,15 +277,13 @@ def record(
         return result
     arrays, guards = [], []
     for s in saved:
-        if s is out:
-            s = result
+        s = result if s is out else s
         if isinstance(s, Tensor):
             guards.append((s.version, s.version.changes))
             s = s.array
         arrays.append(s)
     edges = tuple([(x._edge or (x, 0)) if x._requires_grad else None for x in inputs])
-    node = Node(name, backward, edges, tuple(arrays), tuple(guards), constants, fresh)
-    result._edge = (node, 0)
+    result._edge = Node(name, backward, edges, tuple(arrays), tuple(guards), constants, fresh), 0
     result._requires_grad = True
     return result
 

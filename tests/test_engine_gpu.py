@@ -221,3 +221,33 @@ def test_ops_run_on_the_pretended_gpu(driver, name):
         if number % 5 == 0:
             compare_call(spec, call, FAKE)
     assert driver.launches
+
+
+@pytest.mark.parametrize("dtype", ["f4", "?", "f2", "c8", "c16"])
+@pytest.mark.parametrize("number", range(VIEWS))
+def test_strided_copies_stay_on_the_gpu(driver, dtype, number):
+    host = (np.arange(24) % 7).reshape(4, 6).astype(dtype)
+    source = list(strided_views(nl.array(host, device=FAKE)))[number]
+    expected = list(strided_views(host))[number]
+    before = driver.to_host, driver.to_device
+    copied = source.copy()
+    target = nl.zeros((9, 9), dtype, device=FAKE)
+    if source.ndim == 2:
+        part = target.T[1 : 1 + source.shape[0], 8 : 8 - source.shape[1] : -1]
+        part.copy_from(source)
+    assert (driver.to_host, driver.to_device) == before
+    assert np.array_equal(copied.numpy(), expected)
+    if source.ndim == 2:
+        assert np.array_equal(part.numpy(), expected)
+        assert np.count_nonzero(target.numpy()) == np.count_nonzero(expected)
+
+
+def test_copies_of_many_axes_and_onto_themselves(driver):
+    host = np.arange(2**7, dtype=np.int16).reshape((2,) * 7)
+    x = nl.array(host, device=FAKE)
+    axes = (6, 0, 5, 2, 3, 1, 4)
+    assert np.array_equal(x.transpose(*axes).copy().numpy(), host.transpose(axes))
+    square = nl.array(np.arange(9.0).reshape(3, 3), device=FAKE)
+    square.copy_from(square.T)
+    assert np.array_equal(square.numpy(), np.arange(9.0).reshape(3, 3).T)
+    assert driver.to_device == host.nbytes + 72

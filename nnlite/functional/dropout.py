@@ -7,7 +7,9 @@ from ..autograd import Gradients, Node
 from ..errors import ShapeError
 from ..kernels import dropout as dropout_kernels
 from ..kernels.checks import require_between, require_option
-from ..kernels.engine import Array, full
+from ..kernels.elementwise import fill
+from ..kernels.engine import Array, empty
+from ..kernels.engine.replay import repeated
 from ..tensor import Tensor, as_tensor, record, wrap
 from .arithmetic import mul
 
@@ -34,14 +36,24 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     require_option("dropout", "training", training, (False, True))
     if not training or p == 0.0:
         return x
-    seed = int(random.generator().integers(SEEDS))
-    out = dropout_kernels.dropout(x.array, p, seed)
+    seed = [0]
+    out = _drop_anew(x.array, p, seed)
     return record("dropout", out, (x,), _dropout_backward, (), (p, seed))
+
+
+def _drop_anew(x: Array, p: float, seed: list[int]) -> Array:
+    """Dropout with a new seed, which is left in ``seed``; in a graph, with one for each replay."""
+
+    def drop() -> Array:
+        seed[0] = int(random.generator().integers(SEEDS))
+        return dropout_kernels.dropout(x, p, seed[0])
+
+    return repeated(drop)
 
 
 def _dropout_backward(node: Node, dy: Array) -> Gradients:
     p, seed = node.constants
-    return (dropout_kernels.dropout(dy, p, seed),)
+    return (repeated(lambda: dropout_kernels.dropout(dy, p, seed[0])),)
 
 
 def dropout1d(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
@@ -64,6 +76,5 @@ def _channels(op: str, x: Tensor, p: float, training: bool, axes: int) -> Tensor
         )
     if not training or p == 0.0:
         return x
-    seed = int(random.generator().integers(SEEDS))
-    ones = full((*x.shape[:-axes], *(1,) * axes), 1, x.dtype, x.device)
-    return mul(x, wrap(dropout_kernels.dropout(ones, p, seed)))
+    ones = fill(empty((*x.shape[:-axes], *(1,) * axes), x.dtype, x.device), 1.0)
+    return mul(x, wrap(_drop_anew(ones, p, [0])))

@@ -9,6 +9,7 @@ import numpy as np
 from .. import functional as F
 from ..errors import ShapeError
 from ..kernels.engine import Device, full, zeros
+from ..kernels.engine.replay import afterwards
 from ..tensor import Tensor, tensor
 from .normalisation import Normalisation
 
@@ -74,17 +75,20 @@ class _BatchNorm(Normalisation):
         mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
         batch = self.training or mean is None
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and count is not None:
-            seen = self._seen(count)
-            if self.momentum is None:
-                momentum = 1.0 / (seen + 1)
+        if self.training and count is not None and self.momentum is None:
+            momentum = 1.0 / (self._seen(count) + 1)
         tracked = (mean, var) if self.training or not batch else (None, None)
         y = F.batch_norm(x, *tracked, self.weight, self.bias, batch, momentum, self.eps)
         if self.training and count is not None:  # after what may refuse its arguments
-            count.array.copy_from(np.array(seen + 1))
-            count.mark_changed()
-            self.__dict__["_counted"] = (count, count.version.changes, seen + 1)
+            afterwards(lambda: self._add_to(count))
         return y
+
+    def _add_to(self, count: Tensor) -> None:
+        """Count a batch."""
+        seen = self._seen(count) + 1
+        count.array.copy_from(np.array(seen))
+        count.mark_changed()
+        self.__dict__["_counted"] = (count, count.version.changes, seen)
 
     def _seen(self, count: Tensor) -> int:
         """The number of batches; read from the device only where something else has changed it."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ArgumentError
+from ..kernels.engine.replay import repeated
 from .optimizer import Optimizer
 
 
@@ -37,6 +38,9 @@ class LRScheduler:
 
     def step(self) -> None:
         """Go on by one step (an epoch, or a batch: whatever calls it)."""
+        repeated(self._advance)
+
+    def _advance(self) -> None:
         self.steps += 1
         self._set()
 

@@ -10,6 +10,7 @@ from ..autograd import enable_grad
 from ..errors import ArgumentError, AutogradError, ShapeError
 from ..kernels.checks import require_like, require_shape
 from ..kernels.engine import Array, full
+from ..kernels.engine.replay import repeated
 from ..tensor import Tensor
 from .buckets import Bucket, Buckets, moved
 from .state import Stateful
@@ -175,19 +176,30 @@ class Optimizer(Stateful):
         names = self._slots_of(group)
         steps = [self._state_of(group, bucket, i, names) for i in ready]
         bucket.fetch(ready)
+        runs = []
         start = 0
         for k in range(1, len(ready) + 1):
             joined = k < len(ready) and ready[k] == ready[k - 1] + 1 and steps[k] == steps[start]
             if not joined:
                 first, last = ready[start], ready[k - 1]
-                param, grad = bucket.part(first, last)
                 state = {name: bucket.part_of_state(name, first, last) for name in names}
-                self._update(group, steps[start] + 1, param, grad, state)
+                runs.append((ready[start], *bucket.part(first, last), state))
                 start = k
-        for i in ready:
-            bucket.params[i].version.changes += 1
-            if names:
-                self.state[bucket.numbers[i]]["step"] += 1
+
+        def update() -> None:
+            for i, param, grad, state in runs:
+                step = self.state[bucket.numbers[i]]["step"] if names else 0
+                self._update(group, step + 1, param, grad, state)
+            for i in ready:
+                bucket.params[i].version.changes += 1
+                if names:
+                    self.state[bucket.numbers[i]]["step"] += 1
+
+        def options() -> Any:
+            fixed = [value for name, value in group.items() if name not in ("lr", "params")]
+            return [self.state, self.param_groups, fixed, [p.array for p in bucket.params]]
+
+        repeated(update, options)  # steps and rates of a graph's replays
 
     def _slots_of(self, group: dict[str, Any]) -> tuple[str, ...]:
         """Names of the arrays that the options of ``group`` need; without one, no step counts."""

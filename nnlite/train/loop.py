@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral
 from typing import Any
 
 from .. import functional as F
 from ..errors import ArgumentError
+from ..graph import graph as capture
 from .inference import Loss, correct_answers, evaluate, make_loader
 from .state import Callback, FitState, History, Meter
+
+Step = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def fit(
@@ -28,6 +31,7 @@ def fit(
     start_epoch: int = 0,
     history: History | None = None,
     progress: bool = True,
+    graph: bool = False,
 ) -> History:
     """Train a model.
 
@@ -47,6 +51,8 @@ def fit(
         start_epoch: first epoch to run (from 0), when continuing.
         history: that of the training to continue; also says where, to the batch.
         progress: show a progress bar, or a line per epoch when the output is no terminal.
+        graph: on a GPU, replay each step as a CUDA graph, see :func:`nnlite.graph`; the result is
+            the same. On a CPU it changes nothing.
 
     Returns: the history; ``partial`` is set if a callback stopped it in the middle of an epoch.
 
@@ -72,18 +78,50 @@ def fit(
         from ..progress import ProgressBar
 
         listeners.insert(0, ProgressBar())
-    _run(state, loss, validation, listeners)
+    step = _step_of(state, loss or F.cross_entropy)
+    if graph:
+        step = _kept(capture(step))
+    _run(state, step, loss, validation, listeners)
     return history
 
 
-def _run(state: FitState, loss: Loss | None, validation: Any, listeners: list[Callback]) -> None:
+def _step_of(state: FitState, loss: Loss) -> Step:
+    """The function of (inputs, labels) that trains on a batch; (mean loss, correct answers)."""
+    model, optimizer, scheduler = state.model, state.optimizer, state.scheduler
+
+    def step(x: Any, y: Any) -> tuple[Any, Any]:
+        output = model(x)
+        value = loss(output, y)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        return value.detach(), correct_answers(output, y)
+
+    return step
+
+
+def _kept(step: Step) -> Step:
+    """The step with results of its own, which the next call does not overwrite."""
+
+    def kept(x: Any, y: Any) -> tuple[Any, Any]:
+        value, correct = step(x, y)
+        return value.array.copy(), None if correct is None else correct.array.copy()
+
+    return kept
+
+
+def _run(
+    state: FitState, step: Step, loss: Loss | None, validation: Any, listeners: list[Callback]
+) -> None:
     """Run the epochs that are left."""
     state.model.train()
     for listener in listeners:
         listener.on_train_begin(state)
     try:
         while state.epoch < state.epochs and not state.stop:
-            if _train_epoch(state, loss or F.cross_entropy, listeners):
+            if _train_epoch(state, step, listeners):
                 _finish_epoch(state, loss, validation)
                 for listener in listeners:
                     listener.on_epoch_end(state)
@@ -93,30 +131,18 @@ def _run(state: FitState, loss: Loss | None, validation: Any, listeners: list[Ca
             listener.on_train_end(state)
 
 
-def _train_epoch(state: FitState, loss: Loss, listeners: list[Callback]) -> bool:
+def _train_epoch(state: FitState, step: Step, listeners: list[Callback]) -> bool:
     """Run the batches of an epoch; False if it was stopped before its end."""
-    history, model, optimizer, scheduler = (
-        state.history,
-        state.model,
-        state.optimizer,
-        state.scheduler,
-    )
+    history = state.history
     before = history.partial or {}
     state.meter = Meter(*(before.get(k, 0) for k in ("loss_sum", "correct", "seen")))
     state.batch, state.seconds = before.get("batch", 0), before.get("seconds", 0.0)
-    state.lr = before.get("lr", float(optimizer.lr))
+    state.lr = before.get("lr", float(state.optimizer.lr))
     history.partial = None
     state.loader.set_epoch(state.epoch, state.batch)
     state.started = time.perf_counter()
     for x, y in state.loader:
-        output = model(x)
-        value = loss(output, y)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-        state.meter.add(value.detach(), correct_answers(output, y), len(x))
+        state.meter.add(*step(x, y), len(x))
         state.batch += 1
         for listener in listeners:
             listener.on_batch_end(state)

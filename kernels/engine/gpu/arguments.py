@@ -58,13 +58,20 @@ class Slot:
         table: address of the addresses of the parameters.
     """
 
-    __slots__ = ("data", "table", "_addresses")
+    __slots__ = ("data", "table", "_addresses", "_offsets")
 
     def __init__(self, size: int, offsets: Sequence[int]) -> None:
+        self._offsets = offsets
         self.data = (ctypes.c_char * max(size, 1))()
         start = ctypes.addressof(self.data)
         self._addresses = (ctypes.c_void_p * max(len(offsets), 1))(*(start + o for o in offsets))
         self.table = ctypes.addressof(self._addresses)
+
+    def copy(self) -> Slot:
+        """Another one with the same parameters."""
+        new = Slot(len(self.data), self._offsets)
+        ctypes.memmove(new.data, self.data, len(self.data))
+        return new
 
 
 class Packer:

@@ -115,6 +115,13 @@ class GpuArray(Array):
         low, high = layout.extent(self.shape, self._strides, self.dtype.itemsize)
         return self.offset + low, high - low
 
+    def stretch(self, dtype: np.dtype) -> tuple[GpuArray, int]:
+        """The memory that holds the items as items of a dtype in a row, and which is the first."""
+        low, nbytes = self._extent()
+        size = dtype.itemsize
+        row = GpuArray(self.buffer, low, (nbytes // size,), (size,), dtype, self.device)
+        return row, (self.offset - low) // size
+
     def _window(self, host: np.ndarray, low: int) -> np.ndarray:
         """The items in a copy of their stretch of memory."""
         return np.ndarray(self.shape, self.dtype, host, self.offset - low, self._strides)
@@ -129,6 +136,9 @@ class GpuArray(Array):
         return window if self.is_contiguous else window.copy()
 
     def copy(self) -> Array:
+        return self._copied()
+
+    def _copied(self) -> GpuArray:
         new = empty(self.shape, self.dtype, self.device)
         new._write(self)
         return new
@@ -138,9 +148,17 @@ class GpuArray(Array):
         if not self.size:
             return
         index, start = self.device.index, self.buffer.pointer + low
-        if isinstance(other, GpuArray) and _can_be_moved(other, self):
-            work.move(index, start, other.pointer, nbytes)
-            return
+        if isinstance(other, GpuArray) and other.device == self.device:
+            if _share_memory(other, self):
+                other = other._copied()
+            if other.is_contiguous and self.is_contiguous:
+                work.move(index, start, other.pointer, nbytes)
+                return
+            if not any(n > 1 and step == 0 for n, step in zip(self.shape, self._strides)):
+                from .strided import copy_strided
+
+                copy_strided(other, self)
+                return
         host = np.empty(nbytes, np.uint8)
         if not self.is_contiguous:  # what lies between the items stays as it is
             work.read(index, host.ctypes.data, start, nbytes)
@@ -148,14 +166,12 @@ class GpuArray(Array):
         work.write(index, start, host.ctypes.data, nbytes)
 
 
-def _can_be_moved(source: GpuArray, target: GpuArray) -> bool:
-    """Whether one copy inside the GPU does: two stretches without gaps that do not overlap."""
-    apart = source.buffer is not target.buffer or (
-        abs(source.offset - target.offset) >= source.nbytes
-    )
-    return (
-        apart and source.device == target.device and source.is_contiguous and target.is_contiguous
-    )
+def _share_memory(a: GpuArray, b: GpuArray) -> bool:
+    """Whether the stretches of memory of two arrays overlap."""
+    if a.buffer is not b.buffer:
+        return False
+    (low, size), (other, its_size) = a._extent(), b._extent()
+    return low < other + its_size and other < low + size
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype, device: Device) -> GpuArray:

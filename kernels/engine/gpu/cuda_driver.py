@@ -103,6 +103,10 @@ class CudaDriver:
             grid_dim=(grid[0], grid[1], grid[2]),
         )
 
+    def version(self) -> str:
+        number = self._check(self._api.cuDriverGetVersion())
+        return f"{number // 1000}.{number % 1000 // 10}"
+
     # -- memory ------------------------------------------------------------------------------------
     def allocate(self, index: int, nbytes: int) -> int:
         api = self._enter(index)
@@ -176,11 +180,16 @@ class CudaDriver:
     def synchronize_stream(self, index: int, stream: int) -> None:
         self._check(self._enter(index).cuStreamSynchronize(stream))
 
-    def record(self, index: int, stream: int) -> int:
+    def record(self, index: int, stream: int, timing: bool = False) -> int:
         api = self._enter(index)
-        event = self._check(api.cuEventCreate(api.CUevent_flags.CU_EVENT_DISABLE_TIMING))
+        flags = api.CUevent_flags
+        kind = flags.CU_EVENT_DEFAULT if timing else flags.CU_EVENT_DISABLE_TIMING
+        event = self._check(api.cuEventCreate(kind))
         self._check(api.cuEventRecord(event, stream))
         return int(event)
+
+    def elapsed(self, index: int, start: int, end: int) -> float:
+        return float(self._check(self._enter(index).cuEventElapsedTime(start, end))) * 1e-3
 
     def wait(self, index: int, stream: int, event: int) -> None:
         self._check(self._enter(index).cuStreamWaitEvent(stream, event, 0))

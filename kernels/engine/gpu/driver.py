@@ -8,11 +8,11 @@ default one. Work in one stream runs in its order, that of several streams only 
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..device import Limits
+from ..replay import here
 
 Dim3 = tuple[int, int, int]
 
@@ -50,6 +50,9 @@ class Driver(Protocol):
     def count(self) -> int: ...
 
     def limits(self, index: int) -> Limits: ...
+
+    def version(self) -> str:
+        """Version of CUDA that the driver supports, such as ``"13.0"``."""
 
     # -- memory: addresses on the GPU; ``source`` of write and ``target`` of read are the host's --
     def allocate(self, index: int, nbytes: int) -> int: ...
@@ -99,8 +102,11 @@ class Driver(Protocol):
 
     def synchronize_stream(self, index: int, stream: int) -> None: ...
 
-    def record(self, index: int, stream: int) -> int:
+    def record(self, index: int, stream: int, timing: bool = False) -> int:
         """A new event: everything queued in the stream so far."""
+
+    def elapsed(self, index: int, start: int, end: int) -> float:
+        """Seconds between two events with timing that have come to pass."""
 
     def wait(self, index: int, stream: int, event: int) -> None:
         """Let what is queued in the stream from now on wait for the event."""
@@ -137,21 +143,6 @@ class Driver(Protocol):
     def destroy_graph(self, index: int, graph: int, ready: int) -> None: ...
 
 
-class _Here(threading.local):
-    """What a thread uses.
-
-    Attributes:
-        index, stream: a GPU and the stream of it that the work of this thread goes to; the other
-            GPUs have the default stream.
-        recorder: takes the work instead of the driver, while a graph is captured or rerun.
-    """
-
-    index = 0
-    stream = 0
-    recorder: Any = None
-
-
-here = _Here()
 _driver: Driver | None = None
 
 

@@ -16,16 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 from ..device import STATIC_SHARED, Device
 from ..errors import DeviceError, LaunchError
+from ..replay import here
 from . import work
 from .arguments import LARGE, PLAIN, Packer, describe, signature
 from .arrays import GpuArray
 from .compile import compiled
-from .driver import Dim3, active, here
+from .driver import Dim3, active
 
 if TYPE_CHECKING:
     from ..kernel import Kernel
 
 _lock = threading.RLock()
+_names: dict[int, str] = {}
+
+
+def name_of(handle: int) -> str:
+    """The name of a loaded kernel."""
+    return _names.get(handle, "a kernel")
 
 
 def dispatcher(kernel: Kernel) -> Any:
@@ -144,12 +151,16 @@ class Launcher:
         with _lock:
             if keys in self.entries:
                 return
+            if here.recorder is not None:
+                here.recorder.stop("a kernel is compiled or loaded", for_good=False)
             types, code = signature(keys)
             capability = self.device.limits.compute_capability
             found = compiled(self.kernel, types, capability, active().machine_code)
-            self.entries[keys] = (
-                None if found is None else _Entry(index, work.load(index, found), Packer(code))
-            )
+            entry = None
+            if found is not None:
+                entry = _Entry(index, active().load(index, found), Packer(code))
+                _names[entry.handle] = self.kernel.__name__
+            self.entries[keys] = entry
 
     def launch_by_numba(self, args: tuple[Any, ...]) -> None:
         """Launch as numba-cuda does, which takes everything and longer."""

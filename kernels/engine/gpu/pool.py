@@ -13,7 +13,8 @@ import functools
 from typing import Any
 
 from ..device import KIB
-from .driver import active, here, stream_of
+from ..replay import here
+from .driver import active, stream_of
 
 GRANULE = 512  # bytes; cudaMalloc aligns to 256, 512 keeps size classes few
 LARGE = 1024 * KIB  # bytes; blocks above it are rounded to whole MiB
@@ -25,12 +26,16 @@ class Buffer:
     Attributes:
         pointer: its address.
         nbytes: its size.
+        home: the free blocks that it goes back to; None if it is a graph's.
+        owner: what must live as long, for memory of a graph.
     """
 
-    __slots__ = ("pointer", "nbytes", "home", "__weakref__")
+    __slots__ = ("pointer", "nbytes", "home", "owner", "__weakref__")
 
-    def __init__(self, pointer: int, nbytes: int, home: list[int] | None) -> None:
-        self.pointer, self.nbytes, self.home = pointer, nbytes, home
+    def __init__(
+        self, pointer: int, nbytes: int, home: list[int] | None, owner: object = None
+    ) -> None:
+        self.pointer, self.nbytes, self.home, self.owner = pointer, nbytes, home, owner
 
     def __del__(self) -> None:
         if self.home is not None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
 from ..device import Device
 from ..memory import full
+from .driver import active, stream_of
 
 FLUSH = 128 << 20  # bytes read and as many written between runs: more than any L2 cache holds
 
@@ -29,20 +29,20 @@ class Stopwatch:
         self.device = device
         self.source = full(FLUSH // 4, 1.0, np.float32, device)
         self.target = self.source.copy()
-        with cuda.gpus[device.index]:
-            self.start, self.end = cuda.event(timing=True), cuda.event(timing=True)
 
     def __call__(self, run: Callable[[], Any]) -> float:
         self.target.copy_from(self.source)
-        with cuda.gpus[self.device.index]:
-            self.start.record()
-            run()
-            self.end.record()
-            self.end.synchronize()
-            return float(cuda.event_elapsed_time(self.start, self.end)) * 1e-3
+        index, driver = self.device.index, active()
+        start = driver.record(index, stream_of(index), timing=True)
+        run()
+        end = driver.record(index, stream_of(index), timing=True)
+        driver.synchronize_event(index, end)
+        seconds = driver.elapsed(index, start, end)
+        for event in (start, end):
+            driver.destroy_event(index, event)
+        return seconds
 
 
 def driver_version() -> str:
     """Version of CUDA that the driver supports, such as ``"13.0"``."""
-    major, minor = cuda.driver.driver.get_version()
-    return f"{major}.{minor}"
+    return active().version()

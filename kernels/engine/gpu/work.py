@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .driver import Code, Dim3, active, here, stream_of
+from ..replay import here
+from .driver import Dim3, active, stream_of
 
 if TYPE_CHECKING:
     from .arguments import Slot
@@ -55,13 +56,6 @@ def launch(
     if stream is None:
         stream = here.stream if here.index == index else 0
     active().launch(index, kernel, grid, block, shared, stream, slot.table)
-
-
-def load(index: int, code: Code) -> int:
-    """A kernel of machine code, ready to launch."""
-    if here.recorder is not None:
-        here.recorder.stop("a kernel is compiled or loaded", for_good=False)
-    return active().load(index, code)
 
 
 def synchronize(index: int) -> None:

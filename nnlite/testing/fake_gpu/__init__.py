@@ -46,7 +46,7 @@ def _forget_constants() -> None:
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "nnlite" and module is not None:
             for found in list(vars(module).values()):
-                inner = getattr(found, "__wrapped__", None)
+                inner: Any = getattr(found, "__wrapped__", None)
                 if (
                     hasattr(found, "cache_clear")
                     and "device" in inspect.signature(inner).parameters

@@ -82,6 +82,9 @@ class FakeDriver:
     def limits(self, index: int) -> Limits:
         return self.board
 
+    def version(self) -> str:
+        return "0.0"
+
     # -- memory ------------------------------------------------------------------------------------
     def allocate(self, index: int, nbytes: int) -> int:
         with self._lock:
@@ -208,7 +211,10 @@ class FakeDriver:
             self._not_captured()
             self._run(stream)
 
-    def record(self, index: int, stream: int) -> int:
+    def elapsed(self, index: int, start: int, end: int) -> float:
+        return 1e-3  # there is no clock: every run takes as long
+
+    def record(self, index: int, stream: int, timing: bool = False) -> int:
         with self._lock:
             assert self._streams[stream].graph is None
             event = next(self._numbers)

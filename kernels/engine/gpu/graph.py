@@ -1,0 +1,115 @@
+"""Work for a GPU that was captured as a CUDA graph: what it is, and the memory it works on.
+
+It is captured, compared and replayed by ``recorder``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..replay import here
+from .arguments import Slot
+from .driver import active
+from .pool import pool
+
+Work = tuple[Any, ...]  # ("launch", kernel, grid, block, shared, parameters) or a copy
+
+
+class Memory:
+    """The stream that a graph was captured in and the memory of its arrays.
+
+    Blocks of the stream are the graph's own; they go back when nothing uses the graph any more.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.index, self.driver = index, active()
+        self.stream = self.driver.create_stream(index)
+        pool(index).private.add(self.stream)
+        _give_back()
+
+    def __del__(self) -> None:
+        _dead.append((self.index, self.driver, self.stream))
+        if here.recorder is None and not sys.is_finalizing():
+            _give_back()
+
+
+_dead: list[tuple[int, Any, int]] = []  # graphs may die while another one is captured
+
+
+def _give_back() -> None:
+    """Give the memory of graphs that are gone to the pool, once they have run for the last time."""
+    while _dead:
+        index, driver, stream = _dead.pop()
+        if driver is active():
+            driver.synchronize(index)
+            pool(index).private.discard(stream)
+            pool(index).adopt(stream)
+            driver.destroy_stream(index, stream)
+
+
+class Section:
+    """A stretch of the work whose host code runs again before each replay."""
+
+    def __init__(self, function: Callable[[], Any], depends_on: Callable[[], Any]) -> None:
+        self.function, self.depends_on = function, depends_on
+        self.given = depends_on()
+        self.work = self.blocks = 0  # where it begins among those of the graph
+
+    def holds(self) -> bool:
+        """Whether it would still launch the same kernels."""
+        return _alike(self.depends_on(), self.given)
+
+
+def _alike(a: Any, b: Any) -> bool:
+    if isinstance(a, (tuple, list)) and type(a) is type(b):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    return a is b or (isinstance(a, (int, float, str, bool)) and a == b)
+
+
+class Graph:
+    """Captured work.
+
+    Attributes:
+        work, blocks: what was asked of the driver and of the pool, in order.
+        nodes: place in ``work`` -> node of the driver, for the launches of sections.
+        sections, after: what runs before and after each replay.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.index, self.memory = index, Memory(index)
+        self.work: list[Work] = []
+        self.blocks: list[tuple[int, int]] = []  # address, bytes
+        self.nodes: dict[int, int] = {}
+        self.sections: list[Section] = []
+        self.after: list[Callable[[], None]] = []
+        self._handles: tuple[int, int] | None = None
+        self.driver = self.memory.driver
+
+    def finish(self) -> None:
+        """End the capture."""
+        self._handles = self.driver.end_capture(self.index, self.memory.stream)
+
+    def run(self) -> None:
+        """Queue all the work in the thread's stream."""
+        if self.work and self._handles is not None:
+            stream = here.stream if here.index == self.index else 0
+            self.driver.run_graph(self.index, self._handles[1], stream)
+
+    def update(self, place: int, new: Work, slot: Slot) -> None:
+        """Give a noted launch the parameters of a new one of the same kernel."""
+        if self.work[place] != new and self._handles is not None:
+            _, kernel, grid, block, shared, _ = self.work[place] = new
+            self.driver.set_parameters(
+                *(self.index, self._handles[1], self.nodes[place], kernel),
+                *(grid, block, shared, slot.table),
+            )
+
+    def holds(self) -> bool:
+        """Whether the sections would still launch the same kernels."""
+        return all(section.holds() for section in self.sections)
+
+    def __del__(self) -> None:
+        if self._handles is not None and not sys.is_finalizing() and self.driver is active():
+            self.driver.destroy_graph(self.index, *self._handles)

@@ -1,0 +1,63 @@
+"""What a graph of GPU work has to be told by the code that is captured.
+
+A captured step of training is replayed without running its Python code. What that code computes on
+the host for its kernels - a step count, a learning rate, a seed - would stay as it was, so such
+code runs through :func:`repeated`, which runs it again before each replay, and lets what it
+launches update the captured launches. Outside of graphs, on a CPU in particular, both functions
+here just call what they are given. Capturing is in ``gpu.graph``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class _Here(threading.local):
+    """What a thread uses.
+
+    Attributes:
+        index, stream: a GPU and the stream of it that the work of this thread goes to; the other
+            GPUs have the default stream.
+        recorder: takes the work instead of the driver, while a graph is captured or rerun.
+        received: if not None, called with each tensor that is about to receive a gradient.
+    """
+
+    index = 0
+    stream = 0
+    recorder: Any = None
+    received: Callable[[Any], None] | None = None
+
+
+here = _Here()
+
+
+def repeated(function: Callable[[], T], depends_on: Callable[[], Any] = lambda: None) -> T:
+    """Call ``function`` now, and again before each replay of a graph that is being captured.
+
+    Its launches must be the same each time but for the arguments. Code that it does not contain
+    must not depend on what it returns other than through arrays.
+
+    Args:
+        depends_on: what decides which launches those are; if it returns another value than when
+            the graph was captured, the graph is not replayed but captured anew. The items of a
+            tuple or list are compared one by one, by identity or else by ``==``.
+    """
+    if here.recorder is None:
+        return function()
+    return here.recorder.section(function, depends_on)
+
+
+def afterwards(function: Callable[[], None]) -> None:
+    """Call ``function`` now; if a graph is being captured, after it and after each replay.
+
+    For work that nothing in the step depends on and that no graph can hold, such as writing down a
+    number that the host has counted.
+    """
+    if here.recorder is None:
+        function()
+    else:
+        here.recorder.later(function)

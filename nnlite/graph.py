@@ -1,0 +1,255 @@
+"""``nl.graph``: a whole training step as one piece of work for a GPU.
+
+A training step of a small network is a hundred launches, and the Python code around them takes
+longer than the GPU does. :func:`graph` runs a step a few times, captures its GPU work as a CUDA
+graph, and from then on hands the GPU the whole graph at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from . import trees
+from .errors import ArgumentError
+from .kernels.elementwise import copy
+from .kernels.engine import Array, Device, default_device
+from .kernels.engine.replay import here
+from .tensor import Tensor, wrap
+
+SHAPES = 8  # captured steps kept, of different shapes of the arguments
+ATTEMPTS = 4  # captures of one step before it is given up
+
+
+def graph(step: Callable[..., Any]) -> GraphedStep:
+    """A function that does what ``step`` does, on a GPU as a replayed CUDA graph.
+
+    The first call runs ``step``: kernels are compiled, optimizers make their state. The second
+    captures it, the third compares it with what was captured, and every further one copies the
+    arguments into place and replays it without running its Python code. The result is that of
+    calling ``step``, bit for bit. New shapes of the arguments, or an option of an optimizer other
+    than the learning rate, are captured anew.
+
+    In a replay, step counts and learning rates of ``nl.optim``, their schedules, the seeds of
+    dropout and the counts of batch normalisation go on as they should. Other numbers that the host
+    computes do not reach the GPU, nor does ``eval()`` or what else only Python code looks at. If
+    the third call shows that there are such numbers, or if the step does what no graph can hold -
+    it reads a result on the host (``item()``, ``numpy()``), copies data from the host, prints in a
+    kernel - then one RuntimeWarning says why, and every call runs ``step``.
+
+    Args:
+        step: takes and returns tensors, also in tuples, lists and dicts; other arguments must be
+            hashable and choose the graph by their value.
+
+    Returns:
+        The function. What it returns is not recorded for gradients, and on a GPU the tensors in it
+        are the same in each call: the next one overwrites them. Copy what is to be kept. So are the
+        gradients of the parameters. On a CPU it calls ``step``.
+
+    Raises:
+        ArgumentError: ``step`` cannot be called.
+
+    Example:
+        >>> @nl.graph
+        ... def step(x, y):
+        ...     loss = F.cross_entropy(model(x), y)
+        ...     optimizer.zero_grad()
+        ...     loss.backward()
+        ...     optimizer.step()
+        ...     return loss
+        >>> for x, y in loader:
+        ...     loss = step(x, y)
+    """
+    if not callable(step):
+        raise ArgumentError(f"graph: step: {step!r} given, expected a function")
+    return GraphedStep(step)
+
+
+class GraphedStep:
+    """What :func:`graph` returns.
+
+    Attributes:
+        reason: why the step runs without a graph; empty as long as it need not.
+        captures, replays: how many calls captured and replayed it.
+    """
+
+    def __init__(self, step: Callable[..., Any]) -> None:
+        self.step = step
+        self.reason = ""
+        self.captures = self.replays = 0
+        self._found: OrderedDict[Any, _Captured] = OrderedDict()
+        functools.update_wrapper(self, step, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        tensors: list[Tensor] = []
+        key = trees.key((args, kwargs), tensors)
+        device = next((t.device for t in tensors if not t.device.is_cpu), default_device())
+        if device.is_cpu or self.reason or here.recorder is not None:
+            return trees.detached(self.step(*args, **kwargs))
+        problem = trees.unfit(key, tensors, device)
+        if problem:
+            return self._give_up(problem, lambda: self.step(*args, **kwargs))
+        found = self._found.get((device, key))
+        if found is None:
+            if len(self._found) >= SHAPES:
+                self._found.popitem(last=False)
+            found = self._found[device, key] = _Captured(self.step, device)
+        self._found.move_to_end((device, key))
+        result = found((args, kwargs), tensors)
+        self.captures += found.did == "captured"
+        self.replays += found.did == "replayed"
+        if found.reason:
+            self._give_up(found.reason, lambda: None)
+        return result
+
+    def _give_up(self, reason: str, step: Callable[[], Any]) -> Any:
+        self.reason = reason
+        self._found.clear()
+        warnings.warn(
+            f"graph: {getattr(self.step, '__name__', 'the step')} runs without a graph from now "
+            f"on: {reason}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return trees.detached(step())
+
+
+class _Captured:
+    """A step for arguments of certain shapes.
+
+    Attributes:
+        did: what the last call did: ``"ran"``, ``"captured"``, ``"verified"`` or ``"replayed"``.
+        reason: why there will be no graph.
+    """
+
+    def __init__(self, step: Callable[..., Any], device: Device) -> None:
+        self.step, self.device = step, device
+        self.did = self.reason = ""
+        self._attempts = 0
+        self._graph: Any = None
+        self._verified = False
+        self._inputs: list[Tensor] = []
+        self._output: Any = None
+        self._leaves: dict[int, _Leaf] = {}
+
+    def __call__(self, arguments: Any, given: list[Tensor]) -> Any:
+        if self._graph is not None and not (self._graph.holds() and self._grads_are_as_captured()):
+            self._graph, self._verified = None, False
+            self.did = ""  # state that has been replaced is moved into place before a capture
+        if self._graph is None and (not self.did or self._attempts == ATTEMPTS):
+            self._refuse_endless_captures()
+            return self._run(arguments)
+        if not self._inputs:
+            self._inputs = [wrap(copy(t.array)) for t in given]
+        for held, t in zip(self._inputs, given):
+            _copy_into(held.array, t.array)
+        if self._graph is None:
+            return self._capture(arguments)
+        if not self._verified:
+            return self._verify(arguments)
+        from .kernels.engine.gpu.recorder import replay
+
+        self.did = "replayed"
+        replay(self._graph)
+        self._keep_grads()
+        return self._output
+
+    def _refuse_endless_captures(self) -> None:
+        if self._attempts == ATTEMPTS:
+            self.reason = f"it was captured {ATTEMPTS} times and had to be captured again each time"
+
+    def _run(self, arguments: Any) -> Any:
+        """Call the step, noting which tensors receive gradients."""
+        self.did, self._leaves = "ran", {}
+        args, kwargs = arguments
+        here.received = self._note
+        try:
+            return trees.detached(self.step(*args, **kwargs))
+        finally:
+            here.received = None
+
+    def _note(self, leaf: Tensor) -> None:
+        self._leaves.setdefault(id(leaf), _Leaf(leaf)).see()
+
+    def _capture(self, arguments: Any) -> Any:
+        from .kernels.engine.gpu.recorder import capture
+
+        self.did = "captured"
+        self._attempts += 1
+        for leaf in self._leaves.values():
+            leaf.begin()
+        args, kwargs = trees.replaced(arguments, iter(self._inputs))
+        here.received = self._note
+        try:
+            output, graph, recorder = capture(
+                self.device.index, lambda: trees.detached(self.step(*args, **kwargs))
+            )
+        finally:
+            here.received = None
+        if recorder.reason:
+            self.did = "ran"
+            self.reason = recorder.reason if recorder.for_good else ""
+            return output
+        for leaf in self._leaves.values():
+            leaf.end()
+        self._graph, self._output = graph, output
+        return output
+
+    def _verify(self, arguments: Any) -> Any:
+        from .kernels.engine.gpu.recorder import verify
+
+        self.did = "verified"
+        args, kwargs = trees.replaced(arguments, iter(self._inputs))
+        output, recorder = verify(self._graph, lambda: trees.detached(self.step(*args, **kwargs)))
+        if recorder.reason:
+            self.did, self._graph = "ran", None
+            self.reason = recorder.reason if recorder.for_good else ""
+            return output
+        self._verified = True
+        self._keep_grads()
+        return self._output
+
+    def _grads_are_as_captured(self) -> bool:
+        return all(leaf.holds() for leaf in self._leaves.values())
+
+    def _keep_grads(self) -> None:
+        """Give the leaves the gradients that the graph writes."""
+        for leaf in self._leaves.values():
+            leaf.tensor.grad = leaf.after
+
+
+class _Leaf:
+    """A tensor that receives gradients, and its ``grad`` around the captured call."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self.before: Tensor | None = None
+        self.first: Tensor | None = None
+        self.after: Tensor | None = None
+        self._seen = False
+
+    def begin(self) -> None:
+        """The captured call is about to begin."""
+        self.before, self._seen = self.tensor.grad, False
+
+    def see(self) -> None:
+        """The tensor is about to receive a gradient; the first time counts."""
+        if not self._seen:
+            self.first, self._seen = self.tensor.grad, True
+
+    def end(self) -> None:
+        """The captured call has ended."""
+        self.after = self.tensor.grad
+
+    def holds(self) -> bool:
+        """Whether a call now would treat the gradient as the captured one did."""
+        if self.before is not None and self.first is None:  # the step has set it to None
+            return True
+        return self.tensor.grad is self.first
+
+
+def _copy_into(target: Array, source: Array) -> None:
+    target.copy_from(source if source.is_contiguous else copy(source))
