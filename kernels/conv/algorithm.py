@@ -5,12 +5,18 @@ name           what computes
 =============  =================================================================================
 ``small``      the kernels of :mod:`.direct`, :mod:`.gemm`, :mod:`.weight`: every shape and dtype
 ``tiled``      implicit GEMM with wide tiles, NHWC inside (:mod:`.channels_last`)
+``winograd``   the same after a transform that saves multiplications, 3x3 only (:mod:`.winograd`)
 =============  =================================================================================
 
-The CPU always takes ``small``, and so does what the other cannot do (``channels_last.fits``) or has
-no use for: float64, GPUs without ``cp.async``, and groups, each of which has few of the channels
-where a tile has 128. For all else it is the one of the least time by the model below, unless
-``nl.tune`` has measured them.
+The CPU always takes ``small``, and so does what the others cannot do (``channels_last.fits``) or
+have no use for: float64, GPUs without ``cp.async``, and groups, each of which has few of the
+channels where a tile has 128. For all else it is the one of the least time by the model below,
+unless ``nl.tune`` has measured them.
+
+``winograd`` computes in float32, and the error that is measured is that of plain sums; but there
+are numbers for which the bound that every other kernel keeps is not kept, and infinities become NaN
+(both in :mod:`.winograd`). So it is a candidate only where ``nl.set_float32_matmul_precision`` asks
+for less than ``"highest"``, or alone where ``style`` names it.
 """
 
 from __future__ import annotations
@@ -23,11 +29,12 @@ from ..engine import Array, Device
 from ..engine.tuning import Choice
 from ..matmul import large
 from ..matmul.sgemm import WIDTH
+from . import winograd
 from .channels_last import fits
 from .geometry import Geometry
 
-SMALL, TILED = "small", "tiled"
-STYLES = (None, "direct", "gemm", TILED)
+SMALL, TILED, WINOGRAD = "small", "tiled", "winograd"
+STYLES = (None, "direct", "gemm", TILED, WINOGRAD)
 Shape = tuple[int, ...]
 
 # The model counts multiply-adds of one multiprocessor. Nothing of it is measured on a GPU: the
@@ -45,6 +52,7 @@ class Problem(NamedTuple):
     Args:
         kind: ``"forward"``, ``"input"`` or ``"weight"``.
         options: the fields of ``Geometry``.
+        exact: the error must be bounded by the terms of each sum.
     """
 
     kind: str
@@ -52,6 +60,7 @@ class Problem(NamedTuple):
     w: Shape
     y: Shape
     options: tuple[tuple[int, int], ...]
+    exact: bool = True
 
 
 def algorithm(
@@ -63,16 +72,19 @@ def algorithm(
     outputs: Sequence[Array] = (),
 ) -> str:
     """The name of the algorithm; ``run(name)`` fills ``outputs``, for ``nl.tune`` to measure."""
-    if device.is_cpu or groups > 1 or dtype != FLOAT32 or not supported(problem):
+    if device.is_cpu or groups > 1 or dtype != FLOAT32 or not supported(TILED, problem):
         return SMALL
     if device.limits.compute_capability < large.SINCE:
         return SMALL
     return CHOICE(device, problem, run, outputs)
 
 
-def supported(problem: Problem) -> bool:
-    """Whether ``tiled`` can compute this."""
-    return fits(problem.x, problem.w, problem.y, Geometry(*problem.options))
+def supported(name: str, problem: Problem) -> bool:
+    """Whether an algorithm can compute this."""
+    sizes = problem.x, problem.w, problem.y, Geometry(*problem.options)
+    if name == WINOGRAD:
+        return problem.kind != "weight" and winograd.fits(*sizes)
+    return name == SMALL or fits(*sizes)
 
 
 def products(problem: Problem) -> list[tuple[int, int, int]]:
@@ -98,6 +110,14 @@ def time(name: str, device: Device, problem: Problem) -> float:
         return sum(m * n * k for m, n, k in products(problem)) / SMALL_SHARE / sms
     sizes = (n * c * h * w for n, c, h, w in (problem.x, problem.w, problem.y))
     total = PER_ITEM * sum(sizes) / sms  # the copies that change the order
+    if name == WINOGRAD:
+        given, made = problem.x, problem.y
+        if problem.kind == "input":
+            given, made = made, given
+        tiles = made[0] * -(-made[2] // 2) * -(-made[3] // 2)
+        blocks = winograd.PLACES * -(-tiles // WIDTH) * -(-made[1] // WIDTH)
+        total += -(-blocks // sms) * WIDTH * WIDTH * given[1] / TILED_SHARE
+        return total + PER_ITEM * winograd.PLACES * tiles * (given[1] + made[1]) / sms
     for m, n, k in products(problem):
         parts = large.slices(m, n, k, sms) if m * n else 1
         blocks = parts * -(-m // WIDTH) * -(-n // WIDTH)
@@ -107,8 +127,9 @@ def time(name: str, device: Device, problem: Problem) -> float:
 
 
 def candidates(device: Device, problem: Problem) -> list[str]:
-    """What can compute this."""
-    return [SMALL, TILED]
+    """What can compute this with the precision that is asked for."""
+    names = (SMALL, TILED) if problem.exact else (SMALL, TILED, WINOGRAD)
+    return [name for name in names if supported(name, problem)]
 
 
 def default(device: Device, problem: Problem) -> str:
@@ -120,6 +141,6 @@ CHOICE = Choice(
     "convolution",
     candidates,
     default,
-    sources=(__name__, f"{__package__}.tiled", f"{__package__}.tiled_weight"),
+    sources=tuple(f"{__package__}.{m}" for m in ("tiled", "tiled_weight", "winograd", "direct")),
     tolerance=TOLERANCE,
 )

@@ -34,9 +34,10 @@ def conv2d(
         stride, dilation: an integer or (rows, columns).
         padding: an integer, (rows, columns), ``"valid"`` or ``"same"``.
         groups: channels are divided into so many independent convolutions.
-        style: None chooses the kernel by shape; ``"direct"``, ``"gemm"`` or ``"tiled"`` runs that
-            one: ``"tiled"`` takes one group of float32 channels, multiples of four, and a CPU or a
-            GPU of compute capability 8.0 or later.
+        style: None chooses the kernel by shape; ``"direct"``, ``"gemm"``, ``"tiled"`` or
+            ``"winograd"`` runs that one. The last two take float32, one group, channels that are
+            multiples of 4 or 16, and a CPU or a GPU of compute capability 8.0 or later; the last
+            one only 3x3 kernels with steps of 1, and its error is bounded less closely.
 
     Returns:
         A new array (n, o, rows, columns).

@@ -5,21 +5,27 @@ A transposed convolution is made of the same four, with input and output changin
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from ..checks import FLOAT32
 from ..elementwise import copy
 from ..engine import ArgumentError, Array, empty, zeros
-from ..matmul import large
-from . import channels_last
-from .algorithm import SMALL, TILED, Problem, algorithm, supported
+from ..matmul import large, precision
+from . import channels_last, winograd
+from .algorithm import SMALL, TILED, WINOGRAD, Problem, algorithm, supported
 from .correlate import correlate, pack
 from .geometry import Geometry, Pair
 from .tiles import Window
 from .weight import plan_weight, shared_items_of, weight_grad
 from .weight_pixels import plan_pixels, weight_pixels_grad
 from .weight_sums import channel_sums
+
+WIDE: dict[str, Any] = {TILED: channels_last, WINOGRAD: winograd}  # by wide tiles, on a GPU
+NEEDS = {
+    TILED: "multiples of 4 channels",
+    WINOGRAD: "multiples of 16 channels, 3x3, and steps of 1",
+}
 
 
 def gather(
@@ -38,14 +44,14 @@ def gather(
         return
 
     def run(name: str) -> None:
-        if name == TILED:
-            channels_last.forward(x, w, bias, y, g)
+        if name in WIDE:
+            WIDE[name].forward(x, w, bias, y, g)
         else:
             flat = w.reshape(w.shape[0], w.size // w.shape[0])
             correlate(op, x, flat, bias, y, g.window(), groups, style)
 
-    if style == TILED:
-        _require_tiled(op, x, w, y, g, groups)
+    if style in WIDE:
+        _require(op, style, x, w, y, g, groups)
         run(style)
     elif style is None:
         run(_algorithm("forward", x, w.shape, y, g, groups, run, y))
@@ -62,8 +68,8 @@ def spread(
         return
 
     def run(name: str) -> None:
-        if name == TILED:
-            channels_last.input_grad(dy, w, bias, dx, g)
+        if name in WIDE:
+            WIDE[name].input_grad(dy, w, bias, dx, g)
         else:
             _spread(op, dy, w, bias, dx, g, groups)
 
@@ -152,21 +158,22 @@ def _algorithm(
 
 
 def _problem(kind: str, x: Array, w: tuple[int, ...], y: Array, g: Geometry) -> Problem:
-    w = (w[0], w[1], *g.kernel)
-    return Problem(kind, x.shape, w, y.shape, dataclasses.astuple(g))
+    w, exact = (w[0], w[1], *g.kernel), precision.kind() is None
+    return Problem(kind, x.shape, w, y.shape, tuple(vars(g).values()), exact)
 
 
-def _require_tiled(op: str, x: Array, w: Array, y: Array, g: Geometry, groups: int) -> None:
+def _require(op: str, style: str, x: Array, w: Array, y: Array, g: Geometry, groups: int) -> None:
     known = x.device.is_cpu or x.device.limits.compute_capability >= large.SINCE
     if not (known and x.dtype == FLOAT32 and groups == 1):
         raise ArgumentError(
-            f"{op}: style: 'tiled' given for {x.dtype}, groups={groups}, on {x.device}; expected "
+            f"{op}: style: {style!r} given for {x.dtype}, groups={groups}, on {x.device}; expected "
             "float32, one group, and a GPU of compute capability 8.0 or later"
         )
-    if not supported(_problem("forward", x, w.shape, y, g)):
+    if not supported(style, _problem("forward", x, w.shape, y, g)):
         raise ArgumentError(
-            f"{op}: style: 'tiled' given for {w.shape[1]} and {w.shape[0]} channels; expected "
-            "multiples of 4, and less than 2**31 numbers in each array"
+            f"{op}: style: {style!r} given for {w.shape[1]} and {w.shape[0]} channels, a kernel of "
+            f"{g.kernel}, stride {g.stride} and dilation {g.dilation}; expected {NEEDS[style]}, "
+            "and fewer numbers"
         )
 
 
