@@ -5,6 +5,7 @@ file                what it holds
 ==================  =======================================================================
 functions.py        the device functions: value and slopes for one item, and their stable forms
 kernels.py          the kernels: one item per thread, or a sum per block
+wide.py             the kernels by 128-bit access, on a GPU
 launchers.py        the common launch; squared, absolute, smooth and Huber errors
 probabilities.py    binary cross entropy (of probabilities, of scores), Kullback-Leibler
 reference.py        NumPy references
@@ -14,7 +15,17 @@ specs.py            wrong inputs, tolerances and their reasons
 The losses of class numbers, cross entropy and negative log-likelihood, are in ``softmax``.
 """
 
+from ..opspec import GpuKernel
+from . import wide
 from .launchers import (
+    BCE,
+    BCE_LOGITS,
+    HUBER,
+    KL,
+    KL_LOG,
+    L1,
+    MSE,
+    SMOOTH_L1,
     huber,
     huber_backward,
     l1,
@@ -34,12 +45,19 @@ from .probabilities import (
 )
 from .specs import SPECS
 
+
+def gpu_kernels() -> tuple[GpuKernel, ...]:
+    """The kernels by 128-bit access."""
+    return wide.gpu_kernels((MSE, L1, SMOOTH_L1, HUBER, BCE, BCE_LOGITS, KL, KL_LOG))
+
+
 __all__ = [
     "SPECS",
     "bce",
     "bce_backward",
     "bce_logits",
     "bce_logits_backward",
+    "gpu_kernels",
     "huber",
     "huber_backward",
     "kl_div",

@@ -22,7 +22,7 @@ from .. import checks
 from ..elementwise import copy
 from ..engine import ArgumentError, Array, ShapeError, empty, full
 from ..reduce import sum
-from . import functions
+from . import functions, wide
 from .kernels import BLOCK, MOST_PARTS, PART, gradient_kernels, value_kernels, weighted_kernels
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -81,15 +81,22 @@ def _value(loss: Loss, pred: Array, target: Array, o: Options) -> Array:
     else:
         each, total = value_kernels(loss.value, dtype)
         inputs = (_flat(pred), _flat(target), dtype.type(o.number))
+    head = None if weights or not n else wide.head_of(*inputs[:2])
     if o.reduction == "none":
         out = empty(pred.shape, dtype, pred.device)
-        if n:
+        if head is not None and wide.head_of(inputs[0], out) == head:
+            wide.each(loss.value, *inputs, out.reshape((n,)), head)
+        elif n:
             each[-(-n // BLOCK), BLOCK](*inputs, out.reshape((n,)))
         return out
     parts = min(max(n // PART, 1), MOST_PARTS)
     chunk = -(-n // parts)
     sums = empty((parts,), dtype, pred.device)
-    total[parts, BLOCK](*inputs, sums, np.int64(chunk), dtype.type(_divisor(pred, o)))
+    divisor = dtype.type(_divisor(pred, o))
+    if head is None:
+        total[parts, BLOCK](*inputs, sums, np.int64(chunk), divisor)
+    else:
+        wide.total(loss.value, *inputs, sums, divisor, head)
     return sums.reshape(()) if parts == 1 else sum(sums)
 
 
@@ -113,16 +120,15 @@ def _gradient(
         slope = loss.target_slope
     plain, weighted = gradient_kernels(slope)
     weights = _weights(pred, o)
+    lines = _flat(dloss), _flat(pred), _flat(target)
+    out, rate = dx.reshape((n,)), dtype.type(scale)
+    head = None if weights else wide.head_of(*lines[0 if each else 1 :], out)
+    if head is not None:
+        wide.gradient(slope, lines, dtype.type(o.number), out, each, rate, head)
+        return dx
     launch = weighted if weights else plain
-    launch[-(-n // BLOCK), BLOCK](
-        _flat(dloss),
-        _flat(pred),
-        _flat(target),
-        *(weights or (dtype.type(o.number),)),
-        dx.reshape((n,)),
-        np.int64(each),
-        dtype.type(scale),
-    )
+    numbers = weights or (dtype.type(o.number),)
+    launch[-(-n // BLOCK), BLOCK](*lines, *numbers, out, np.int64(each), rate)
     return dx
 
 

@@ -1,0 +1,75 @@
+"""Losses and dropout by 128-bit access on a GPU: right results, checked on a CPU."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from nnlite.kernels import all_specs, loss
+from nnlite.kernels.loss import wide
+from nnlite.testing.pretend import run, sums_to, tables
+
+OPS = {spec.name: spec for spec in all_specs()}
+SIZES = (3, 37, 1030, 8203)
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Lets the launchers of losses choose as for arrays of a GPU that begin at a place."""
+    return lambda head: monkeypatch.setattr(wide, "head_of", lambda *lines: head)
+
+
+@pytest.mark.parametrize("name", ["mse", "smooth_l1", "bce_logits"])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_losses(name, reduction, at):
+    forward, spec = getattr(loss, name), OPS[name]
+    extra = (None, None) if name == "bce_logits" else ()
+    options = {"reduction": reduction, **({"beta": 1.0} if name == "smooth_l1" else {})}
+    for head, n in enumerate(SIZES):
+        at(head)
+        p, t = (x[0] for x in tables(n, 1, n, 2))
+        t = np.abs(t) / 8 if extra else t
+        found, names = run(forward, p, t, *extra, reduction)
+        each = reduction == "none"
+        assert names[0] == ("each_wide" if each else "total_wide")
+        values = [x.astype(np.float64) for x in (p, t)]
+        size = spec.magnitude(*values, *extra, **options)
+        expected = spec.reference(*values, *extra, **options)
+        sums_to(found, expected, size, 1 if each else n, f"{name} of {n}")
+
+
+@pytest.mark.parametrize("name", ["mse", "bce_logits"])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("of_target", [False, True])
+def test_gradients_are_those_of_the_scalar_kernels(name, reduction, of_target, at, monkeypatch):
+    backward = getattr(loss, f"{name}_backward")
+    extra = (None, None) if name == "bce_logits" else ()
+    for head, n in enumerate(SIZES):
+        p, t, dloss = (x[0] for x in tables(n, 1, n, 3))
+        dloss = dloss if reduction == "none" else np.array(1.5, np.float32)
+
+        def gradient(*arrays):
+            return backward(*arrays, *extra, reduction, of_target=of_target)
+
+        with monkeypatch.context() as patch:
+            expected, names = run(gradient, dloss, p, t)
+            assert names == ["gradient"]
+            patch.setattr(wide, "head_of", lambda *lines: head)  # noqa: B023
+            found, names = run(gradient, dloss, p, t)
+        assert names == ["gradient_wide"]
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=5e-7, atol=1e-12)
+
+
+def test_a_total_of_parts(at, monkeypatch):
+    monkeypatch.setattr(loss.launchers, "PART", 1030)
+    at(3)
+    p, t = (x[0] for x in tables(1, 1, 3 * 1030 + 7, 2))
+    found, names = run(loss.mse, p, t, "sum")
+    assert names[0] == "total_wide"
+    terms = (p.astype(float) - t) ** 2
+    sums_to(found, np.asarray(terms.sum()), np.asarray(2 * terms.sum()), p.size, "sum of parts")
+    p[5] = math.nan
+    found, _ = run(loss.mse, p, t, "sum")
+    assert math.isnan(found.item())
