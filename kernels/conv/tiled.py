@@ -139,9 +139,8 @@ def correlate_tiled(
     lane, warp = uint32(t & uint32(31)), uint32(t >> uint32(5))
     row = uint32((warp >> uint32(1)) * uint32(WARP_ROWS) + (lane >> uint32(3)))
     column = uint32((warp & uint32(1)) * uint32(WARP_COLUMNS) + (lane & uint32(7)) * uint32(RUN))
-    at = uint32(at + uint32(2 * GROUPS))
+    at, now = uint32(at + uint32(2 * GROUPS)), uint32(0)
     distance, tap = taps[at], taps[uint32(at + uint32(1))]
-    now = uint32(0)
     while q0 < k:
         cp_async_wait(0)
         cuda.syncthreads()
