@@ -74,18 +74,17 @@ class Options:
 def _value(loss: Loss, pred: Array, target: Array, o: Options) -> Array:
     _check(loss.name, pred, target, o)
     n, dtype = pred.size, pred.dtype
-    weights = _weights(pred, o)
+    weights, pair, number = _weights(pred, o), (_flat(pred), _flat(target)), dtype.type(o.number)
     if weights:
         each, total = weighted_kernels(loss.value, dtype)
-        inputs = (_flat(pred), _flat(target), *weights)
     else:
         each, total = value_kernels(loss.value, dtype)
-        inputs = (_flat(pred), _flat(target), dtype.type(o.number))
-    head = None if weights or not n else wide.head_of(*inputs[:2])
+    inputs = (*pair, *(weights or (number,)))
+    head = None if weights or not n else wide.head_of(*pair)
     if o.reduction == "none":
         out = empty(pred.shape, dtype, pred.device)
-        if head is not None and wide.head_of(inputs[0], out) == head:
-            wide.each(loss.value, *inputs, out.reshape((n,)), head)
+        if head is not None and wide.head_of(*pair, out) == head:
+            wide.each(loss.value, *pair, number, out.reshape((n,)), head)
         elif n:
             each[-(-n // BLOCK), BLOCK](*inputs, out.reshape((n,)))
         return out
@@ -96,7 +95,7 @@ def _value(loss: Loss, pred: Array, target: Array, o: Options) -> Array:
     if head is None:
         total[parts, BLOCK](*inputs, sums, np.int64(chunk), divisor)
     else:
-        wide.total(loss.value, *inputs, sums, divisor, head)
+        wide.total(loss.value, *pair, number, sums, divisor, head)
     return sums.reshape(()) if parts == 1 else sum(sums)
 
 

@@ -141,14 +141,10 @@ def gpu_kernels(losses: Any) -> tuple[GpuKernel, ...]:
         found.append(GpuKernel(loss.name, total_kernel(loss.value), of_total, expects=sums))
         for slope in filter(None, (loss.slope, loss.target_slope)):
             made = gradient_kernel(slope, False)  # a slope may need one of the two arrays only
-            found.append(
-                GpuKernel(f"{loss.name}_backward", made, of_slope, expects=("LDG.128", *write))
-            )
+            found.append(GpuKernel(f"{loss.name}_backward", made, of_slope, expects=one))
     first = losses[0]
     of_each = (line, line, line, uint32, float32, float32)
-    found.append(
-        GpuKernel(first.name, each_kernel(first.value), of_each, expects=("LDG.128 == 2", *write))
-    )
+    found.append(GpuKernel(first.name, each_kernel(first.value), of_each, expects=both))
     made = gradient_kernel(first.slope, True)
     found.append(GpuKernel(f"{first.name}_backward", made, of_slope, expects=three))
     return tuple(found)
