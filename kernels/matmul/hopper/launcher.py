@@ -156,7 +156,8 @@ def matmul_halves(
                 f"{name}: {argument}: {x.dtype} of shape {x.shape} on {x.device} given, expected "
                 f"contiguous float32 of shape {shape} on {a.device}"
             )
-    require_apart(name, c, a=a, b=b, bias=bias)
+    if out is not None:
+        require_apart(name, out, a=a, b=b, bias=bias)
     _multiply(kind, (a, k * 2), (b, k * 2), k, bias, c, activation)
     return c
 
