@@ -13,7 +13,7 @@ import nnlite as nl
 from bench.gpu import __main__ as command
 from bench.gpu import convolutions, products, sample
 from bench.gpu.case import OURS, Case, Result, Side, measure
-from bench.gpu.place import StandIn, host, require_close
+from bench.gpu.place import Place, StandIn, host, require_close
 from nnlite.kernels import FAMILIES
 
 ENDS = [
@@ -118,6 +118,14 @@ def test_a_product_is_checked_at_its_corners():
         case.check(place, given, OURS, a @ b * np.float32(1.0001))
 
 
+def test_halves_are_rounded_to_nearest_even():
+    x = np.float32([1.0, -3.5, 1 + 2.0**-8, 1 + 3 * 2.0**-8, 3e38])
+    found = (products.as_halves(x, "bf16").astype(np.uint32) << 16).view(np.float32)
+    assert found[:4].tolist() == [1.0, -3.5, 1.0, 1 + 2.0**-6]
+    assert abs(found[4] / x[4] - 1) < 2.0**-8
+    assert products.as_halves(x[:2], "f16").dtype == np.float16
+
+
 def test_precision_is_set_for_a_case_alone():
     case = products.case("tf32", 1024, 1024, 1024)
     seen = []
@@ -141,3 +149,20 @@ def test_the_sample_launches_every_family(capsys):
     assert {family for family, _ in sample.samples()} == set(FAMILIES)
     sample.main(device="cpu", only="matmul")
     assert "right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["relu", "MLP step, batch 64, sgd", "launch of an empty kernel"])
+def test_the_way_of_a_gpu_on_a_pretended_one(driver, monkeypatch, name):
+    """Ours, by events, graphs and packed launches; peers that need hardware are missing."""
+    from nnlite.kernels.engine.gpu import timing
+
+    monkeypatch.setattr(timing, "FLUSH", 1 << 12)
+    monkeypatch.setattr(Place, "items", 1 << 14)
+    place = Place(nl.device("cuda"))
+    (case,) = [c for c in command.all_cases() if c.name == name]
+    result = Result(case.name, case.group, case.unit, rounds_wanted=2)
+    measure(case, place, 30.0, result)
+    assert OURS not in result.errors, result.errors
+    assert result.rounds == 2
+    assert not result.stand_in
+    assert (result.of_limit(OURS) is None) == (case.limit is None)

@@ -7,6 +7,8 @@ import pytest
 
 import nnlite as nl
 from nnlite.errors import ArgumentError
+from nnlite.kernels import elementwise
+from nnlite.kernels.elementwise import arithmetic
 from nnlite.kernels.engine import CPU, tuning
 from nnlite.kernels.engine.tuning import Tuning, override
 from nnlite.kernels.matmul import large, launcher, matmul
@@ -88,6 +90,21 @@ def test_slices_of_a_product_are_tuned():
     for parts in (1, 4):
         with override("matmul slices", parts):
             product()
+
+
+def test_the_block_of_wide_kernels_is_tuned_on_a_pretended_gpu(driver):
+    host = np.random.default_rng(0).standard_normal(1001, np.float32)
+    x = nl.array(host, device="cuda")
+    with Tuning(timer=steady, rounds=1) as found:
+        y = elementwise.add(x, x)
+        arithmetic.ADD(x, x, x)  # in place: its input is restored
+    assert np.array_equal(y.numpy(), host + host)
+    assert np.array_equal(x.numpy(), host + host)
+    (outcome,) = found.outcomes
+    assert (outcome.choice, outcome.discarded) == ("wide threads", {})
+    assert set(outcome.seconds) == {"128", "256", "512"}
+    with override("wide threads", 512):
+        assert np.array_equal(elementwise.add(x, x).numpy(), 4 * host)
 
 
 def test_slices_suit_the_problem():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -55,7 +56,9 @@ def by_numba(place: Place, arrays: Any) -> Callable[[], Any]:
     """numba-cuda's dispatcher, configured once."""
     if not place.is_gpu:
         raise Missing("numba-cuda launches on GPUs alone")
-    configured = cuda.jit(nothing.py_func)[1, 32]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Grid size")  # a small grid is what is wanted
+        configured = cuda.jit(nothing.py_func)[1, 32]
     data = [a.data for a in arrays]
     return repeated(lambda: configured(*data))
 

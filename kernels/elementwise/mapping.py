@@ -22,6 +22,7 @@ import numpy as np
 from numba import cuda, types
 
 from ..engine import Array, Kernel, ShapeError, kernel
+from ..engine.tuning import Choice
 from .wide import make_wide, shared_head, threads_of
 
 THREADS = 256  # enough warps to hide latency, small enough for good occupancy on every GPU
@@ -122,6 +123,11 @@ def _make_binary_two_scalars(function: Any) -> tuple[Any, Any]:
     return flat, strided
 
 
+# Threads per block of the wide kernel; results do not depend on it.
+WIDE_THREADS = Choice(
+    "wide threads", lambda device, problem: (128, 256, 512), lambda device, problem: THREADS,
+    sources=(__name__, make_wide.__module__),
+)  # fmt: skip
 FACTORIES = {
     (1, 0): _make_unary,
     (1, 1): _make_unary_scalar,
@@ -193,8 +199,14 @@ class Map:
         if head is None:
             return False
         scalars = (*args[self.inputs :], NOTHING, NOTHING)[:2]
-        blocks = (threads_of(out.size, head) + THREADS - 1) // THREADS
-        self.wide[blocks, THREADS](*args[: self.inputs], out, np.uint32(head), *scalars)
+        given = *args[: self.inputs], out, np.uint32(head), *scalars
+        items = threads_of(out.size, head)
+
+        def launch(threads: int) -> None:
+            self.wide[(items + threads - 1) // threads, threads](*given)
+
+        problem = self.name, out.size
+        launch(WIDE_THREADS(out.device, problem, launch, updates=(out,)))  # may be an input, too
         return True
 
     def signatures(self, *dtypes: Any) -> tuple[tuple[Kernel, tuple[Any, ...]], ...]:

@@ -96,7 +96,8 @@ class Choice:
             ArgumentError: :func:`override` names a configuration that is none of the candidates, or
                 the environment variable ``NNLITE_TUNE`` is neither 0 nor 1.
         """
-        found = self._known.get((device, problem))
+        # The parts of a device have hashes in C; its own would be half of the time of this call.
+        found = self._known.get((device.kind, device.index, problem))
         if found is None:
             found = self._find(device, problem, run, outputs, updates)
         return found
@@ -141,7 +142,7 @@ class Choice:
             found = self.default(device, problem)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
-        self._known[device, problem] = found
+        self._known[device.kind, device.index, problem] = found
         return found
 
     def _overridden(self, device: Device, problem: Any) -> Any:
