@@ -38,6 +38,7 @@ _NAMES = {
     "Array": "kernels.engine",
     "Device": "kernels.engine",
     "Function": "function",
+    "Stream": "kernels.engine",
     "Tensor": "tensor",
     "array": "kernels.engine",
     "check": "kernels.engine.lens",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from .graph import graph as graph
     from .kernels.engine import Array as Array
     from .kernels.engine import Device as Device
+    from .kernels.engine import Stream as Stream
     from .kernels.engine import array as array
     from .kernels.engine import default_device as default_device
     from .kernels.engine import device as device

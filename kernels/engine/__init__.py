@@ -23,6 +23,7 @@ from .errors import (
 )
 from .kernel import Kernel, kernel
 from .memory import Array, array, empty, full, zeros
+from .streams import Stream
 
 __all__ = [
     "CPU",
@@ -38,6 +39,7 @@ __all__ = [
     "Limits",
     "NnliteError",
     "ShapeError",
+    "Stream",
     "UnsupportedKernelError",
     "array",
     "default_device",

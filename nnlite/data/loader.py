@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import functools
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +15,9 @@ from ..kernels.engine.device import device as find_device
 from ..tensor import Tensor
 from .augment import Augmentation
 from .dataset import ArrayDataset
+from .prefetch import prefetch
+
+Batches = Generator[tuple[np.ndarray, np.ndarray], None, None]
 
 
 class Dataset(Protocol):
@@ -42,6 +47,11 @@ class DataLoader:
         shift: move each image by up to this many pixels in both directions, at random, filling
             with 0: more varied training data at next to no cost. For images (C, H, W) only.
         augment: changes each batch at random, see :mod:`nnlite.data.augment`.
+        prefetch: batches that a thread makes ready ahead of their use; 0 makes each when it is
+            asked for. The batches are the same. It pays where making one takes long and leaves
+            Python's lock alone, as reading files does.
+        pin_memory: with ``prefetch`` on a GPU, copy the batches ahead as well: from pinned memory,
+            beside the work that the GPU does.
 
     Attributes:
         epoch: number of the epoch that the next pass runs.
@@ -50,7 +60,7 @@ class DataLoader:
     Shape: x (batch, ...) float32; y (batch,) int64.
 
     Raises:
-        ArgumentError: batch_size < 1, seed < 0, or a shift for data that is no images.
+        ArgumentError: batch_size < 1, seed or prefetch < 0, or a shift for data that is no images.
 
     Example:
         >>> for x, y in DataLoader(data.train, batch_size=64, shuffle=True):
@@ -67,15 +77,19 @@ class DataLoader:
         device: Device | str | None = None,
         shift: int = 0,
         augment: Augmentation | None = None,
+        prefetch: int = 0,
+        pin_memory: bool = True,
     ) -> None:
         if isinstance(dataset, tuple):
             dataset = ArrayDataset(*dataset)
-        for name, value, low in (("batch_size", batch_size, 1), ("seed", seed, 0)):
+        numbers = (("batch_size", batch_size, 1), ("seed", seed, 0), ("prefetch", prefetch, 0))
+        for name, value, low in numbers:
             if not isinstance(value, (int, np.integer)) or value < low:
                 raise ArgumentError(f"DataLoader: {name}: {value!r} given, expected {low} or more")
         self.dataset = dataset
         self.batch_size, self.shuffle, self.seed = int(batch_size), shuffle, int(seed)
         self.drop_last, self.shift, self.augment = drop_last, shift, augment
+        self.prefetch, self.pin_memory = int(prefetch), bool(pin_memory)
         self.device = default_device() if device is None else find_device(device)
         self.epoch = self.batch = self._start = 0
         self._windows = _shift_windows(dataset, shift) if shift else None
@@ -110,19 +124,51 @@ class DataLoader:
         self.set_epoch(int(state["epoch"]), int(state["batch"]))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
+        start, self._start = self._start, 0
+        make = functools.partial(self._batches, self.seed, self.epoch, start)
+        with contextlib.closing(self._ready(make)) as batches:
+            for number, batch in enumerate(batches, start + 1):
+                self.batch = number
+                yield batch
+        self.epoch, self.batch = self.epoch + 1, 0
+
+    def _ready(self, make: Callable[[], Batches]) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """The batches as tensors, made ahead if asked for."""
+        if self.prefetch and self.pin_memory and not self.device.is_cpu:
+            yield from self._uploaded(make)
+            return
+        with contextlib.closing(prefetch(make, self.prefetch) if self.prefetch else make()) as made:
+            for x, y in made:
+                yield _tensor(x, self.device), _tensor(y, self.device)
+
+    def _uploaded(
+        self, make: Callable[[], Batches]
+    ) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """The batches, copied to the GPU as they are made."""
+        from ..kernels.engine.gpu.upload import Uploader
+
+        uploader = Uploader(self.device, self.prefetch)
+        try:
+            sent = prefetch(lambda: map(uploader.send, make()), self.prefetch)
+            with contextlib.closing(sent):
+                for item in sent:
+                    x, y = map(Tensor, uploader.receive(item))
+                    yield x, y
+        finally:
+            uploader.close()
+
+    def _batches(self, seed: int, epoch: int, start: int) -> Batches:
+        """The batches of an epoch on the host, from number ``start`` on."""
+        rng = np.random.default_rng([seed, epoch])
         n, size = len(self.dataset), self.batch_size
         order = rng.permutation(n) if self.shuffle else None
         moves = rng.integers(0, 2 * self.shift + 1, (2, n)) if self.shift else None
-        start, self._start = self._start, 0
         for batch in range(start, len(self)):
             part = slice(batch * size, min((batch + 1) * size, n))
             x, y = self._take(part if order is None else order[part], part, moves)
             if self.augment is not None:  # with a generator of its own: batches can be skipped
-                x = self.augment(x, np.random.default_rng([self.seed, self.epoch, batch]))
-            self.batch = batch + 1
-            yield _tensor(x, self.device), _tensor(y, self.device)
-        self.epoch, self.batch = self.epoch + 1, 0
+                x = self.augment(x, np.random.default_rng([seed, epoch, batch]))
+            yield x, y
 
     def _take(
         self, index: Any, part: slice, moves: np.ndarray | None

@@ -12,7 +12,7 @@ from typing import Any
 from ..replay import here
 from .arguments import Slot
 from .driver import active
-from .pool import pool
+from .pool import pool, retire
 
 Work = tuple[Any, ...]  # ("launch", kernel, grid, block, shared, parameters) or a copy
 
@@ -27,26 +27,9 @@ class Memory:
         self.index, self.driver = index, active()
         self.stream = self.driver.create_stream(index)
         pool(index).private.add(self.stream)
-        _give_back()
 
     def __del__(self) -> None:
-        _dead.append((self.index, self.driver, self.stream))
-        if here.recorder is None and not sys.is_finalizing():
-            _give_back()
-
-
-_dead: list[tuple[int, Any, int]] = []  # graphs may die while another one is captured
-
-
-def _give_back() -> None:
-    """Give the memory of graphs that are gone to the pool, once they have run for the last time."""
-    while _dead:
-        index, driver, stream = _dead.pop()
-        if driver is active():
-            driver.synchronize(index)
-            pool(index).private.discard(stream)
-            pool(index).adopt(stream)
-            driver.destroy_stream(index, stream)
+        retire(self.index, self.driver, self.stream)
 
 
 class Section:

@@ -10,6 +10,7 @@ stream than the one it was made in keeps it until both streams have met (``Strea
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
 
 from ..device import KIB
@@ -112,3 +113,21 @@ class Pool:
 def pool(index: int) -> Pool:
     """The pool of GPU ``index``."""
     return Pool(index)
+
+
+_retired: list[tuple[int, Any, int]] = []
+
+
+def retire(index: int, driver: Any, stream: int) -> None:
+    """Destroy a stream and give its blocks to the default one, once its work is done.
+
+    Not at once while a graph is captured, which may not be interrupted; then the next call does it.
+    """
+    _retired.append((index, driver, stream))
+    while _retired and here.recorder is None and not sys.is_finalizing():
+        index, driver, stream = _retired.pop()
+        if driver is active():
+            driver.synchronize(index)
+            pool(index).private.discard(stream)
+            pool(index).adopt(stream)
+            driver.destroy_stream(index, stream)

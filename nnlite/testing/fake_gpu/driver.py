@@ -184,7 +184,7 @@ class FakeDriver:
             raise DeviceError("GPU: CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED")
 
     def _run(self, stream: int, until: int | None = None) -> None:
-        found = self._streams[stream]
+        found = self._streams.get(stream, _Stream())  # one that was destroyed has done everything
         while found.waiting and (until is None or found.done < until):
             found.done += 1
             self._do(found.waiting.popleft())

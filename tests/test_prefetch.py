@@ -1,0 +1,288 @@
+"""``DataLoader(prefetch=...)``: the same batches, made and copied ahead by a thread."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+import numpy as np
+import pytest
+from numba import cuda
+
+import nnlite as nl
+from nnlite.data import DataLoader
+from nnlite.data.augment import parse_augmentation
+from nnlite.data.prefetch import NAME, prefetch
+from nnlite.errors import ArgumentError, DeviceError
+from nnlite.kernels.engine import gpu
+from nnlite.testing.fake_gpu import FakeDriver, fake_gpu
+
+
+def images(n=23):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((n, 1, 6, 6)).astype(np.float32), rng.integers(0, 3, n)
+
+
+class Items:
+    """A data set without arrays, which counts what it was asked for."""
+
+    def __init__(self, n=12, broken=None):
+        self.n, self.broken, self.asked = n, broken, 0
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, i):
+        self.asked += 1
+        if i == self.broken:
+            raise OSError(f"item {i} cannot be read")
+        return np.full(3, i), i
+
+
+def threads():
+    return [t for t in threading.enumerate() if t.name == NAME]
+
+
+def taken(loader):
+    return [(x.numpy(), y.numpy()) for x, y in loader]
+
+
+def assert_same(a, b):
+    assert len(a) == len(b)
+    for (x, y), (u, v) in zip(a, b):
+        np.testing.assert_array_equal(x, u)
+        np.testing.assert_array_equal(y, v)
+
+
+@pytest.fixture(params=["cpu", "gpu", "not pinned"])
+def options(request):
+    """Of a loader that makes its batches ahead, on a CPU and on the pretended GPU."""
+    with fake_gpu() as driver:
+        here = {"device": "cpu"} if request.param == "cpu" else {}
+        yield {"prefetch": 2, "pin_memory": request.param != "not pinned", **here}
+        assert not threads()
+        assert not driver.pinned.sizes
+        assert list(driver._streams) == [0]
+
+
+@pytest.mark.parametrize("data", [images(), Items()], ids=["arrays", "items"])
+@pytest.mark.parametrize("ahead", [1, 2, 7, 100])
+def test_the_batches_are_the_same(options, data, ahead):
+    plain = DataLoader(data, 5, shuffle=True, seed=3)
+    eager = DataLoader(data, 5, shuffle=True, seed=3, **{**options, "prefetch": ahead})
+    for _ in range(2):  # epochs
+        assert_same(taken(plain), taken(eager))
+    assert plain.state_dict() == eager.state_dict()
+
+
+def test_augmentation_shifts_and_short_batches_too(options):
+    kinds = {"shift": 2, "augment": parse_augmentation("flip,crop:1"), "shuffle": True}
+    for drop_last in (False, True):
+        loaders = [
+            DataLoader(images(), 4, drop_last=drop_last, **kinds, **o) for o in ({}, options)
+        ]
+        assert_same(*map(taken, loaders))
+
+
+def test_a_pass_can_be_continued(options):
+    loader = DataLoader(images(), 4, shuffle=True, seed=1, **options)
+    whole = taken(loader)
+    loader.set_epoch(0)
+    first = [(x.numpy(), y.numpy()) for x, y in itertools.islice(loader, 2)]
+    state = loader.state_dict()
+    assert state == {"seed": 1, "epoch": 0, "batch": 2}
+    again = DataLoader(images(), 4, shuffle=True, **options)
+    again.load_state_dict(state)
+    assert_same(whole, first + taken(again))
+
+
+def test_an_error_comes_where_its_batch_would(options):
+    loader = DataLoader(Items(broken=7), 2, **options)
+    seen = []
+    with pytest.raises(OSError, match="item 7 cannot be read"):
+        seen.extend(y.numpy().tolist() for _, y in loader)
+    assert seen == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_a_loop_left_early_leaves_no_thread(options):
+    loader = DataLoader(Items(1000), 2, **options)
+    for _ in loader:
+        break
+    assert not threads()
+    with pytest.raises(ZeroDivisionError):
+        sum(1 // len(threads()[1:]) for _ in loader)
+    assert not threads()
+    iterator = iter(loader)
+    assert next(iterator)[1].numpy().tolist() == [0, 1]
+    assert len(threads()) == 1
+    iterator.close()
+    assert not threads()
+    assert loader.dataset.asked < 100
+
+
+def test_batches_are_made_ahead_and_no_further():
+    """With two waiting and one in hand, the thread has made four batches and then waits."""
+    data = Items(100)
+    with fake_gpu():
+        iterator = iter(DataLoader(data, 5, prefetch=2, device="cpu"))
+        next(iterator)
+        deadline = time.monotonic() + 20
+        while data.asked < 20 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(0.02)
+        assert data.asked == 20
+        iterator.close()
+
+
+def test_everything_raised_in_the_thread_is_passed_on():
+    def numbers():
+        yield 1
+        raise KeyboardInterrupt
+
+    found = prefetch(numbers, 3)
+    assert next(found) == 1
+    with pytest.raises(KeyboardInterrupt):
+        next(found)
+    assert not threads()
+
+
+def work_on(loader):
+    """Sums over batches that are let go while their work waits: the memory is used again."""
+    total = nl.tensor(np.zeros((4, 36), np.float32))
+    for x, _ in loader:
+        flat = x.reshape(4, 36)
+        total = total + flat * flat + flat
+    return total.numpy()
+
+
+def test_copies_wait_for_the_work_before_and_work_for_the_copies(driver):
+    data = images(60)
+    expected = work_on(DataLoader(data, 4))
+    before = driver.to_host
+    assert np.array_equal(work_on(DataLoader(data, 4, prefetch=3)), expected)
+    assert driver.to_host - before == expected.nbytes
+    blocks = driver.allocated
+    assert np.array_equal(work_on(DataLoader(data, 4, prefetch=3)), expected)
+    assert driver.allocated == blocks
+
+
+def test_without_waits_the_pretended_gpu_gives_other_results(driver, monkeypatch):
+    """What the test before it relies on."""
+    data = images(60)
+    expected = work_on(DataLoader(data, 4))
+    monkeypatch.setattr(FakeDriver, "wait", lambda *given: None)
+    assert not np.array_equal(work_on(DataLoader(data, 4, prefetch=3)), expected)
+
+
+def test_a_graph_is_fed_ahead():
+    def losses(graph, ahead):
+        nl.manual_seed(0)
+        model = nl.nn.Sequential(nl.nn.Flatten(), nl.nn.Linear(36, 3))
+        optimizer = nl.optim.Adam(model.parameters(), lr=0.01)
+        loader = DataLoader(images(), 5, shuffle=True, prefetch=ahead)
+        history = nl.fit(model, loader, epochs=4, optimizer=optimizer, graph=graph, progress=False)
+        return history["loss"]
+
+    with fake_gpu():
+        plain = losses(False, 0)
+    with fake_gpu() as driver:
+        assert losses(True, 2) == plain
+        assert driver.graphs
+
+
+def test_prefetch_is_a_number():
+    for wrong in (-1, 1.5, None):
+        with pytest.raises(ArgumentError, match="DataLoader: prefetch: .* given, expected 0"):
+            DataLoader(images(), 5, prefetch=wrong)
+
+
+# -- streams ---------------------------------------------------------------------------------------
+def test_a_stream_runs_in_its_own_order(driver):
+    x, side = nl.tensor(np.ones(5, np.float32)), nl.Stream()
+    side.wait()
+    with side:
+        y = x + x
+    unordered = y.numpy()  # read in the default stream, which has not waited
+    assert not np.array_equal(unordered, [2] * 5)
+    side.synchronize()
+    assert y.numpy().tolist() == [2] * 5
+    assert side.__cuda_stream__() == (0, side.handle)
+
+
+def test_streams_wait_for_each_other(driver):
+    a, b = nl.Stream(), nl.Stream("cuda:0")
+    x = nl.tensor(np.ones(5, np.float32))
+    a.wait()
+    with a:
+        y = x + x
+        with b:
+            b.wait(a)
+            z = y + y
+            assert z.numpy().tolist() == [4] * 5
+        assert (y + z).numpy().tolist() == [6] * 5
+    handles = set(driver._streams)
+    del a, b, y, z
+    assert handles > set(driver._streams) == {0}
+
+
+def test_memory_of_a_stream_is_not_taken_by_others(driver):
+    side = nl.Stream()
+    with side:
+        x = nl.zeros(5)
+    address = x.pointer
+    del x
+    assert nl.zeros(5).pointer != address
+    with side:
+        assert nl.zeros(5).pointer == address
+    del side
+    held = [nl.zeros(5) for _ in range(2)]
+    assert address in {h.pointer for h in held}
+
+
+@nl.kernel
+def set_all(out, value):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = value
+
+
+def test_a_stream_of_a_launch(driver):
+    side, out = nl.Stream(), nl.zeros(5)
+    gpu.synchronize(out.device)
+    for stream in (side, side.handle):
+        set_all[1, 32, stream](out, np.float32(3))
+        assert out.numpy().tolist() == [0] * 5, "it is still waiting in its stream"
+    side.synchronize()
+    assert out.numpy().tolist() == [3] * 5
+    with pytest.raises(ArgumentError.__mro__[1], match="stream 'x' given"):
+        set_all[1, 32, "x"](out, np.float32(3))
+
+
+def test_a_graph_does_not_leave_its_stream(driver):
+    side = nl.Stream()
+
+    def step(x):
+        y = x + x
+        side.wait()
+        with side:
+            z = y + y
+        side.synchronize()
+        return z
+
+    run = nl.graph(step)
+    with pytest.warns(RuntimeWarning, match="a stream waits for another"):
+        found = [run(nl.tensor(np.full(3, k, np.float32))).numpy().tolist() for k in range(4)]
+    assert found == [[4 * k] * 3 for k in range(4)]
+
+
+def test_streams_of_a_cpu_do_nothing():
+    x = nl.tensor(np.ones(3, np.float32), device="cpu")
+    side = nl.Stream("cpu")
+    with side:
+        side.wait()
+        y = x + x
+    side.synchronize()
+    assert y.numpy().tolist() == [2, 2, 2]
+    with fake_gpu(), pytest.raises(DeviceError, match="a stream of cuda:0 given, expected one of"):
+        side.wait(nl.Stream("cuda"))
