@@ -26,6 +26,14 @@ def seven(place, inputs, name, found):
     assert found == 7
 
 
+@pytest.fixture(autouse=True)
+def default_device():
+    """The command makes the device that it measures the default one."""
+    before = nl.default_device()
+    yield
+    nl.set_default_device(before)
+
+
 def run(tmp_path, cases=None, monkeypatch=None, **options):
     """(exit status, what was written) of the command."""
     if cases is not None:
@@ -164,5 +172,7 @@ def test_the_way_of_a_gpu_on_a_pretended_one(driver, monkeypatch, name):
     measure(case, place, 30.0, result)
     assert OURS not in result.errors, result.errors
     assert result.rounds == 2
+    if case.group == "training step":
+        assert "nnlite eager" in result.peers, "the step is replayed, with the eager one beside it"
     assert not result.stand_in
     assert (result.of_limit(OURS) is None) == (case.limit is None)

@@ -5,11 +5,14 @@ The samples are written by hand after the documentation of both.
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 
 import pytest
 
+import nnlite as nl
 from bench.gpu import correctness
 from bench.gpu.correctness import Check, Output, judged_sanitizer, judged_tests, run
 
@@ -123,3 +126,16 @@ def test_a_program_is_ended_with_what_it_had_printed():
     assert done.text.startswith("begun")
     assert time.monotonic() - start < 30
     assert run([sys.executable, "-c", "print(6); raise SystemExit(5)"], 60).code == 5
+
+
+@pytest.mark.skipif(len(nl.devices()) > 1, reason="a GPU is present, and this would measure it")
+@pytest.mark.parametrize(("part", "code"), [("bench", 3), ("nonsense", 2), ("", 1)])
+def test_the_script_for_a_lease(tmp_path, part, code):
+    """Without a GPU its part of the benchmark says so and writes no figures."""
+    script = correctness.ROOT / "bench" / "gpu" / "lease.sh"
+    env = dict(os.environ, OUT=str(tmp_path), PYTHON=sys.executable)
+    done = subprocess.run(["bash", script, part], env=env, capture_output=True, text=True)
+    assert done.returncode == code, done
+    assert not (tmp_path / "gpu.json").exists()
+    if part == "bench":
+        assert "nothing was measured" in (tmp_path / "gpu.txt").read_text()

@@ -117,11 +117,13 @@ def test_slices_suit_the_problem():
     assert large._instructions(CPU, (512, 512, 512, "tf32", True, False)) == ("mma.sync",)
 
 
-def test_the_bench_finds_the_choice_of_tensor_cores():
-    from bench.gpu import products
+def test_the_bench_finds_the_choices_that_it_overrides():
+    from bench.gpu import convolutions, products
+    from nnlite.kernels.conv.algorithm import STYLES
 
-    assert products.TENSOR_CORES in tuning.names()
+    assert {products.TENSOR_CORES, convolutions.ALGORITHM} <= tuning.names()
     assert {large.WARPS, large.WARPGROUPS} == {"mma.sync", "wgmma"}
+    assert "winograd" in STYLES
 
 
 def test_the_command_tunes_lists_and_clears(tuning_folder):

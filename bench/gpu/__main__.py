@@ -113,6 +113,7 @@ def main(
     if place is None:
         print(NO_GPU_TEXT, file=sys.stderr)
         raise typer.Exit(NO_GPU)
+    nl.set_default_device(place.device)
     budget = Budget(60 * minutes - min(LAST, 3 * minutes))
     console = Console()
     if not console.is_terminal:

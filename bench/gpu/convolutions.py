@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,12 +12,14 @@ import numpy as np
 import nnlite as nl
 from nnlite.kernels import conv
 from nnlite.kernels.conv.reference import conv_reference, conv_transpose_reference
+from nnlite.kernels.engine import tuning
 
 from . import peers
 from .case import OURS, Case, Side
 from .place import Place, host, require_close
 
 EPS = float(np.finfo(np.float32).eps)
+ALGORITHM = "convolution"  # the choice between the algorithms, by that name
 WINOGRAD = 4.0  # F(2x2, 3x3) adds up numbers some times larger than its result before it subtracts
 
 
@@ -65,12 +68,24 @@ PASSES = ("forward", "dgrad", "wgrad")
 
 
 def cases() -> list[Case]:
-    """Every layer and pass."""
-    return [case(layer, number) for layer in LAYERS for number in range(len(PASSES))]
+    """Every layer and pass; and by Winograd's algorithm what can be computed so."""
+    found = [case(layer, number) for layer in LAYERS for number in range(len(PASSES))]
+    return found + [case(layer, number, True) for layer in LAYERS[:3] for number in range(2)]
 
 
-def case(layer: Layer, number: int) -> Case:
-    """One pass of a layer."""
+def case(layer: Layer, number: int, by_winograd: bool = False) -> Case:
+    """One pass of a layer, all in float32.
+
+    cuDNN may take Winograd's algorithm for any. nnlite takes it only where less than the highest
+    precision will do, as its error is not bounded by the terms of each sum: a case of its own.
+    """
+    settings = contextlib.ExitStack()
+
+    def before() -> None:
+        if by_winograd:
+            settings.callback(nl.set_float32_matmul_precision, nl.get_float32_matmul_precision())
+            nl.set_float32_matmul_precision("high")
+            settings.enter_context(tuning.override(ALGORITHM, "winograd"))
 
     def inputs(place: Place) -> tuple[np.ndarray, ...]:
         now = layer.at(place)
@@ -108,10 +123,13 @@ def case(layer: Layer, number: int) -> Case:
         limit = 4 * WINOGRAD * terms**0.5 * EPS
         require_close(host(found)[part] if number == 2 else host(found[part]), expected, limit)
 
+    name = f"conv {layer.title} {PASSES[number]}"
+    if by_winograd:
+        name = name.replace("3x3", "3x3 winograd", 1)
     sides = {OURS: Side(ours), "cuDNN NCHW": cudnn(False), "cuDNN NHWC": cudnn(True)}
     return Case(
-        f"conv {layer.title} {PASSES[number]}", "convolution", sides, inputs, layer.work(), "FLOP",
-        check, limit="float32",
+        name, "convolution", sides, inputs, layer.work(), "FLOP", check, limit="float32",
+        before=before, after=settings.close,
     )  # fmt: skip
 
 
