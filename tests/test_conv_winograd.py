@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 import nnlite as nl
 from nnlite.errors import ArgumentError
-from nnlite.kernels.conv import conv2d, conv_reference, passes, winograd
+from nnlite.kernels.conv import conv2d, conv2d_backward, conv_reference, passes, winograd
 from nnlite.kernels.conv.algorithm import Problem, candidates, default
 from nnlite.kernels.conv.geometry import geometry
-from nnlite.kernels.engine import Array, array, empty
+from nnlite.kernels.engine import Array, array, default_device, empty
 from nnlite.kernels.engine.device import GPUS, Limits
 from nnlite.kernels.engine.resources import ptx
+from nnlite.kernels.engine.tuning import override
+from nnlite.testing.fake_gpu import fake_gpu
 from nnlite.testing.machine import Machine
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
@@ -230,3 +232,33 @@ def test_the_code_for_a_gpu_computes_the_same(name, launches):
     machine.launch((grid,), block, *arguments)
     # A GPU may contract a product and a sum, which the CPU has in two steps.
     np.testing.assert_allclose(arguments[OUTPUT[name]], filled, rtol=1e-6, atol=1e-6)
+
+
+@linux
+@pytest.mark.parametrize("name", ["tiled", "winograd"])
+def test_a_gpu_takes_what_is_chosen(name):
+    """The whole way of a launch, on a GPU that is none."""
+    rng = np.random.default_rng(3)
+    x, w, b = (
+        rng.standard_normal(s).astype(np.float32) for s in ((2, 16, 6, 7), (32, 16, 3, 3), (32,))
+    )
+    expected = conv_reference(*wide(x, w, b), padding=1)
+    size = conv_reference(*map(np.abs, wide(x, w, b)), padding=1)
+    needs = (True, name == "tiled", False)
+    nl.set_float32_matmul_precision("high")
+    try:
+        with fake_gpu() as driver, override("convolution", name):
+            given = [array(v, device=default_device()) for v in (x, w, b)]
+            y = conv2d(*given, padding=1)
+            found = [v and v.numpy() for v in conv2d_backward(y, *given[:2], needs, padding=1)]
+            y = y.numpy()
+    finally:
+        nl.set_float32_matmul_precision("highest")
+    assert (np.abs(y - expected) <= 4 * np.sqrt(145) * U * size).all()
+    for ours, theirs in zip(found, conv2d_backward(*map(array, (y, x, w)), needs, padding=1)):
+        if theirs is not None:
+            np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-5 * ours.max())
+    names = [found[0] for found in driver.launches]
+    assert sum("correlate_tiled" in n for n in names) == 2
+    assert sum("weight_grad_tiled" in n for n in names) == (name == "tiled")
+    assert sum("winograd_image" in n for n in names) == 2 * (name == "winograd")

@@ -18,7 +18,7 @@ import functools
 import numpy as np
 from numba import cuda, float32, types, uint32
 
-from ..elementwise.transposing import transpose_planes
+from ..elementwise.transposing import MAX_GRID, TILE, transpose_planes
 from ..engine import Array, Device, array, empty, kernel
 from ..matmul import large, split
 from ..matmul.sgemm import DEPTH, RUN, THREADS, WIDTH
@@ -38,13 +38,14 @@ def fits(x: Shape, w: Shape, y: Shape, g: Geometry) -> bool:
     """Whether the kernels can compute this convolution and its gradients at all.
 
     Channels must be multiples of four, since a copy takes four; numbers of elements must have 31
-    bits, and places of taps 15.
+    bits, and places of taps 15; and an image has as many pixels as one grid can turn, 2 million.
 
     Args:
         x, w, y: (N, C, H, W), (M, C, kernel rows, kernel columns), (N, M, P, Q).
     """
     reach = [d * (k - 1) + b for d, k, b in zip(g.dilation, g.kernel, g.before)]
     near = max(max(x[2], y[2]) + reach[0], reach[1]) < FARTHEST
+    near = near and max(x[2] * x[3], y[2] * y[3]) <= MAX_GRID * TILE
     small = all(int(np.prod(shape, dtype=object)) < large.ITEMS for shape in (x, w, y))
     return near and small and x[1] == w[1] and x[1] % RUN == w[0] % RUN == 0
 
