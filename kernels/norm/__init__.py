@@ -3,13 +3,15 @@
 - ``sums``: the variance, and sums over a block.
 - ``reference``: the references in NumPy.
 - ``batch_kernels``, ``batch``: batch normalisation.
+- ``batch_wide``, ``batch_wide_slopes``: the same by 128-bit access on a GPU, with several blocks
+  to a channel.
 - ``row_kernels``, ``row_sums``, ``rows``: the normalisations of single items.
 - ``row_wide``, ``row_wide_slopes``: those of the last axis by 128-bit access, on a GPU.
 - ``specs``, ``row_specs``: ``SPECS``.
 """
 
 from ..opspec import GpuKernel
-from . import row_wide, row_wide_slopes
+from . import batch_wide, batch_wide_slopes, row_wide, row_wide_slopes
 from .batch import (
     batch_norm,
     batch_norm_backward,
@@ -32,7 +34,8 @@ SPECS = (*BATCH, *ROWS)
 
 def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernels by 128-bit access."""
-    return (*row_wide.gpu_kernels(), *row_wide_slopes.gpu_kernels())
+    parts = (batch_wide, batch_wide_slopes, row_wide, row_wide_slopes)
+    return tuple(found for part in parts for found in part.gpu_kernels())
 
 
 __all__ = [

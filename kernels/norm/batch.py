@@ -24,6 +24,8 @@ import numpy as np
 from .. import checks
 from ..elementwise import copy
 from ..engine import Array, Device, ShapeError, empty, full
+from ..reduce.wide_rows import row_head
+from . import batch_wide, batch_wide_slopes
 from .batch_kernels import backward_kernels, inference_kernels, train_kernels
 from .sums import COLUMNS, ROWS
 
@@ -75,7 +77,9 @@ def batch_norm(
     x = x if x.is_contiguous else copy(x)
     y, stats = empty(x.shape, x.dtype, x.device), empty((3, channels), x.dtype, x.device)
     real = x.dtype.type
-    kept = (stats[0], stats[1]) if running_mean is None else (running_mean, running_var)
+    kept = stats[0], stats[1]
+    if running_mean is not None and running_var is not None:
+        kept = running_mean, running_var
     arguments = (
         vector(weight, 1, channels, x),
         vector(bias, 0, channels, x),
@@ -86,7 +90,11 @@ def batch_norm(
     )
     by_row, by_column = train_kernels(x.dtype)
     view = _table(x)
-    if len(view.shape) == 2:
+    head = _head(view, _table(y))
+    if head is not None:
+        w, b, _, *numbers = arguments[:5]
+        batch_wide.forward(view, (w, b), numbers, kept, _table(y), stats, head)
+    elif len(view.shape) == 2:
         by_column[-(-channels // WARP), WARP](view, *arguments, _table(y), stats)
     else:
         by_row[channels, BLOCK](view, *arguments, _table(y), stats)
@@ -125,8 +133,11 @@ def batch_norm_backward(
         return dx, full(dw.shape, 0, x.dtype, x.device), full(db.shape, 0, x.dtype, x.device)
     by_row, by_column = backward_kernels(x.dtype, batch)
     count = x.dtype.type(x.size // channels)
-    view = _table(x)
-    arguments = (_table(dy), view, vector(weight, 1, channels, x), stats, count, _table(dx))
+    view, w = _table(x), vector(weight, 1, channels, x)
+    head = _head(_table(dy), view, _table(dx)) if batch else None
+    if head is not None:
+        return dx, *batch_wide_slopes.backward(_table(dy), view, w, stats, _table(dx), head)
+    arguments = (_table(dy), view, w, stats, count, _table(dx))
     if len(view.shape) == 2:
         by_column[-(-channels // WARP), WARP](*arguments, dw, db)
     else:
@@ -219,6 +230,14 @@ def _table(x: Array) -> Array:
     n, c = x.shape[:2]
     inner = math.prod(x.shape[2:])
     return x.reshape((n, c)) if inner == 1 else x.reshape((n, c, inner))
+
+
+def _head(*tables: Array) -> int | None:
+    """``row_head`` of tables (n, c, l), if several blocks are to share a channel."""
+    shape = tables[0].shape
+    if len(shape) == 2 or not batch_wide.splits(shape[0], shape[2]):
+        return None
+    return row_head((shape[0] * shape[1], shape[2]), *tables)
 
 
 def vector(v: Array | None, value: float, size: int, x: Array) -> Array:

@@ -1,0 +1,93 @@
+"""Batch normalisation by 128-bit access on a GPU, in parts: right results, checked on a CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnlite.kernels import all_specs
+from nnlite.kernels.norm import batch, batch_wide
+from nnlite.kernels.norm.specs import normalised
+from nnlite.testing.pretend import pretend, run, sums_to
+
+OPS = {spec.name: spec for spec in all_specs()}
+EPS = 1e-5
+SHAPES = ((1, 3, 9), (5, 2, 49), (19, 3, 37), (3, 2, 1030))
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch):
+    def choose(head, part=40):
+        monkeypatch.setattr(batch_wide, "SPLIT", 4)
+        monkeypatch.setattr(batch_wide, "PART", part)
+        pretend(monkeypatch, head, batch)
+
+    return choose
+
+
+def images(seed, shape, count):
+    rng = np.random.default_rng(seed)
+    drift = rng.standard_normal((1, shape[1], 1)) * 3
+    return [(rng.standard_normal(shape) + drift).astype(np.float32) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("i", "shape"), list(enumerate(SHAPES)))
+@pytest.mark.parametrize("part", [40, 10**6])
+def test_training(i, shape, part, on_a_gpu):
+    on_a_gpu(i, part)
+    x, dy = images(i, shape, 2)
+    weight, bias = images(i + 9, (1, shape[1], 2), 1)[0][0].T.copy()
+    means, variances = np.zeros(shape[1], np.float32), np.ones(shape[1], np.float32)
+    (y, stats), names = run(batch.batch_norm, x, weight, bias, EPS, means, variances, 0.25)
+    kernels = ["batch_parts_wide", "batch_combine_wide", "batch_apply_wide"]
+    assert names == kernels
+    count, side = x.size // shape[1], (1, -1, 1)
+    values = (x.astype(float), weight.astype(float), bias.astype(float))
+    spec = OPS["batch_norm"]
+    expected = spec.reference(*values, eps=EPS)
+    sums_to(y, expected, spec.magnitude(*values, eps=EPS), count, "y")
+    (dx, dw, db), names = run(batch.batch_norm_backward, dy, x, weight, stats)
+    assert names[0] == "batch_sums_wide"
+    assert names[-1] == "batch_slopes_wide"
+    hat, size = normalised(values[0], (0, 2), EPS)
+    g, axes = dy.astype(float), (0, 2)
+    sums_to(dw, (g * hat).sum(axes), (np.abs(g) * size).sum(axes), count, "dw")
+    sums_to(db, g.sum(axes), np.abs(g).sum(axes), count, "db")
+    scale = values[1].reshape(side) / np.sqrt(values[0].var(axes, keepdims=True) + EPS)
+    mean = g.mean(axes, keepdims=True) + hat * (g * hat).mean(axes, keepdims=True)
+    terms = np.abs(g) + np.abs(g).mean(axes, keepdims=True)
+    terms += size * (np.abs(g) * size).mean(axes, keepdims=True)
+    sums_to(dx, (g - mean) * scale, terms * np.abs(scale), count, "dx")
+
+
+def test_running_statistics_and_a_mean_far_from_zero(on_a_gpu):
+    """The items are whole numbers next to 2^20, which float32 holds; each part has its mean."""
+    on_a_gpu(1)
+    rng = np.random.default_rng(0)
+    deviations = rng.integers(-3, 4, (6, 2, 37)) + 4.0 * np.arange(6)[:, None, None]
+    x = (2.0**20 + deviations).astype(np.float32)
+    means, variances = (batch.full((2,), v, np.float32, "cpu") for v in (1.0, 2.0))
+    (y, _), names = run(batch.batch_norm, x, None, None, EPS, means, variances, 0.25)
+    assert names[0] == "batch_parts_wide"
+    expected = OPS["batch_norm"].reference(deviations, None, None, eps=EPS)
+    np.testing.assert_allclose(y.numpy(), expected, rtol=3e-6, atol=3e-6)
+    unbiased = deviations.var((0, 2), ddof=1)
+    mean = 2.0**20 + deviations.mean((0, 2))
+    np.testing.assert_allclose(means.numpy(), 0.75 + 0.25 * mean, rtol=3e-7)
+    np.testing.assert_allclose(variances.numpy(), 1.5 + 0.25 * unbiased, rtol=3e-6)
+
+
+def test_when_a_channel_is_split(monkeypatch):
+    assert batch_wide.splits(8, 1024)
+    assert not batch_wide.splits(8, 1023)
+    assert not batch_wide.splits(10**6, 1)  # a channel is a column
+    assert batch_wide.chunk_of(128, 16, 1024) == 4
+    assert batch_wide.chunk_of(128, 2048, 1024) == 128
+    assert batch_wide.chunk_of(1, 3, 10**6) == 1
+    assert batch_wide.chunk_of(10**5, 1, 9) == 457  # 4113 items; 219 parts
+
+
+def test_without_a_gpu_nothing_changes():
+    (x,) = images(0, (2, 2, 4500), 1)
+    _, names = run(batch.batch_norm, x)
+    assert names == ["train_rows"]
