@@ -13,6 +13,7 @@ from nnlite.kernels.engine import kernel
 from nnlite.kernels.engine.resources import ARCHITECTURES, Resources, unmet
 from nnlite.kernels.engine.resources.sass import (
     Instruction,
+    called,
     has,
     instructions,
     is_float64,
@@ -54,14 +55,21 @@ def test_loops_in_a_listing():
         "NOP",
     ]
     items = [dict(zip(("opcode", "operands"), name.split())) for name in names]
-    listing = json.dumps(
-        [{}, [{"start": 0, "length": 16 * len(items), "sass-instructions": items}]]
-    )
-    (code,) = instructions(listing)
+    function = {"function-name": "k", "start": 0, "length": 16 * len(items)}
+    (code,) = instructions(json.dumps([{}, [function | {"sass-instructions": items}]])).values()
     assert [i.name for i in code] == ["MOV", "LDG", "FADD", "FFMA", "BRA", "IADD3", "BRA", "EXIT"]
     assert [i.opcode for i in main_loop(code)] == ["FFMA", "BRA"]
     assert main_loop(code[:4]) == []
     assert Instruction(0, "BRA", "`(.L_x_1)").target is None
+
+
+def test_functions_that_are_called():
+    call = [Instruction(0, "CALL.ABS.NOINC", "`(div)"), Instruction(16, "EXIT")]
+    deep = [Instruction(0, "CALL.REL.NOINC", "`(slow)")]
+    end = [Instruction(0, "RET.ABS.NODEC", "R20,0x0")]
+    functions = {"div": deep, "slow": end, "sqrt": end, "k": call, "other": end}
+    assert called(functions, "k") == [call, deep, end]
+    assert called(functions, "other") == [end]
 
 
 def found_with(opcodes, loop):

@@ -139,11 +139,12 @@ def resources(
     arch: o.Architecture = "sm_90",
     block: o.Block = 256,
     json: o.Json = False,
+    out: o.ResourcesOut = None,
 ) -> None:
     """What each kernel takes of a GPU (registers, spills, memory), found without one."""
     from .resources import show
 
-    show(names or [], arch, block, json)
+    show(names or [], arch, block, json, out)
 
 
 @app.command()

@@ -82,7 +82,10 @@ KernelNames = Annotated[
     list[str] | None, Argument(help="Ops or kernels, or parts of their names (default: all).")
 ]
 Architecture = Annotated[
-    str, Option(help="sm_75, sm_80, sm_86, sm_89, sm_90, sm_90a, sm_100 or sm_120.")
+    str, Option(help="sm_75, sm_80, sm_86, sm_89, sm_90, sm_90a, sm_100, sm_120 or all.")
+]
+ResourcesOut = Annotated[
+    Path | None, Option("--out", help="File for the figures, .json or .csv, instead of a table.")
 ]
 Block = Annotated[int, Option(help="Threads per block, for the occupancy.", min=1, max=1024)]
 CheckTargets = Annotated[

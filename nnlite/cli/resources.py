@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import datetime
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -12,8 +16,8 @@ from rich.table import Table
 
 from ..errors import ArgumentError
 from ..kernels import all_kernels
-from ..kernels.engine import Kernel
-from ..kernels.engine.resources import Resources, resources
+from ..kernels.engine.resources import ARCHITECTURES, Resources, resources_of_all, unmet
+from ..kernels.opspec import GpuKernel
 from .terminal import open_console
 
 # Column -> what it shows, and how it is taken from the figures and the block size.
@@ -32,40 +36,99 @@ COLUMNS: dict[str, tuple[str, Callable[[Resources, int], int | float]]] = {
     "LDS": ("128-bit loads of shared memory", lambda r, block: r.count("LDS.128")),
     "f64": ("float64 instructions", lambda r, block: r.float64),
 }
+PACKAGES = (
+    *("nnlite-cuda", "numba", "numba-cuda", "llvmlite"),
+    *("nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cuda-nvdisasm"),
+)
+TOGETHER = 48  # kernels that are compiled in one go
 NARROWEST = 120  # columns of a table that goes to a file or a pipe
 
 
-def show(names: list[str], arch: str, block: int, as_json: bool) -> None:
-    """Print the figures of the kernels whose op or own name holds one of ``names``."""
-    chosen = list(kernels(names, arch))
+def show(names: list[str], arch: str, block: int, as_json: bool, out: Path | None) -> None:
+    """Print or write the figures of the kernels whose op or own name holds one of ``names``.
+
+    Args:
+        arch: one architecture, or ``"all"``.
+        out: file for the figures, ``.json`` or ``.csv``; None prints them.
+    """
+    archs = ARCHITECTURES if arch == "all" else (arch,)
+    if out is not None and out.suffix not in (".json", ".csv"):
+        raise ArgumentError(f"resources: --out {out} given, expected a .json or .csv file")
+    chosen = list(kernels(names, archs))
     if not chosen:
         raise ArgumentError(
             f"resources: no op or kernel is called anything like {', '.join(names)}"
         )
     console = open_console()
     rows = []
-    for op, kernel, signature in track(chosen, "compiling", transient=True, disable=as_json):
-        found = figures(resources(kernel, signature, arch), block)
-        rows.append((op, kernel.__name__, text(signature), found))
+    work = [(chosen[i : i + TOGETHER], a) for i in range(0, len(chosen), TOGETHER) for a in archs]
+    for some, name in track(work, "compiling", transient=True, disable=as_json):
+        rows += measured([k for k in some if k.runs_on(name)], name, block)
+    if out is not None:
+        write(out, rows, block)
+        console.print(f"{len(rows)} lines written to {out}")
+        return
     if as_json:
-        keys = ("op", "kernel", "signature")
-        print(json.dumps([dict(zip(keys, r)) | {"arch": arch} | r[-1] for r in rows], indent=1))
+        print(json.dumps(rows, indent=1))
         return
     if not console.is_terminal:
         console.width = max(NARROWEST, console.width)
-    console.print(table(rows, f"{arch}, occupancy for blocks of {block} threads"))
+    for name in archs:
+        lines = [row for row in rows if row["arch"] == name]
+        console.print(table(lines, f"{name}, occupancy for blocks of {block} threads"))
     for name, (meaning, _) in COLUMNS.items():
         console.print(f"{name:>8}  {meaning}")
 
 
-def table(rows: list[tuple[str, str, str, dict[str, int | float]]], title: str) -> Table:
+def measured(some: Sequence[GpuKernel], arch: str, block: int) -> list[dict[str, Any]]:
+    """One line per kernel: what it is, what is expected of it, and the columns."""
+    found = resources_of_all([(k.kernel, k.signature) for k in some], arch)
+    lines = []
+    for k, figures in zip(some, found):
+        line = {"op": k.name, "kernel": k.kernel.__name__, "signature": text(k.signature)}
+        line |= {"arch": arch, "expects": ", ".join(k.expects)}
+        line["missed"] = ", ".join(unmet(figures, k.expects))
+        lines.append(line | {name: take(figures, block) for name, (_, take) in COLUMNS.items()})
+    return lines
+
+
+def write(out: Path, rows: list[dict[str, Any]], block: int) -> None:
+    """The lines to a file: CSV, or JSON with versions and meanings, a line each."""
+    rows = [{k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()} for r in rows]
+    if out.suffix == ".csv":
+        with out.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        return
+    head = {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "versions": {name: version for name in PACKAGES if (version := version_of(name))},
+        "block": block,
+        "meanings": {name: meaning for name, (meaning, _) in COLUMNS.items()},
+        "columns": list(rows[0]),
+    }
+    lines = ",\n".join(json.dumps(list(row.values())) for row in rows)
+    out.write_text(json.dumps(head, indent=1)[:-2] + f',\n "kernels": [\n{lines}\n]}}\n')
+
+
+def version_of(package: str) -> str | None:
+    """Version of an installed package, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def table(rows: list[dict[str, Any]], title: str) -> Table:
     """One row per kernel and signature; an op's name stands where it differs from the kernel's."""
     made = Table("kernel", title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     for name in COLUMNS:
         made.add_column(name, justify="right", no_wrap=True)
-    for op, kernel, signature, found in rows:
-        label = f"{kernel}({signature})" + (f" of {op}" if op != kernel else "")
-        made.add_row(label, *map(_cell, found.values()))
+    for row in rows:
+        label = f"{row['kernel']}({row['signature']})"
+        label += f" of {row['op']}" if row["op"] != row["kernel"] else ""
+        made.add_row(label, *(_cell(row[name]) for name in COLUMNS))
     return made
 
 
@@ -79,22 +142,17 @@ def global_loads(found: Resources) -> int:
     return found.count("LDG.128") + found.count("LDGSTS.128")
 
 
-def kernels(names: list[str], arch: str) -> Iterator[tuple[str, Kernel, tuple[Any, ...]]]:
-    """(op, kernel, signature) of all that the architecture can run, once each.
+def kernels(names: list[str], archs: Sequence[str]) -> Iterator[GpuKernel]:
+    """All kernels that one of the architectures can run, once each.
 
     Args:
         names: parts of the name of the op or kernel; all if empty.
-        arch: such as ``"sm_90"``.
+        archs: such as ``["sm_90"]``.
     """
     for found in all_kernels():
         wanted = not names or any(n in found.name or n in found.kernel.__name__ for n in names)
-        if wanted and found.runs_on(arch):
-            yield found.name, found.kernel, found.signature
-
-
-def figures(found: Resources, block: int) -> dict[str, int | float]:
-    """The columns of one kernel."""
-    return {name: take(found, block) for name, (_, take) in COLUMNS.items()}
+        if wanted and any(map(found.runs_on, archs)):
+            yield found
 
 
 def text(signature: tuple[Any, ...]) -> str:

@@ -4,6 +4,7 @@
 file                what it holds
 ==================  ============================================================================
 measure.py          ``resources``, ``usage``, ``usage_of_ptx``: a kernel to figures
+together.py         ``usages``, ``resources_of_all``: the same of many kernels, in less time
 figures.py          :class:`Usage` and :class:`Resources`
 sass.py             reading machine code: opcodes, loops
 expectations.py     ``unmet``: what machine code is to hold, and does not
@@ -17,6 +18,7 @@ from .architectures import ARCHITECTURES, architecture
 from .expectations import unmet
 from .figures import Resources, Usage
 from .measure import ptx, resources, usage, usage_of_ptx
+from .together import resources_of_all, shared_ptx, usages
 
 __all__ = [
     "ARCHITECTURES",
@@ -25,7 +27,10 @@ __all__ = [
     "architecture",
     "ptx",
     "resources",
+    "resources_of_all",
+    "shared_ptx",
     "unmet",
     "usage",
     "usage_of_ptx",
+    "usages",
 ]

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .architectures import architecture, occupancy
+from .architectures import Multiprocessor, architecture, occupancy
 from .sass import has, is_float64
 
 _SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _REGISTERS = re.compile(r"[Uu]sed (\d+) registers")
+_NAMED = re.compile(r"(?:Compiling entry function|Function properties for) '([\w$]+)'")
 _SHARED = re.compile(r"(\d+) bytes smem")
 COUNTS_RESERVED = "sm_90"  # where the log adds what the system takes of each block's shared memory
 
@@ -38,6 +39,11 @@ class Usage:
     def spills(self) -> int:
         """Bytes spilled, stores and loads together."""
         return self.spill_stores + self.spill_loads
+
+    @property
+    def room(self) -> Multiprocessor:
+        """What a multiprocessor of the architecture has."""
+        return architecture(self.arch).multiprocessor
 
     def occupancy(self, threads: int, dynamic_shared: int = 0) -> float:
         """Share of a multiprocessor's warps that blocks of so many threads keep resident.
@@ -89,6 +95,15 @@ class Resources(Usage):
         total = sum(self.loop.values())
         found = sum(n for opcode, n in self.loop.items() if has(opcode, pattern))
         return found / total if total else 0.0
+
+
+def logs(log: str) -> dict[str, str]:
+    """What the assembler prints of several kernels -> what it prints of each, by name."""
+    _, *parts = _NAMED.split(log)
+    found: dict[str, str] = {}
+    for name, text in zip(parts[::2], parts[1::2]):
+        found[name] = found.get(name, "") + text
+    return found
 
 
 def usage_from_log(arch: str, log: str) -> Usage:

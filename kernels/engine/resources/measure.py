@@ -13,7 +13,7 @@ from ..kernel import Kernel
 from ..memory import Array
 from .architectures import Architecture, architecture
 from .figures import Resources, Usage, usage_from_log
-from .sass import instructions, main_loop, opcodes
+from .sass import Instruction, instructions, main_loop, opcodes
 
 
 def resources(kernel: Kernel, signature: Sequence[Any], arch: str = "sm_90") -> Resources:
@@ -39,12 +39,19 @@ def resources(kernel: Kernel, signature: Sequence[Any], arch: str = "sm_90") -> 
     target = architecture(arch)
     linked = link(ptx(kernel, signature, arch), str(target), kernel.max_registers)
     functions = instructions(disassemble(linked.cubin))
-    loop = max(map(main_loop, functions), key=len, default=[])
+    return resources_of(
+        kernel.__name__, usage_from_log(str(target), linked.log), list(functions.values())
+    )
+
+
+def resources_of(name: str, found: Usage, functions: Sequence[list[Instruction]]) -> Resources:
+    """What a kernel takes, with its machine code: the kernel itself and the functions it calls."""
+    longest: list[Instruction] = max(map(main_loop, functions), key=len, default=[])
     return Resources(
-        **vars(usage_from_log(str(target), linked.log)),
-        kernel=kernel.__name__,
+        **vars(found),
+        kernel=name,
         opcodes=opcodes(instruction for code in functions for instruction in code),
-        loop=opcodes(loop),
+        loop=opcodes(longest),
     )
 
 

@@ -52,12 +52,12 @@ def is_float64(opcode: str) -> bool:
     return name in FLOAT64 or not FLOAT64_MODIFIERS.isdisjoint(modifiers)
 
 
-def instructions(listing: str) -> list[list[Instruction]]:
-    """Functions of a listing by ``nvdisasm -json``, each a list of instructions.
+def instructions(listing: str) -> dict[str, list[Instruction]]:
+    """Functions of a listing by ``nvdisasm -json``: name -> its instructions.
 
     The padding behind the last jump of a function is left out.
     """
-    found = []
+    found = {}
     for function in json.loads(listing)[1]:
         items = function["sass-instructions"]
         step = function["length"] // len(items)
@@ -69,8 +69,17 @@ def instructions(listing: str) -> list[list[Instruction]]:
             code.pop()
         if code and code[-1].target == code[-1].address:  # a jump to itself ends every function
             code.pop()
-        found.append(code)
+        found[function["function-name"]] = code
     return found
+
+
+def called(functions: Mapping[str, list[Instruction]], entry: str) -> list[list[Instruction]]:
+    """A function, and all those that it calls, itself or through others."""
+    names = [entry]
+    for name in names:  # which grows
+        calls = {i.operands for i in functions[name] if i.name == "CALL"}
+        names += [n for n in functions if n not in names and any(n in c for c in calls)]
+    return [functions[name] for name in names]
 
 
 def main_loop(code: list[Instruction]) -> list[Instruction]:
