@@ -196,7 +196,7 @@ def _multiply(
         address = x.buffer.pointer + x.offset
         words += tensor_map(kind, address, rows, k, pitch, box).encode()
     maps = empty((len(words),), np.dtype(np.uint64), c.device)
-    write_maps[1, 1](maps, tuple(map(np.uint64, words)))
+    write_maps[1, operands.BOTH_MAPS](maps, tuple(map(np.uint64, words)))
     tiles = -(-m // ROWS), -(-n // COLUMNS)
     grid = min(tiles[0] * tiles[1], c.device.limits.sms)
     sizes = m, n, -(-k // depth_of(kind)), *tiles

@@ -33,9 +33,12 @@ BOTH_MAPS = 2 * MAP_WORDS
 
 @kernel
 def write_maps(maps, words):
-    """Two tensor maps in global memory; by a kernel, so that it takes its turn among others."""
-    for i in range(BOTH_MAPS):
-        maps[i] = words[i]
+    """Two tensor maps in global memory; by a kernel, so that it takes its turn among others.
+
+    For one block with a thread for each word.
+    """
+    i = cuda.threadIdx.x
+    maps[i] = words[i]
     tensor_map_release()
 
 
