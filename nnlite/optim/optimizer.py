@@ -10,7 +10,7 @@ from ..autograd import enable_grad
 from ..errors import ArgumentError, AutogradError, ShapeError
 from ..kernels.checks import require_like, require_shape
 from ..kernels.engine import Array, full
-from ..kernels.engine.replay import repeated
+from ..kernels.engine.replay import here, repeated
 from ..tensor import Tensor
 from .buckets import Bucket, Buckets, moved
 from .state import Stateful
@@ -186,20 +186,29 @@ class Optimizer(Stateful):
                 runs.append((ready[start], *bucket.part(first, last), state))
                 start = k
 
-        def update() -> None:
-            for i, param, grad, state in runs:
-                step = self.state[bucket.numbers[i]]["step"] if names else 0
-                self._update(group, step + 1, param, grad, state)
-            for i in ready:
-                bucket.params[i].version.changes += 1
-                if names:
-                    self.state[bucket.numbers[i]]["step"] += 1
+        if here.recorder is None:
+            self._update_runs(group, bucket, ready, runs)
+            return
 
         def options() -> Any:
             fixed = [value for name, value in group.items() if name not in ("lr", "params")]
             return [self.state, self.param_groups, fixed, [p.array for p in bucket.params]]
 
-        repeated(update, options)  # steps and rates of a graph's replays
+        # A graph's replays have steps and rates of their own.
+        repeated(lambda: self._update_runs(group, bucket, ready, runs), options)
+
+    def _update_runs(
+        self, group: dict[str, Any], bucket: Bucket, ready: list[int], runs: list[Any]
+    ) -> None:
+        """Update runs of parameters, and count the step for each parameter."""
+        numbers, stateful = bucket.numbers, bool(runs and runs[0][3])
+        for i, param, grad, state in runs:
+            step = self.state[numbers[i]]["step"] if stateful else 0
+            self._update(group, step + 1, param, grad, state)
+        for i in ready:
+            bucket.params[i].version.changes += 1
+            if stateful:
+                self.state[numbers[i]]["step"] += 1
 
     def _slots_of(self, group: dict[str, Any]) -> tuple[str, ...]:
         """Names of the arrays that the options of ``group`` need; without one, no step counts."""

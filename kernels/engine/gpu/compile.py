@@ -122,6 +122,10 @@ class _Fingerprint(Fingerprint):
 
     def _callable(self, obj: Any) -> None:
         super()._callable(obj)
+        definition = getattr(obj, "_defn", None)  # of one of Numba's intrinsics
+        if isinstance(definition, FunctionType):
+            self._function(definition)
+            return
         module = getattr(obj, "__module__", None) or type(obj).__module__
         library = str(module).split(".")[0] in LIBRARIES
         followed = names.python_function(obj) is not None or names.cuda_name(obj) is not None

@@ -1,0 +1,203 @@
+"""The driver of the machine without one: every call as ``cuda.bindings`` declares it.
+
+The functions of the API are replaced by ones that check the number of their arguments against the
+signature in the real function's documentation, and return as many values as it does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+
+import nnlite as nl
+from nnlite.errors import DeviceError
+from nnlite.kernels.engine.gpu import use_driver
+from nnlite.kernels.engine.gpu.cuda_driver import CudaDriver
+from nnlite.kernels.engine.replay import here
+
+real = pytest.importorskip("cuda.bindings.driver", reason="cuda-bindings is not installed")
+SUCCESS, FULL = real.CUresult.CUDA_SUCCESS, real.CUresult.CUDA_ERROR_OUT_OF_MEMORY
+ATTRIBUTES = {
+    "COMPUTE_CAPABILITY_MAJOR": 9,
+    "COMPUTE_CAPABILITY_MINOR": 0,
+    "MAX_SHARED_MEMORY_PER_BLOCK_OPTIN": 227 * 1024,
+}
+
+
+def parameters(function):
+    """Names of the parameters, of which those with a default may be left out."""
+    head = function.__doc__.partition("\n")[0]
+    inner = re.fullmatch(r"\w+\((.*)\)", head)[1]
+    flat = re.sub(r"\[[^]]*\]", "", inner)
+    return [p.strip() for p in flat.split(",") if p.strip()]
+
+
+def returned(function):
+    """Names of the values that come with the error code."""
+    text = function.__doc__.partition("Returns\n-------\n")[2].partition("See Also")[0]
+    names = re.findall(r"^(\w+)(?: :.*)?$", text, re.M)
+    return [n for n in names if n not in ("CUresult", "None")]
+
+
+class Api:
+    """``cuda.bindings.driver`` that notes calls instead of making them."""
+
+    def __init__(self):
+        self.calls = []
+        self.full = False
+        self.numbers = itertools.count(1000)
+
+    def __getattr__(self, name):
+        found = getattr(real, name)
+        if not name.startswith("cu"):
+            return found
+        most = parameters(found)
+        least = [p for p in most if "=" not in p]
+        results = returned(found)
+
+        def call(*given):
+            assert len(least) <= len(given) <= len(most), (name, most, given)
+            self.calls.append((name, *given))
+            if self.full and name == "cuMemAlloc":
+                return FULL, 0
+            return self.result(name, given, results)
+
+        return call
+
+    def result(self, name, given, results):
+        if name == "cuDeviceGetName":
+            return SUCCESS, b"NVIDIA Test" + b"\0" * 100
+        if name == "cuDeviceGetAttribute":
+            key = given[0].name.removeprefix("CU_DEVICE_ATTRIBUTE_")
+            return SUCCESS, ATTRIBUTES.get(key, 1024)
+        if name == "cuDeviceGetCount":
+            return SUCCESS, 1
+        if name == "cuDriverGetVersion":
+            return SUCCESS, 13020
+        if name == "cuThreadExchangeStreamCaptureMode":
+            return SUCCESS, given[0]
+        if name == "cuStreamGetCaptureInfo":
+            return SUCCESS, 1, 5, 6, [77], None, 1
+        return SUCCESS, *(next(self.numbers) for _ in results)
+
+    def names(self):
+        return [name for name, *_ in self.calls]
+
+
+@pytest.fixture
+def api():
+    driver, found = CudaDriver(), Api()
+    driver.__dict__["_api"] = found
+    before = nl.default_device()
+    use_driver(driver)
+    yield found
+    use_driver(None)
+    nl.set_default_device(before)
+    assert here.recorder is None
+
+
+@pytest.fixture
+def cuda_driver(api):
+    from nnlite.kernels.engine.gpu.driver import active
+
+    return active()
+
+
+def test_what_the_documentation_is_read_as():
+    """The two readers above, on functions whose signatures are known."""
+    assert len(parameters(real.cuLaunchKernel)) == 11
+    assert parameters(real.cuGraphGetNodes) == ["hGraph", "size_t numNodes=0"]
+    assert returned(real.cuMemAlloc) == ["dptr"]
+    assert returned(real.cuMemFree) == []
+    with pytest.raises(AssertionError):
+        Api().cuMemAlloc()
+
+
+def test_limits(api, cuda_driver):
+    assert cuda_driver.count() == 1
+    assert cuda_driver.version() == "13.2"
+    limits = nl.device("cuda").limits
+    assert (limits.name, limits.compute_capability) == ("NVIDIA Test", (9, 0))
+    assert limits.float32 == 2 * 128 * 1024 * 1024 * 1e3 / 1e12
+
+
+def test_memory(api, cuda_driver):
+    address = cuda_driver.allocate(0, 512)
+    cuda_driver.write(0, address, 1, 8, 3)
+    cuda_driver.move(0, address, 2, 8, 3)
+    cuda_driver.fill(0, address, 0, 8, 3)
+    cuda_driver.read(0, 1, address, 8, 3)
+    cuda_driver.free(0, address)
+    cuda_driver.free_host(0, cuda_driver.allocate_host(0, 64))
+    relaxed = real.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+    assert ("cuThreadExchangeStreamCaptureMode", relaxed) in api.calls
+    assert ("cuMemcpyHtoDAsync", address, 1, 8, 3) in api.calls
+    assert ("cuMemcpyDtoDAsync", address, 2, 8, 3) in api.calls
+    assert ("cuMemsetD8Async", address, 0, 8, 3) in api.calls
+    at = api.names().index("cuMemcpyDtoHAsync")
+    assert api.calls[at : at + 2] == [
+        ("cuMemcpyDtoHAsync", 1, address, 8, 3),
+        ("cuStreamSynchronize", 3),
+    ]
+    api.full = True
+    with pytest.raises(MemoryError, match="CUDA_ERROR_OUT_OF_MEMORY"):
+        cuda_driver.allocate(0, 512)
+    assert api.names()[-1] == "cuThreadExchangeStreamCaptureMode", "the mode is put back"
+
+
+def test_errors_have_the_driver_s_name(api, cuda_driver):
+    api.result = lambda *given: (real.CUresult.CUDA_ERROR_ILLEGAL_ADDRESS,)
+    with pytest.raises(DeviceError, match="CUDA_ERROR_ILLEGAL_ADDRESS"):
+        cuda_driver.synchronize(0)
+
+
+def test_streams_events_and_graphs(api, cuda_driver):
+    stream = cuda_driver.create_stream(0)
+    event = cuda_driver.record(0, stream)
+    cuda_driver.wait(0, 0, event)
+    cuda_driver.synchronize_event(0, event)
+    cuda_driver.elapsed(0, cuda_driver.record(0, 0, timing=True), event)
+    cuda_driver.destroy_event(0, event)
+    cuda_driver.begin_capture(0, stream)
+    assert cuda_driver.last_node(0, stream) == 77
+    graph, ready = cuda_driver.end_capture(0, stream)
+    cuda_driver.set_parameters(0, ready, 77, 5, (1, 2, 3), (4, 5, 6), 7, 8)
+    cuda_driver.run_graph(0, ready, stream)
+    cuda_driver.destroy_graph(0, graph, ready)
+    cuda_driver.destroy_stream(0, stream)
+    flags = real.CUstream_flags.CU_STREAM_NON_BLOCKING
+    assert ("cuStreamCreate", flags) in api.calls
+    mode = real.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+    assert ("cuStreamBeginCapture", stream, mode) in api.calls
+    assert ("cuGraphLaunch", ready, stream) in api.calls
+    (new,) = (call[3] for call in api.calls if call[0] == "cuGraphExecKernelNodeSetParams")
+    assert [new.gridDimX, new.gridDimY, new.gridDimZ] == [1, 2, 3]
+    assert [new.blockDimX, new.blockDimY, new.blockDimZ] == [4, 5, 6]
+    assert (int(new.func), new.sharedMemBytes) == (5, 7)
+
+
+@nl.kernel
+def add_to(x, value):
+    for i in range(x.size):
+        x[i] += value
+
+
+def test_a_launch_loads_machine_code(api, cuda_driver):
+    x = nl.kernels.engine.empty(3)
+    for shared in (0, 0, 64 * 1024):
+        add_to[(2, 3), (4, 5), 0, shared](x, np.float32(1))
+    (load,) = (call for call in api.calls if call[0] == "cuModuleLoadData")
+    assert load[1][:4] == b"\x7fELF"
+    (find,) = (call for call in api.calls if call[0] == "cuModuleGetFunction")
+    assert b"add_to" in find[2]
+    launches = [call for call in api.calls if call[0] == "cuLaunchKernel"]
+    assert [call[2:9] for call in launches] == [
+        *[(2, 3, 1, 4, 5, 1, 0)] * 2,
+        (2, 3, 1, 4, 5, 1, 64 * 1024),
+    ]
+    (allowed,) = (call for call in api.calls if call[0] == "cuFuncSetAttribute")
+    assert allowed[-1] == 64 * 1024
+    assert api.names().count("cuCtxSetCurrent") == 1, "one GPU: its context stays current"
