@@ -34,7 +34,7 @@ from nnlite.kernels.matmul import large
 from nnlite.testing.machine import Machine
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
-ARCHITECTURES = ("sm_80", "sm_90", "sm_120")  # the compile gate has the others, too
+ARCHITECTURES = ("sm_80", "sm_100")  # the compile gate has them all
 EPS = 2.0**-24  # half a unit: products and sums are rounded
 
 
@@ -103,7 +103,7 @@ def of_float64(dy: np.ndarray, x: np.ndarray, w: np.ndarray, options: Any) -> An
     return [[v.numpy() for v in pair] for pair in found]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(case=convolutions())
 def test_gradients_agree_with_the_other_kernels(case):
     x, w = numbers_of(case.seed, case.x, case.w)

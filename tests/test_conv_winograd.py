@@ -76,7 +76,7 @@ cases = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(case=cases, spread=st.sampled_from([0.0, 1.0, 4.0]))
 def test_the_error_keeps_its_bound_whatever_the_numbers(case, spread):
     """Sizes of numbers differ by up to 10 ** (2 spread), and a third of the pixels are zeros."""
