@@ -19,6 +19,7 @@ from tests.ptx_kernels.instructions import (
     multiply_f16,
     multiply_numbers,
     multiply_tf32,
+    store_pairs,
     through_shared,
 )
 
@@ -50,6 +51,14 @@ def test_copies_and_wide_access_as_machine_code(arch):
     assert found.count("LDG.128") == found.count("LDS.128") == found.count("STG.128") == 1
     assert found.count("LDGDEPBAR") == 1
     assert found.float64 == 0
+
+
+@linux
+def test_pairs_are_stored_at_once():
+    x, y = np.arange(32, dtype=np.float32), np.zeros(64, np.float32)
+    store_pairs[1, 32](x, y)
+    np.testing.assert_array_equal(y.reshape(32, 2), np.stack([x, -x], axis=1))
+    assert resources(store_pairs, (FLOATS, FLOATS), "sm_80").count("STG.64") == 1
 
 
 @linux

@@ -21,6 +21,7 @@ from nnlite.kernels.engine.ptx import (
     mma_bf16,
     mma_f16,
     mma_tf32,
+    store2,
     store4,
     to_bf16x2,
     to_f16x2,
@@ -40,6 +41,12 @@ def through_shared(x, y, n):
     a, b, c, d = load4(tile, 4 * (31 - t))
     v = load4(x, 4 * t)
     store4(y, 4 * t, a + v[0], b + v[1], c + v[2], d + tile[128 + t])
+
+
+@kernel
+def store_pairs(x, y):
+    t = uint32(cuda.threadIdx.x)
+    store2(y, 2 * t, x[t], -x[t])
 
 
 @kernel

@@ -13,8 +13,8 @@ wgmma.py            sm_90a: tensor cores, four warps together
 instruction.py      how an instruction becomes a function
 ==================  ==============================================================================
 
-All but the last two run on the CPU too, with the same result, so that kernels made of them are
-tested without a GPU.
+Those of ``barriers`` and ``wgmma`` are for a GPU alone, and for ``nnlite.testing.machine``, which
+runs PTX. All others run on the CPU too, with the same result.
 """
 
 from .barriers import (
