@@ -255,7 +255,7 @@ class _Kernel:
         for n in range(r.randint(1, 2) if "steps" in self.features else 0):
             w = Writer(r, self.features - {"grid", "steps", "views"}, r.randint(2, 5))
             w.threads, w.slots_type = self.threads, kernel.slots_type
-            w.scope.ints = {"a": "int32", "tid": self.tid_type, "lane": "int64"}
+            w.scope.ints = {"a": "int32", "tid": "int64", "lane": "int64"}
             w.scope.uniform = {"u": "int64", "v": "int64"}
             w.put(1, "lane = tid % 32")
             w.put(1, "v = int64(1)")
