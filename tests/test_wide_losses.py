@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from nnlite.kernels import all_specs, loss
+from nnlite.kernels import all_specs, dropout, loss
 from nnlite.kernels.loss import wide
+from nnlite.testing.compare import assert_same_bits
 from nnlite.testing.pretend import run, sums_to, tables
 
 OPS = {spec.name: spec for spec in all_specs()}
@@ -73,3 +75,27 @@ def test_a_total_of_parts(at, monkeypatch):
     p[5] = math.nan
     found, _ = run(loss.mse, p, t, "sum")
     assert math.isnan(found.item())
+
+
+@pytest.mark.parametrize("n", [16, 1040, 16 * 300])
+def test_dropout_gives_the_bits_of_the_scalar_kernel(n, monkeypatch):
+    (x,) = (t[0] for t in tables(n, 1, n, 1))
+    expected, names = run(dropout.dropout, x, 0.25, 2**40 + n)
+    assert names == ["dropout"]
+    monkeypatch.setattr(dropout, "_is_wide", lambda x, y: True)
+    found, names = run(dropout.dropout, x, 0.25, 2**40 + n)
+    assert names == ["dropout_wide"]
+    assert_same_bits(found.numpy(), expected.numpy())
+
+
+def test_which_lines_dropout_takes_four_at_a_time():
+    def line(n, place=0, kind="cuda", dtype="float32"):
+        buffer, device = SimpleNamespace(pointer=1 << 20), SimpleNamespace(kind=kind)
+        dtype = np.dtype(dtype)
+        return SimpleNamespace(size=n, buffer=buffer, offset=place, dtype=dtype, device=device)
+
+    assert dropout._is_wide(line(32), line(32))
+    assert not dropout._is_wide(line(36), line(36))  # the second quarter begins elsewhere
+    assert not dropout._is_wide(line(32, 4), line(32, 4))
+    assert not dropout._is_wide(line(32, dtype="float64"), line(32, dtype="float64"))
+    assert not dropout._is_wide(line(32, kind="cpu"), line(32, kind="cpu"))
