@@ -13,6 +13,7 @@ from numba import cuda
 import nnlite as nl
 from nnlite.errors import ArgumentError, LaunchError
 from nnlite.kernels.engine import CPU, tuning
+from nnlite.kernels.engine.replay import here
 from nnlite.kernels.engine.tuning import Choice, Tuning, override
 from nnlite.kernels.engine.tuning.session import MARGIN, difference
 from nnlite.kernels.engine.tuning.timing import cpu_seconds
@@ -186,6 +187,16 @@ def test_without_a_way_to_run_nothing_is_measured_or_remembered():
         assert op.choice(CPU, x.shape) == "usual"
         op(x, out)
     assert len(found.outcomes) == 1
+
+
+def test_nothing_is_measured_inside_a_capture(monkeypatch):
+    op, (x, out) = Op(), arrays()
+    with Tuning(timer=op.timer) as found:
+        monkeypatch.setattr(here, "recorder", object())
+        assert op(x, out) == "usual"
+        monkeypatch.setattr(here, "recorder", None)
+        assert found.outcomes == []
+        assert op(x, out) == "fast", "but after it"
 
 
 def test_classes():

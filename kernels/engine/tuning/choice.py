@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..device import Device
 from ..errors import ArgumentError
 from ..memory import Array
+from ..replay import here
 from . import store
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Choice:
         if self.name in _overrides:
             found = self._overridden(device, problem)
         elif tuning is not None:
-            if run is None:
+            if run is None or here.recorder is not None:  # nothing can be timed in a capture
                 found = self.stored(device, problem)
                 return self.default(device, problem) if found is None else found
             found = tuning.find(self, device, problem, run, outputs, updates)
