@@ -54,8 +54,9 @@ def place(value: np.ndarray, layout: str = "contiguous", device: Any = None) -> 
     Args:
         value: the elements, any shape.
         layout: ``contiguous`` (C order), ``transposed`` (Fortran order), ``sliced`` (every second
-            element along the last axis), ``reversed`` (negative stride along the first axis) or
-            ``broadcast`` (stride 0 along the first axis).
+            element along the last axis), ``reversed`` (negative stride along the first axis),
+            ``broadcast`` (stride 0 along the first axis) or ``shifted`` (C order, one element
+            behind the start of its memory, so that 128 bits do not lie at a multiple of 16 bytes).
         device: a device or its name; the default device if None.
     """
     from nnlite.kernels.engine import array
@@ -76,11 +77,16 @@ def place(value: np.ndarray, layout: str = "contiguous", device: Any = None) -> 
     elif layout == "reversed":
         base = array(np.ascontiguousarray(value[::-1]), device=device)
         view = base[::-1]
+    elif layout == "shifted":
+        base = array(
+            np.concatenate([np.full(1, _poison(value.dtype)), value.ravel()]), device=device
+        )
+        view = base[1:].reshape(value.shape)
     elif layout == "broadcast":
         base = array(np.ascontiguousarray(value[:1]), device=device)
         view = base.broadcast_to(value.shape)
     else:
-        raise ValueError(f"layout must be one of {LAYOUTS}, not {layout!r}")
+        raise ValueError(f"layout must be one of {(*LAYOUTS, 'shifted')}, not {layout!r}")
     return Placed(view, base, base.numpy())
 
 
