@@ -1,8 +1,10 @@
-"""Every kernel compiles for every GPU architecture; in float32 without float64 and without spills.
+"""Every kernel compiles for every GPU architecture, and its machine code is what it should be.
 
-Runs without a GPU: numba-cuda compiles to PTX with NVVM, and nvJitLink, which holds the assembler
-ptxas, to machine code. A type error in a kernel, a Python float that turns a float32 kernel into
-float64, or a kernel that needs more registers than a thread has is found here and nowhere else.
+No spills, no float64 in float32, room for a block, and the instructions that the kernel's family
+expects (``GpuKernel.expects``). Runs without a GPU: numba-cuda compiles to PTX with NVVM, and
+nvJitLink, which holds the assembler ptxas, to machine code. A type error in a kernel, a Python
+float that turns a float32 kernel into float64, or a kernel that needs more registers than a thread
+has is found here and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,18 +16,55 @@ from functools import cache
 import pytest
 from numba import cuda, types
 
-from nnlite.kernels import all_specs
+from nnlite.kernels import all_kernels, all_specs
 from nnlite.kernels.engine import kernel
-from nnlite.kernels.engine.resources import Usage, ptx, usage_of_ptx
+from nnlite.kernels.engine.device import KIB
+from nnlite.kernels.engine.resources import (
+    ARCHITECTURES,
+    Usage,
+    ptx,
+    resources,
+    resources_of_all,
+    shared_ptx,
+    unmet,
+    usage,
+    usage_of_ptx,
+    usages,
+)
+from nnlite.kernels.opspec import GpuKernel
 
-ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")
-SPECS = all_specs()
 ROW = types.float32[::1]
+TOGETHER = 12  # kernels whose machine code is read in one go
+THREADS = 256  # launchers take no larger blocks where a kernel has no launch_bounds
+EVERY = 80  # of so many kernels, one is compiled the long way as well
+
+
+# In float64 and on this architecture alone, 232 bytes; in float32 nothing may.
+MAY_SPILL = {("correlate_direct", "sm_100")}
 
 
 @kernel
 def does_little(x):
     x[cuda.grid(1)] = x[0]
+
+
+@kernel(max_registers=64)
+def hoards(x):
+    """Eighty numbers that are all needed at once, and 64 registers."""
+    kept = cuda.local.array(80, types.float32)
+    for i in range(80):
+        kept[i] = x[i]
+    cuda.syncthreads()
+    for i in range(80):
+        x[i] = kept[79 - i]
+
+
+@kernel(launch_bounds=(1024, 2))
+def crowds(x):
+    kept = cuda.shared.array(32 * 256, types.float32)
+    kept[cuda.threadIdx.x] = x[cuda.grid(1)]
+    cuda.syncthreads()
+    x[cuda.grid(1)] = kept[1023 - cuda.threadIdx.x]
 
 
 @cache
@@ -36,7 +75,7 @@ def why_not() -> str | None:
     if importlib.util.find_spec("numba_cuda") is None:
         return "numba-cuda is not installed"
     try:
-        found(does_little, (ROW,), "sm_80")
+        usage(does_little, (ROW,), "sm_80")
     except Exception as error:
         return f"numba-cuda finds no NVVM or no nvJitLink: {error}"
     return None
@@ -48,13 +87,20 @@ def _compilers() -> None:
         pytest.skip(why_not())
 
 
-@cache  # some ops share kernels
-def found(kernel, signature, architecture) -> tuple[list[str], Usage]:
-    """Lines of PTX with float64, and what the assembler says."""
-    text = ptx(kernel, signature, architecture)
-    assert ".entry" in text
-    lines = [line.strip() for line in text.splitlines() if ".f64" in line]
-    return lines, usage_of_ptx(text, architecture, kernel.max_registers)
+def groups() -> dict[str, list[GpuKernel]]:
+    """Kernels that are compiled together: those of an op, or some whose machine code is read."""
+    found: dict[str, list[GpuKernel]] = {}
+    read = [k for k in all_kernels() if k.expects]
+    for i in range(0, len(read), TOGETHER):
+        some = read[i : i + TOGETHER]
+        found[f"{some[0].name} ... {some[-1].name}"] = some
+    for k in all_kernels():
+        if not k.expects:
+            found.setdefault(k.name, []).append(k)
+    return found
+
+
+GROUPS = groups()
 
 
 def has_float64(signature) -> bool:
@@ -62,18 +108,63 @@ def has_float64(signature) -> bool:
     return any(s == types.float64 for s in scalars)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=[spec.name for spec in SPECS])
-def test_kernels_compile_for_every_architecture(spec):
-    assert any(not has_float64(signature) for _, signature in spec.kernels), "no float32 kernel"
-    for compiled, signature in spec.kernels:
-        for architecture in ARCHITECTURES:
-            name = f"{compiled.__name__}{tuple(map(str, signature))} for {architecture}"
-            if has_float64(signature):
-                assert ".entry" in ptx(compiled, signature, architecture), name
-                continue
-            lines, usage = found(compiled, tuple(signature), architecture)
-            assert not lines, f"{name}: float64 instructions: {lines[:5]}"
-            assert usage.spills == 0, f"{name}: {usage.spills} bytes spilled"
+def float64_lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if ".f64" in line]
+
+
+def too_much(k: GpuKernel, found: Usage) -> list[str]:
+    """What a kernel takes that it must not."""
+    bounds = k.kernel.launch_bounds or THREADS
+    threads, blocks = bounds if isinstance(bounds, tuple) else (bounds, 1)
+    allowed = has_float64(k.signature) and (k.kernel.__name__, found.arch) in MAY_SPILL
+    wrong = [f"{found.spills} bytes spilled"] if found.spills and not allowed else []
+    resident = found.occupancy(threads, k.dynamic_shared) * found.room.warps * 32
+    if resident < threads * blocks:
+        wrong.append(
+            f"no room for {blocks} blocks of {threads} threads: {found.registers} registers, "
+            f"{found.shared} + {k.dynamic_shared} bytes of shared memory"
+        )
+    return wrong
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_kernels_compile_for_every_architecture(name):
+    wrong = []
+    for arch in ARCHITECTURES:
+        some = [k for k in GROUPS[name] if k.runs_on(arch)]
+        pairs = [(k.kernel, k.signature) for k in some]
+        figures = resources_of_all if any(k.expects for k in some) else usages
+        for k, found in zip(some, figures(pairs, arch), strict=True):
+            problems = too_much(k, found)
+            if k.expects:
+                problems += unmet(found, k.expects)
+            if not has_float64(k.signature):
+                problems += float64_lines(shared_ptx(k.kernel, k.signature, arch))[:3]
+            title = f"{k.name}: {k.kernel.__name__}{tuple(map(str, k.signature))} for {arch}"
+            wrong += [f"{title}: {problem}" for problem in problems]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("spec", all_specs(), ids=lambda spec: spec.name)
+def test_every_op_has_a_kernel_of_float32(spec):
+    assert any(not has_float64(signature) for _, signature in spec.kernels)
+
+
+SAMPLE = [k for k in all_kernels() if k.expects][3::EVERY]
+SAMPLE += [k for k in all_kernels() if not k.expects][5::EVERY]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_short_way_gives_the_machine_code_of_the_long_one(arch):
+    """One run of NVVM for many architectures, one of the assembler for many kernels."""
+    pairs = [(k.kernel, k.signature) for k in SAMPLE if k.runs_on(arch)]
+    assert len(pairs) >= 8
+    for pair, found in zip(pairs, usages(pairs, arch), strict=True):
+        text = ptx(*pair, arch)
+        assert shared_ptx(*pair, arch) == text
+        assert found == usage_of_ptx(text, arch, pair[0].max_registers)
+    few = pairs[:2]
+    assert [resources(*pair, arch) for pair in few] == resources_of_all(few, arch)
 
 
 @pytest.mark.parametrize("constant", [0.1, 1e-5])
@@ -84,22 +175,20 @@ def test_the_gate_finds_a_leak_of_float64(constant):
         if i < x.size:
             x[i] = x[i] + constant
 
-    lines, _ = found(leaks, (ROW,), "sm_80")
-    assert lines
+    assert float64_lines(shared_ptx(leaks, (ROW,), "sm_86"))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_gate_finds_a_spill(architecture):
-    """Eighty numbers that are all needed at once, and 64 registers."""
-
-    @kernel(max_registers=64)
-    def hoards(x):
-        kept = cuda.local.array(80, types.float32)
-        for i in range(80):
-            kept[i] = x[i]
-        cuda.syncthreads()
-        for i in range(80):
-            x[i] = kept[79 - i]
-
-    _, usage = found(hoards, (ROW,), architecture)
-    assert usage.spills > 0
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_gate_finds_what_does_not_fit(arch):
+    """Among others, so that each must be told its own figures."""
+    signature = (ROW,)
+    some = [GpuKernel(k.__name__, k, signature) for k in (does_little, hoards, crowds)]
+    little, spills, crowd = usages([(k.kernel, signature) for k in some], arch)
+    assert too_much(some[0], little) == []
+    assert little.shared == spills.shared == 0
+    assert too_much(some[1], spills) == [f"{spills.spills} bytes spilled"]
+    assert crowd.shared == 32 * KIB
+    fits = crowd.room.warps >= 2 * 32 and crowd.room.shared >= 66 * KIB
+    assert bool(too_much(some[2], crowd)) is not fits
+    large = GpuKernel("little", does_little, signature, dynamic_shared=228 * KIB)
+    assert "no room for 1 blocks of 256" in too_much(large, little)[0]

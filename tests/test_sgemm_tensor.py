@@ -11,13 +11,12 @@ from numba import types
 import nnlite as nl
 from nnlite.errors import ArgumentError
 from nnlite.kernels.engine import array
-from nnlite.kernels.engine.resources import resources, usage
+from nnlite.kernels.engine.resources import resources
 from nnlite.kernels.matmul import large, matmul
 from nnlite.kernels.matmul.tensor import make_tensor_gemm
 from nnlite.testing.machine.tensor_cores import rounded
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
-ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_120")
 FLOATS, SIZE = types.Array(types.float32, 1, "C"), types.uint32
 SIGNATURE = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE)
 BITS = {"highest": 24, "high": 11, "medium": 8}  # of a factor, the one before the point included
@@ -99,12 +98,3 @@ def test_main_loop_is_on_the_tensor_cores(kind, along, products, matrices, arch)
     assert sum(n for name, n in found.loop.items() if name.startswith("LDSM")) == matrices
     assert sum(n for name, n in found.loop.items() if "LDGSTS.E.BYPASS.128" in name) == 4
     assert found.occupancy(256) >= 0.25
-
-
-@linux
-@pytest.mark.parametrize("kind", ["tf32", "bf16"])
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_compiles_for_every_architecture_with_such_tensor_cores(kind, arch):
-    found = usage(make_tensor_gemm(kind, True, False, True, None), SIGNATURE, arch)
-    assert found.spills == 0
-    assert found.registers <= 128

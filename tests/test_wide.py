@@ -19,7 +19,7 @@ from nnlite.kernels.elementwise import arithmetic, convert, mapping
 from nnlite.kernels.elementwise.wide import shared_head, threads_of
 from nnlite.kernels.engine import array
 from nnlite.kernels.engine.lens import checking
-from nnlite.kernels.engine.resources import ptx, resources
+from nnlite.kernels.engine.resources import ptx, resources, resources_of_all
 from nnlite.kernels.update import common
 from nnlite.kernels.update.adagrad import adagrad_kernels
 from nnlite.kernels.update.adam import adam_kernels
@@ -236,10 +236,10 @@ def test_the_code_for_a_gpu_adds():
 def test_maps_are_wide_in_machine_code():
     """A quarter of them; that none spills or computes with float64 is for the compile gate."""
     assert len(WIDE) > 50
-    for found, signature in list(WIDE.items())[::4]:
+    some = list(WIDE.items())[::4]
+    for (found, signature), figures in zip(some, resources_of_all(some, "sm_90"), strict=True):
         *lines, head, alpha, beta = signature
         assert (head, alpha, beta) == SCALARS
-        figures = resources(found, signature, "sm_90")
         loads = 0 if found.__name__ == "fill_wide" else len(lines) - 1
         assert (figures.count("LDG.128"), figures.count("STG.128")) == (loads, 1), found
         assert figures.spills == figures.stack == figures.float64 == 0, found
@@ -248,13 +248,12 @@ def test_maps_are_wide_in_machine_code():
 
 @linux
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
-@pytest.mark.parametrize("name", ["add", "gelu"])
-def test_maps_are_wide_on_every_architecture(name, arch):
-    wide = MAPS[name][0].wide
-    figures = resources(wide, WIDE[wide], arch)
-    loads = MAPS[name][0].inputs
-    assert (figures.count("LDG.128"), figures.count("STG.128")) == (loads, 1)
-    assert figures.spills == figures.stack == figures.float64 == 0
+def test_maps_are_wide_on_every_architecture(arch):
+    maps = [MAPS[name][0] for name in ("add", "gelu")]
+    some = [(found.wide, WIDE[found.wide]) for found in maps]
+    for found, figures in zip(maps, resources_of_all(some, arch), strict=True):
+        assert (figures.count("LDG.128"), figures.count("STG.128")) == (found.inputs, 1)
+        assert figures.spills == figures.stack == figures.float64 == 0
 
 
 def test_the_gate_knows_every_update():
