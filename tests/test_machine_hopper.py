@@ -201,19 +201,13 @@ def test_a_tile_given_back_too_early_is_found():
     rng = np.random.default_rng(5)
     a, b = few_bits(rng, (64, 192)), few_bits(rng, (128, 192))
     wait = "wgmma.wait_group.sync.aligned 0;"
-    arrive = "mbarrier.arrive.shared::cta.b64 _, [%r"
-    assert text.count(wait) >= 1
-    assert arrive in text
+    assert wait in text
     wrong = text.replace(wait, "wgmma.wait_group.sync.aligned 1;")
     results = []
     for source in (text, wrong):
         machine = Machine(source)
-        maps = np.concatenate(
-            [
-                machine.tensor_map(bf16_bits(a), (64, 64), 128),
-                machine.tensor_map(bf16_bits(b), (128, 64), 128),
-            ]
-        )
+        pair = ((bf16_bits(a), 64), (bf16_bits(b), 128))
+        maps = np.concatenate([machine.tensor_map(x, (rows, 64), 128) for x, rows in pair])
         c = np.zeros(128 * 64, np.float32)
         try:
             machine.launch(1, 256, maps, c, 3)
