@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 import nnlite as nl
 import nnlite.functional as F
 from nnlite.kernels.engine import gpu
+from nnlite.testing.command import succeed
 from nnlite.testing.fake_gpu import fake_gpu
 
 OPTIMIZERS = {
@@ -79,6 +82,18 @@ def test_replays_are_plain_steps(name):
     same(plain, graphed)
 
 
+def test_a_graph_on_each_device_of_this_machine(device):
+    before = nl.default_device()
+    nl.set_default_device(device)
+    try:
+        layers = [lambda: nl.nn.Dropout(0.3), lambda: nl.nn.BatchNorm1d(16)]
+        plain, graphed = (training(g, OPTIMIZERS["adam"], layers) for g in (False, True))
+        assert graphed[2].replays == (0 if device.is_cpu else 4)
+    finally:
+        nl.set_default_device(before)
+    same(plain, graphed)
+
+
 @pytest.mark.parametrize("p", [0.3, 0.9])
 def test_dropout_draws_new_masks(p):
     layers = [lambda: nl.nn.Dropout(p), lambda: nl.nn.BatchNorm1d(16), lambda: nl.nn.Dropout(0.1)]
@@ -94,8 +109,8 @@ def test_a_convolutional_network_is_captured():
     def run(graphed):
         nl.manual_seed(0)
         model = nl.nn.Sequential(
-            *(nl.nn.Conv2d(1, 4, 3, padding=1), nl.nn.BatchNorm2d(4), nl.nn.ReLU()),
-            *(nl.nn.MaxPool2d(2), nl.nn.Dropout2d(0.2), nl.nn.Flatten(), nl.nn.Linear(64, 3)),
+            *(nl.nn.Conv2d(1, 4, 3, stride=2), nl.nn.Dropout2d(0.2), nl.nn.Flatten()),
+            nl.nn.Linear(36, 3),
         )
         optimizer = nl.optim.Adam(model.parameters(), lr=0.01)
 
@@ -105,7 +120,7 @@ def test_a_convolutional_network_is_captured():
             loss.backward()
             nl.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
             optimizer.step()
-            return {"loss": loss, "sizes": (len(x), [F.softmax(model(x))])}
+            return {"loss": loss, "sizes": (len(x), [loss + loss])}
 
         call = nl.graph(step) if graphed else step
         rng, found = np.random.default_rng(0), []
@@ -230,6 +245,20 @@ def test_fit_with_a_graph_is_fit(where):
     assert found[0][0] == found[1][0]
     for name, value in found[0][1].items():
         np.testing.assert_array_equal(value, found[1][1][name], err_msg=name)
+
+
+def test_the_command_trains_with_a_graph(tmp_path, command_on_the_cpu):
+    """The same figures with and without; on the pretended GPU, the default one there."""
+    found = []
+    for number, options in enumerate(([], ["--graph"])):
+        with fake_gpu() as driver:
+            folder = tmp_path / str(number)
+            small = "--epochs", 1, "--hidden", 8, "--batch-size", 300, "--shift", 0
+            succeed("train", "digits", *small, "--out", folder, *options)
+            assert bool(driver.graphs) == bool(options)
+        (record,) = json.loads((folder / "history.json").read_text())
+        found.append({k: v for k, v in record.items() if "second" not in k})
+    assert found[0] == found[1]
 
 
 def test_on_a_cpu_the_step_is_called():

@@ -73,12 +73,13 @@ def train(
     resize: o.Resize = None,
     channels: o.Channels = None,
     device: o.Device = None,
+    graph: o.Graph = False,
     out: o.Out = None,
     resume: o.Resume = None,
 ) -> None:
     """Train a model; Ctrl-C saves it and tells how to resume."""
     options = {k: v for k, v in locals().items() if v is not None}
-    for name in ("device", "out", "resume"):
+    for name in ("device", "graph", "out", "resume"):
         options.pop(name, None)
     if "hidden" in options:
         options["hidden"] = parse_hidden(options["hidden"])
@@ -86,7 +87,7 @@ def train(
         raise typer.BadParameter("missing; which data set?", param_hint="DATA")
     from .training import run
 
-    raise typer.Exit(run(options, device, out, resume))
+    raise typer.Exit(run(options, device, out, resume, graph))
 
 
 @app.command()

@@ -60,6 +60,7 @@ Channels = Annotated[int | None, Option(help="Image folders: 1 grayscale, 3 RGB.
 Device = Annotated[
     str | None, Option(help="cpu, cuda or cuda:N (default: the first GPU, else cpu)")
 ]
+Graph = Annotated[bool, Option("--graph", help="GPU: replay each step as a CUDA graph.")]
 Out = Annotated[
     Path | None,
     Option(help="Folder for the results (default: runs/DATA-MODEL, or a new one beside it)"),

@@ -36,14 +36,20 @@ KINDS: dict[str, Any] = {
 }
 
 
-def run(options: dict[str, Any], device: str | None, out: Path | None, resume: Path | None) -> int:
+def run(
+    options: dict[str, Any],
+    device: str | None,
+    out: Path | None,
+    resume: Path | None,
+    graph: bool = False,
+) -> int:
     """Train as the options say; returns the exit code."""
     console = open_console()
     if device is not None:
         set_default_device(device)
     training = Training(options, out, resume)
     describe(training, console)
-    return training.train(console)
+    return training.train(console, graph)
 
 
 class Training:
@@ -141,7 +147,7 @@ class Training:
         if rising:
             self.scheduler = schedules.Warmup(self.scheduler, rising)
 
-    def train(self, console: Console) -> int:
+    def train(self, console: Console, graph: bool = False) -> int:
         """Run the epochs that are left, write the results, report; returns the exit code."""
         from ..progress import ProgressBar
 
@@ -166,6 +172,7 @@ class Training:
                 history=self.history,
                 callbacks=(ProgressBar(console), Saver(self), stopper),
                 progress=False,
+                graph=graph,
             )
         seconds = time.perf_counter() - started
         if self.history.partial is not None:
