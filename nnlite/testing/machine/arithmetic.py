@@ -122,6 +122,7 @@ APPROXIMATE: dict[str, Function] = {
 
 @operation(*APPROXIMATE)
 def approximations(i: Instruction, machine: Machine) -> Any:
+    """``ex2``, ``lg2``, ``sin``, ``rcp``, ``sqrt`` and the like."""
     refuse_unknown(i, "approx", "rn", "ftz")
     function = APPROXIMATE[i.name]
     if i.kind == "f64" and "approx" in i.modifiers:
@@ -131,6 +132,7 @@ def approximations(i: Instruction, machine: Machine) -> Any:
 
 @operation("fma", "mad")
 def fused(i: Instruction, machine: Machine) -> Any:
+    """``fma``, and ``mad`` of floats and integers."""
     if not is_float(i.kind):
         return _integer_mad(i)
     rounding = _rounding(i)
@@ -144,6 +146,7 @@ def fused(i: Instruction, machine: Machine) -> Any:
 
 @operation("testp")
 def tests_of_floats(i: Instruction, machine: Machine) -> Any:
+    """``testp``: whether a number is finite, infinite or none."""
     tests = {"finite": np.isfinite, "infinite": np.isinf, "notanumber": np.isnan}
     target, x = i.operands
     function = tests[i.modifiers[0]]
@@ -153,6 +156,7 @@ def tests_of_floats(i: Instruction, machine: Machine) -> Any:
 # -- of both ---------------------------------------------------------------------------------------
 @operation("add", "sub", "mul")
 def sums(i: Instruction, machine: Machine) -> Any:
+    """``add``, ``sub``, ``mul`` with all roundings of float32; ``mul.hi`` and ``mul.wide``."""
     function: Any = {"add": np.add, "sub": np.subtract, "mul": np.multiply}[i.name]
     if is_float(i.kind):
         rounding = _rounding(i)
@@ -172,6 +176,7 @@ def sums(i: Instruction, machine: Machine) -> Any:
 
 @operation("div", "rem")
 def quotients(i: Instruction, machine: Machine) -> Any:
+    """``div`` and ``rem``; integers are cut toward zero."""
     refuse_unknown(i, "rn", "ftz", "full", "approx")
     if is_float(i.kind):
         return floats(i, np.divide)
@@ -182,6 +187,7 @@ def quotients(i: Instruction, machine: Machine) -> Any:
 
 @operation("neg", "abs", "min", "max", "copysign")
 def signs(i: Instruction, machine: Machine) -> Any:
+    """``neg``, ``abs``, ``min``, ``max``, ``copysign``."""
     refuse_unknown(i, "ftz")
     if not is_float(i.kind):
         integer: Any = {
@@ -238,6 +244,7 @@ def _integer_mad(i: Instruction) -> Any:
 
 @operation("and", "or", "xor", "not")
 def logic(i: Instruction, machine: Machine) -> Any:
+    """``and``, ``or``, ``xor``, ``not`` of bits and predicates."""
     functions: Any = {
         "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert,
     }  # fmt: skip
@@ -247,6 +254,7 @@ def logic(i: Instruction, machine: Machine) -> Any:
 
 @operation("shl", "shr")
 def shifts(i: Instruction, machine: Machine) -> Any:
+    """``shl`` and ``shr``; a shift by the width or more leaves zero or the sign."""
     refuse_unknown(i)
     target, x, by = i.operands
     size = 8 * KINDS[i.kind].itemsize
@@ -266,6 +274,7 @@ def shifts(i: Instruction, machine: Machine) -> Any:
 
 @operation("lop3")
 def lookup(i: Instruction, machine: Machine) -> Any:
+    """``lop3``: any function of three bits, by its table."""
     target, *rest, table = i.operands
 
     def act(t: Threads) -> None:

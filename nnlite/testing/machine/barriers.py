@@ -32,6 +32,7 @@ class _Barrier:
 
 @operation("bar", "barrier", collective=True)
 def barriers(i: Instruction, machine: Machine) -> Any:
+    """``bar`` and ``barrier``: sync, arrive, red; and ``bar.warp.sync``."""
     if "warp" in i.modifiers:
         return lambda t: meet(t, i.operands[0])
     refuse_unknown(i, "cta", "sync", "arrive", "red", "aligned", "popc", "and", "or")
@@ -132,6 +133,7 @@ def _reduce(t: Threads, i: Instruction, barrier: _Barrier) -> None:
 # -- no more than a note ---------------------------------------------------------------------------
 @operation("membar", "nanosleep", "griddepcontrol", "pragma", "mapa")
 def nothing(i: Instruction, machine: Machine) -> Any:
+    """What leaves no trace in the results: ``membar``, ``nanosleep``, ``griddepcontrol``."""
     if i.name == "mapa":
         raise NotImplementedError(f"{i.source}: clusters of more than one block")
     return lambda t: None
@@ -163,6 +165,8 @@ def set_registers(i: Instruction, machine: Machine) -> Any:
 
 @operation("trap", "brkpt")
 def trap(i: Instruction, machine: Machine) -> Any:
+    """``trap``: the kernel gives up."""
+
     def act(t: Threads) -> None:
         raise Fault("the kernel gives up")
 

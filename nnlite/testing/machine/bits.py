@@ -32,6 +32,7 @@ def _top_bit(x: Any) -> Any:
 
 @operation("popc", "clz", "bfind", "brev")
 def counts(i: Instruction, machine: Machine) -> Any:
+    """``popc``, ``clz``, ``bfind``, ``brev``."""
     refuse_unknown(i)
     target, source = i.operands
     size = 8 * KINDS[i.kind].itemsize
@@ -57,6 +58,7 @@ def counts(i: Instruction, machine: Machine) -> Any:
 
 @operation("bfi")
 def insert(i: Instruction, machine: Machine) -> Any:
+    """``bfi``: a field of bits put into a word."""
     target, *rest = i.operands
     kind = f"b{8 * KINDS[i.kind].itemsize}"
 
@@ -72,6 +74,7 @@ def insert(i: Instruction, machine: Machine) -> Any:
 
 @operation("bfe")
 def extract(i: Instruction, machine: Machine) -> Any:
+    """``bfe``: a field of bits taken out, with its sign if the type has one."""
     target, *rest = i.operands
     size = 8 * KINDS[i.kind].itemsize
 
@@ -94,6 +97,7 @@ def extract(i: Instruction, machine: Machine) -> Any:
 
 @operation("shf")
 def funnel(i: Instruction, machine: Machine) -> Any:
+    """``shf``: a shift of two words as one."""
     refuse_unknown(i, "l", "r", "wrap", "clamp")
     target, low, high, by = i.operands
     most = 31 if "wrap" in i.modifiers else 32
@@ -111,6 +115,7 @@ def funnel(i: Instruction, machine: Machine) -> Any:
 
 @operation("prmt")
 def permute(i: Instruction, machine: Machine) -> Any:
+    """``prmt``: four bytes chosen from eight."""
     refuse_unknown(i)
     target, low, high, which = i.operands
 
@@ -131,6 +136,7 @@ def permute(i: Instruction, machine: Machine) -> Any:
 # -- moves -----------------------------------------------------------------------------------------
 @operation("mov")
 def moves(i: Instruction, machine: Machine) -> Any:
+    """``mov``: of a register, of words taken apart or put together."""
     target, source = i.operands
     if isinstance(target, Group):
         return _taken_apart(i, target)
@@ -176,6 +182,7 @@ def _put_together(i: Instruction, source: Group) -> Any:
 # -- conversions -----------------------------------------------------------------------------------
 @operation("cvt")
 def conversions(i: Instruction, machine: Machine) -> Any:
+    """``cvt``: between all types, with rounding, ``.sat`` and ``.ftz``."""
     names = [m for m in i.modifiers if m in KINDS or m == "tf32"]
     refuse_unknown(i, *names, *WHOLE, "rn", "rna", "rz", "rm", "rp", "ftz", "sat")
     target, source = i.operands[0], i.operands[1]
@@ -231,6 +238,7 @@ def _convert(i: Instruction, to: str, of: str) -> Any:
 
 @operation("cvta")
 def addresses(i: Instruction, machine: Machine) -> Any:
+    """``cvta``: generic addresses of a space, and back."""
     starts = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW}
     space = next(m for m in i.modifiers if m in ("global", "shared", "local", "const", "param"))
     step = np.uint64(starts.get(space, 0))

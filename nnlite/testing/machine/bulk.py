@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .access import HINTS, addresses, asynchronous_copies
+from .access import HINTS, addresses
 from .arithmetic import refuse_unknown
+from .copies import asynchronous_copies
 from .machine import Machine, operation
 from .mbarriers import find, keys
 from .memory import UNSIGNED, Fault
@@ -34,6 +35,7 @@ UNIT, BOX_ALIGN, MAP_ALIGN = 16, 128, 64  # bytes
 
 @operation("cp")
 def copies(i: Instruction, machine: Machine) -> Any:
+    """``cp.async``, ``cp.async.bulk`` and what commits them and waits for them."""
     if "bulk" not in i.modifiers:
         return asynchronous_copies(i, machine)
     if "prefetch" in i.modifiers:

@@ -36,6 +36,7 @@ def comparison(name: str, kind: str) -> Function:
 
 @operation("setp")
 def predicates(i: Instruction, machine: Machine) -> Any:
+    """``setp``: a comparison, joined with another predicate, and its opposite."""
     name, *others = i.modifiers[:-1]
     combine: Any = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
     refuse_unknown(i, name, "ftz", *combine)
@@ -63,6 +64,7 @@ def predicates(i: Instruction, machine: Machine) -> Any:
 
 @operation("selp")
 def selection(i: Instruction, machine: Machine) -> Any:
+    """``selp``: one of two by a predicate."""
     refuse_unknown(i)
     target, yes, no, which = i.operands
     kind = f"b{8 * KINDS[i.kind].itemsize}" if not is_float(i.kind) else i.kind

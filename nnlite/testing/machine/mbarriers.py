@@ -90,6 +90,7 @@ def keys(t: Threads, operand: Operand) -> list[tuple[int, Key]]:
 
 @operation("mbarrier")
 def mbarriers(i: Instruction, machine: Machine) -> Any:
+    """``mbarrier``: init, inval, arrive, expect_tx, complete_tx, test_wait, try_wait."""
     name = i.modifiers[0]
     builders = {
         "init": _init,

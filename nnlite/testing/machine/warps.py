@@ -64,6 +64,7 @@ def _pair(operand: Operand) -> tuple[Operand, Operand]:
 
 @operation("shfl", collective=True)
 def shuffle(i: Instruction, machine: Machine) -> Any:
+    """``shfl.sync``: the value of another lane of the segment."""
     mode = i.modifiers[1]
     refuse_unknown(i, "sync", "up", "down", "bfly", "idx")
     value, inside = _pair(i.operands[0])
@@ -96,6 +97,7 @@ def shuffle(i: Instruction, machine: Machine) -> Any:
 
 @operation("vote", collective=True)
 def votes(i: Instruction, machine: Machine) -> Any:
+    """``vote.sync``: all, any, uni and ballot."""
     mode = i.modifiers[1]
     refuse_unknown(i, "sync", "all", "any", "uni", "ballot")
     target, source, members = i.operands
@@ -118,6 +120,7 @@ def votes(i: Instruction, machine: Machine) -> Any:
 
 @operation("match", collective=True)
 def matches(i: Instruction, machine: Machine) -> Any:
+    """``match.sync``: the lanes that hold the same value."""
     refuse_unknown(i, "sync", "all", "any")
     target, same = _pair(i.operands[0])
     source, members = i.operands[1:]
@@ -140,6 +143,7 @@ def matches(i: Instruction, machine: Machine) -> Any:
 
 @operation("redux", collective=True)
 def reductions(i: Instruction, machine: Machine) -> Any:
+    """``redux.sync``: of integers, over the lanes of the mask."""
     functions: Any = {
         "add": np.add, "min": np.minimum, "max": np.maximum,
         "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
@@ -166,6 +170,7 @@ def reductions(i: Instruction, machine: Machine) -> Any:
 
 @operation("elect", collective=True)
 def election(i: Instruction, machine: Machine) -> Any:
+    """``elect.sync``: the lowest lane that is there."""
     leader, won = _pair(i.operands[0])
 
     def act(t: Threads) -> Any:
@@ -181,6 +186,7 @@ def election(i: Instruction, machine: Machine) -> Any:
 
 @operation("activemask")
 def active_lanes(i: Instruction, machine: Machine) -> Any:
+    """``activemask``."""
     return lambda t: t.write(i.operands[0], ballot(t, t.active).astype(np.uint32), "b32")
 
 
@@ -198,6 +204,7 @@ def rows_of(t: Threads, address: np.ndarray, number: int) -> tuple[np.ndarray, n
 
 @operation("ldmatrix", collective=True)
 def load_matrices(i: Instruction, machine: Machine) -> Any:
+    """``ldmatrix``: 8x8 matrices of 16-bit numbers."""
     refuse_unknown(i, "sync", "aligned", "m8n8", "x1", "x2", "x4", "trans", "shared", "shared::cta")
     targets = i.operands[0].items if isinstance(i.operands[0], Group) else i.operands[:1]
 
@@ -223,6 +230,7 @@ def load_matrices(i: Instruction, machine: Machine) -> Any:
 
 @operation("stmatrix", collective=True)
 def store_matrices(i: Instruction, machine: Machine) -> Any:
+    """``stmatrix``: the reverse of :func:`load_matrices`."""
     refuse_unknown(i, "sync", "aligned", "m8n8", "x1", "x2", "x4", "trans", "shared", "shared::cta")
     sources = i.operands[1].items if isinstance(i.operands[1], Group) else i.operands[1:]
 
@@ -247,6 +255,7 @@ def store_matrices(i: Instruction, machine: Machine) -> Any:
 
 @operation("mma", collective=True)
 def multiply(i: Instruction, machine: Machine) -> Any:
+    """``mma.sync`` of tf32, bf16 and f16 with sums of float32."""
     kind = i.modifiers[-2]
     shape = {"tf32": "m16n8k8", "bf16": "m16n8k16", "f16": "m16n8k16"}.get(kind)
     if shape not in i.modifiers or i.modifiers[-4] != "f32" or i.kind != "f32":

@@ -96,6 +96,7 @@ def _gather(t: Threads) -> np.ndarray | None:
 
 @operation("wgmma", collective=True)
 def warpgroup_products(i: Instruction, machine: Machine) -> Any:
+    """``wgmma``: fence, mma_async, commit_group, wait_group."""
     watch = machine.watch
     assert watch is not None
     name = i.modifiers[0]
