@@ -84,8 +84,7 @@ def test_runs_begin_at_multiples_of_16_bytes(c, head):
 
 
 # -- softmax ---------------------------------------------------------------------------------------
-@pytest.mark.parametrize("log", [False, True])
-@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize(("log", "long"), [(False, False), (True, True)])
 def test_softmax_of_rows(log, long, on_a_gpu, monkeypatch):
     if long:
         monkeypatch.setattr(softmax.wide, "LONGEST", 0)
@@ -109,8 +108,7 @@ def test_softmax_of_rows(log, long, on_a_gpu, monkeypatch):
         sums_to(dx, expected, size * (1 + np.abs(y) * log), c, f"{name}_backward of {c}")
 
 
-@pytest.mark.parametrize("log", [False, True])
-@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize(("log", "long"), [(False, False), (True, True)])
 def test_softmax_of_special_values(log, long, on_a_gpu, monkeypatch):
     if long:
         monkeypatch.setattr(softmax.wide, "LONGEST", 0)
