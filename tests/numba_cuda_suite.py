@@ -4,8 +4,8 @@
     python tests/numba_cuda_suite.py --package doc_examples --out tests/results/doc_examples.json
 
 The tests are those of the installed ``numba.cuda`` (numba-cuda's, when that is installed; they
-import ``filecheck``). Each module runs in a process of its own; a module that runs too long or
-crashes costs the one test it was in, and the rest run in a new process. A variant that ends in
+import ``filecheck``, ``cffi`` and ``ml_dtypes``). Each module runs in a process of its own; one that
+runs too long or crashes costs the one test it was in; the rest run in a new one. A variant ending in
 ``+all`` also runs the tests that Numba skips on its simulator.
 
 The result is one JSON file: versions, totals per variant, the tests that pass under the simulator
