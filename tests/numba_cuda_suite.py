@@ -4,9 +4,9 @@
     python tests/numba_cuda_suite.py --package doc_examples --out tests/results/doc_examples.json
 
 The tests are those of the installed ``numba.cuda`` (numba-cuda's, when that is installed; they
-import ``filecheck``, ``cffi`` and ``ml_dtypes``). Each module runs in a process of its own; one that
-runs too long or crashes costs the one test it was in; the rest run in a new one. A variant ending in
-``+all`` also runs the tests that Numba skips on its simulator.
+import ``filecheck``, ``cffi`` and ``ml_dtypes``). Each module runs in a process of its own. If it
+runs too long or crashes, that costs the one test it was in, and the rest run in a new process. A
+variant that ends in ``+all`` also runs the tests that Numba skips on its simulator.
 
 The result is one JSON file: versions, totals per variant, the tests that pass under the simulator
 and not under the drop-in (there should be none), and the outcome of every test.
