@@ -115,9 +115,9 @@ def multiply_rows(
     """:func:`multiply_columns` for a tile ``a`` whose rows run along the depth.
 
     It adds to ``total[i, j]`` the sum over ``q`` of ``a[at + i * row_step * a_pitch + q] *
-    b[bt + q * b_pitch + place(j)]``: the rows of a thread are ``row_step`` apart. Of a it reads four
-    steps of every row at once, as many numbers to an access as of b; ``depth`` is a multiple of
-    four, and so are ``at``, ``bt`` and the pitches.
+    b[bt + q * b_pitch + place(j)]``: the rows of a thread are ``row_step`` apart. Of a it reads
+    four steps of every row at once, as many numbers to an access as of b; ``depth`` is a multiple
+    of four, and so are ``at``, ``bt`` and the pitches.
     """
 
     def meaning(total, a, at, b, bt):
