@@ -8,7 +8,10 @@ Source: CUDA Driver API, ``cuTensorMapEncodeTiled``.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import DeviceError, ShapeError
 
@@ -16,6 +19,14 @@ ROW_BYTES = 128  # of a box: as many as the swizzle exchanges units in
 LONGEST = 256  # rows of a box
 ALIGNMENT = 16  # of the address, and of a row in memory
 MOST, MOST_STRIDE = 2**32, 2**40  # items of an axis, bytes of a row
+MAP_BYTES = 128  # of a map, and its alignment in the headers of CUDA 13; the driver asks for 64
+FUNCTION, SINCE = b"cuTensorMapEncodeTiled", 12000  # the version of CUDA that brought it
+
+# Where the map goes, type, number of axes, address, four lists, four enumerations -> error code.
+_PROTOTYPE = ctypes.CFUNCTYPE(
+    *(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32),
+    *([ctypes.c_void_p] * 5 + [ctypes.c_int] * 4),
+)
 
 # Kind -> bytes of a number, and the name of the driver's type. The TMA rounds float32 to tf32.
 KINDS = {
@@ -57,30 +68,46 @@ class TensorMap:
         Raises:
             DeviceError: the driver refuses it, or is older than such maps.
         """
-        try:
-            from cuda.bindings import driver
-        except ImportError as error:
-            raise DeviceError(
-                f"tensor map: cuda-bindings is not installed: {error}; "
-                "install the extra cuda12 or cuda13"
-            ) from error
-        wide, narrow = driver.cuuint64_t, driver.cuuint32_t
-        result, made = driver.cuTensorMapEncodeTiled(
-            getattr(driver.CUtensorMapDataType, KINDS[self.kind][1]),
-            2,
-            self.address,
-            [wide(n) for n in self.sizes],
-            [wide(self.pitch)],
-            [narrow(n) for n in self.box],
-            [narrow(1), narrow(1)],
-            driver.CUtensorMapInterleave.CU_TENSOR_MAP_INTERLEAVE_NONE,
-            driver.CUtensorMapSwizzle.CU_TENSOR_MAP_SWIZZLE_128B,
-            driver.CUtensorMapL2promotion.CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-            driver.CUtensorMapFloatOOBfill.CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+        driver, function = _encoder()
+        # The driver takes aligned memory alone; the object that the function of cuda.bindings makes
+        # for the map lies wherever Python has room.
+        room = (ctypes.c_ubyte * (2 * MAP_BYTES))()
+        start = -(-ctypes.addressof(room) // MAP_BYTES) * MAP_BYTES
+        result = driver.CUresult(
+            function(
+                start,
+                getattr(driver.CUtensorMapDataType, KINDS[self.kind][1]),
+                2,
+                self.address,
+                (ctypes.c_uint64 * 2)(*self.sizes),
+                (ctypes.c_uint64 * 1)(self.pitch),
+                (ctypes.c_uint32 * 2)(*self.box),
+                (ctypes.c_uint32 * 2)(1, 1),
+                driver.CUtensorMapInterleave.CU_TENSOR_MAP_INTERLEAVE_NONE,
+                driver.CUtensorMapSwizzle.CU_TENSOR_MAP_SWIZZLE_128B,
+                driver.CUtensorMapL2promotion.CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                driver.CUtensorMapFloatOOBfill.CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+            )
         )
-        if result != driver.CUresult.CUDA_SUCCESS:
+        if result:
             raise DeviceError(f"tensor map: the driver refuses {self}: {result}")
-        return tuple(int(word) for word in made.opaque)
+        return tuple((ctypes.c_uint64 * (MAP_BYTES // 8)).from_address(start))
+
+
+@functools.cache
+def _encoder() -> tuple[Any, Any]:
+    """``cuda.bindings.driver``, and the driver's function that encodes maps."""
+    try:
+        from cuda.bindings import driver
+    except ImportError as error:
+        raise DeviceError(
+            f"tensor map: cuda-bindings is not installed: {error}; "
+            "install the extra cuda12 or cuda13"
+        ) from error
+    result, address, _ = driver.cuGetProcAddress(FUNCTION, SINCE, 0)
+    if result or not address:
+        raise DeviceError(f"tensor map: the driver has no {FUNCTION.decode()}: {result}")
+    return driver, _PROTOTYPE(int(address))
 
 
 def tensor_map(

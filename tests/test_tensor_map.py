@@ -1,0 +1,74 @@
+"""Tensor maps: what the driver is asked, without one: a function of the same prototype answers."""
+
+from __future__ import annotations
+
+import ctypes
+
+import pytest
+
+from nnlite.errors import DeviceError
+from nnlite.kernels.engine.gpu import tensor_map as module
+from nnlite.kernels.engine.gpu.tensor_map import tensor_map
+
+driver = pytest.importorskip("cuda.bindings.driver", reason="cuda-bindings is not installed")
+KIND = driver.CUtensorMapDataType.CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+CODES = [
+    driver.CUtensorMapInterleave.CU_TENSOR_MAP_INTERLEAVE_NONE,
+    driver.CUtensorMapSwizzle.CU_TENSOR_MAP_SWIZZLE_128B,
+    driver.CUtensorMapL2promotion.CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+    driver.CUtensorMapFloatOOBfill.CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+]
+
+
+@pytest.fixture
+def encoder(monkeypatch):
+    """What the function was given, most recent last; it refuses an address that is not aligned."""
+    calls = []
+
+    def encode(target, kind, rank, address, sizes, pitches, box, steps, *codes):
+        lists = [
+            list((item * n).from_address(place))
+            for place, item, n in (
+                (sizes, ctypes.c_uint64, rank),
+                (pitches, ctypes.c_uint64, rank - 1),
+                (box, ctypes.c_uint32, rank),
+                (steps, ctypes.c_uint32, rank),
+            )
+        ]
+        calls.append((kind, rank, address, *lists, *codes))
+        if target % 64:
+            return int(driver.CUresult.CUDA_ERROR_INVALID_VALUE)
+        (ctypes.c_uint64 * 16).from_address(target)[:] = range(100, 116)
+        return int(address is None)
+
+    function = module._PROTOTYPE(encode)
+    place = ctypes.cast(function, ctypes.c_void_p).value
+    assert driver.cuGetProcAddress.__doc__.startswith("cuGetProcAddress(char *symbol, int cudaVer")
+
+    def find(symbol, version, flags):
+        assert (symbol, flags) == (b"cuTensorMapEncodeTiled", 0)
+        return driver.CUresult.CUDA_SUCCESS, place, 0
+
+    monkeypatch.setattr(driver, "cuGetProcAddress", find)
+    module._encoder.cache_clear()
+    yield calls
+    module._encoder.cache_clear()
+
+
+def test_the_driver_gets_aligned_memory_and_the_matrix(encoder):
+    kept = []
+    for k in range(1, 20):
+        kept.append(bytearray(16 * k))  # so that not all maps are made in one place
+        found = tensor_map("bf16", 4096 * k, rows=70, length=96, pitch=256, box_rows=64)
+        assert found.encode() == tuple(range(100, 116))
+        expected = KIND, 2, 4096 * k, [96, 70], [256], [64, 64], [1, 1], *CODES
+        assert encoder[-1] == tuple(int(x) if isinstance(x, int) else x for x in expected)
+    with pytest.raises(DeviceError, match="refuses.*CUDA_ERROR_INVALID_VALUE"):
+        tensor_map("bf16", 0, rows=70, length=96, pitch=256, box_rows=64).encode()
+
+
+def test_a_driver_without_maps_is_named(encoder, monkeypatch):
+    missing = driver.CUresult.CUDA_ERROR_NOT_FOUND, 0, 1
+    monkeypatch.setattr(driver, "cuGetProcAddress", lambda *_: missing)
+    with pytest.raises(DeviceError, match="no cuTensorMapEncodeTiled"):
+        tensor_map("bf16", 16, rows=70, length=96, pitch=256, box_rows=64).encode()
