@@ -92,31 +92,6 @@ def test_what_the_hardware_cannot_do_is_refused(change, words):
         tensor_map("f16", **given)
 
 
-def test_the_driver_is_told_all_of_it(monkeypatch):
-    driver = pytest.importorskip("cuda.bindings.driver")
-    told = []
-
-    def encode(*arguments):
-        told.append(arguments)
-        result = driver.CUresult
-        return (result.CUDA_SUCCESS if len(told) == 1 else result.CUDA_ERROR_INVALID_VALUE), made
-
-    made = driver.CUtensorMap()
-    made.opaque = [driver.cuuint64_t(i) for i in range(16)]
-    monkeypatch.setattr(driver, "cuTensorMapEncodeTiled", encode)
-    assert tensor_map("tf32", 4096, 300, 70, 288, 128).encode() == tuple(range(16))
-    kind, axes, address, sizes, pitch, box, steps, interleave, swizzle, _, fill = told[0]
-    assert kind == driver.CUtensorMapDataType.CU_TENSOR_MAP_DATA_TYPE_TFLOAT32
-    assert (axes, address) == (2, 4096)
-    numbers = [[int(n) for n in given] for given in (sizes, pitch, box, steps)]
-    assert numbers == [[70, 300], [288], [32, 128], [1, 1]]
-    assert interleave == driver.CUtensorMapInterleave.CU_TENSOR_MAP_INTERLEAVE_NONE
-    assert swizzle == driver.CUtensorMapSwizzle.CU_TENSOR_MAP_SWIZZLE_128B
-    assert fill == driver.CUtensorMapFloatOOBfill.CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE
-    with pytest.raises(DeviceError, match="the driver refuses TensorMap"):
-        tensor_map("tf32", 4096, 300, 70, 288, 128).encode()
-
-
 # -- copies of the operands ------------------------------------------------------------------------
 def bits(x: np.ndarray, kind: str) -> np.ndarray:
     """The numbers that the kernels make of float32, as the integers that they are stored as."""

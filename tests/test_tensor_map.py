@@ -11,7 +11,12 @@ from nnlite.kernels.engine.gpu import tensor_map as module
 from nnlite.kernels.engine.gpu.tensor_map import tensor_map
 
 driver = pytest.importorskip("cuda.bindings.driver", reason="cuda-bindings is not installed")
-KIND = driver.CUtensorMapDataType.CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+TYPES = driver.CUtensorMapDataType
+KINDS = {
+    "tf32": (TYPES.CU_TENSOR_MAP_DATA_TYPE_TFLOAT32, 32),
+    "bf16": (TYPES.CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 64),
+    "f16": (TYPES.CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 64),
+}
 CODES = [
     driver.CUtensorMapInterleave.CU_TENSOR_MAP_INTERLEAVE_NONE,
     driver.CUtensorMapSwizzle.CU_TENSOR_MAP_SWIZZLE_128B,
@@ -55,16 +60,18 @@ def encoder(monkeypatch):
     module._encoder.cache_clear()
 
 
-def test_the_driver_gets_aligned_memory_and_the_matrix(encoder):
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_driver_gets_aligned_memory_and_the_matrix(encoder, kind):
+    code, width = KINDS[kind]
     kept = []
     for k in range(1, 20):
         kept.append(bytearray(16 * k))  # so that not all maps are made in one place
-        found = tensor_map("bf16", 4096 * k, rows=70, length=96, pitch=256, box_rows=64)
+        found = tensor_map(kind, 4096 * k, rows=70, length=50, pitch=256, box_rows=128)
         assert found.encode() == tuple(range(100, 116))
-        expected = KIND, 2, 4096 * k, [96, 70], [256], [64, 64], [1, 1], *CODES
+        expected = code, 2, 4096 * k, [50, 70], [256], [width, 128], [1, 1], *CODES
         assert encoder[-1] == tuple(int(x) if isinstance(x, int) else x for x in expected)
     with pytest.raises(DeviceError, match="refuses.*CUDA_ERROR_INVALID_VALUE"):
-        tensor_map("bf16", 0, rows=70, length=96, pitch=256, box_rows=64).encode()
+        tensor_map(kind, 0, rows=70, length=50, pitch=256, box_rows=64).encode()
 
 
 def test_a_driver_without_maps_is_named(encoder, monkeypatch):
