@@ -191,3 +191,16 @@ def test_a_section_must_launch_what_it_did(driver):
     with pytest.raises(LaunchError, match="does what it did not do at first"):
         replay(graph)
     assert here.recorder is None
+
+
+def test_parameters_that_move_are_followed(driver):
+    """The first step of an optimizer puts them elsewhere: graphs of other steps read them there."""
+    model = nl.nn.Linear(3, 2)
+    optimizer = nl.optim.SGD(model.parameters(), lr=0.5)
+    run, x = nl.graph(lambda x: model(x)), nl.tensor(np.ones((4, 3), np.float32))
+    for k in range(10):
+        if k >= 5:
+            model(x).sum().backward()
+            optimizer.step()
+        np.testing.assert_array_equal(run(x).numpy(), model(x).numpy(), err_msg=str(k))
+    assert (run.captures, run.replays) == (2, 2 + 2)

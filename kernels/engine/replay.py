@@ -34,6 +34,19 @@ class _Here(threading.local):
 
 here = _Here()
 
+_rebindings = 0
+
+
+def rebound() -> None:
+    """Say that a tensor has another array now: graphs may work on the memory of the one before."""
+    global _rebindings
+    _rebindings += 1
+
+
+def rebindings() -> int:
+    """How often :func:`rebound` has been called in this process."""
+    return _rebindings
+
 
 def repeated(function: Callable[[], T], depends_on: Callable[[], Any] = lambda: None) -> T:
     """Call ``function`` now, and again before each replay of a graph that is being captured.

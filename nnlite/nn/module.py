@@ -11,6 +11,7 @@ from ..errors import ArgumentError, DtypeError, ShapeError
 from ..kernels.engine import Array, Device, array
 from ..kernels.engine.device import device as find_device
 from ..kernels.engine.memory import check_dtype
+from ..kernels.engine.replay import rebound
 from ..tensor import Tensor
 from .hooks import Hookable
 from .parameter import Parameter
@@ -274,6 +275,7 @@ class Module(Hookable):
                     if cast != t.dtype or where != t.device:
                         t.array = array(t.array, cast, where)
                         t.mark_changed()
+                        rebound()
         return self
 
     def zero_grad(self) -> None:
@@ -292,8 +294,6 @@ class Module(Hookable):
         return ""
 
     def __repr__(self) -> str:
-        lines = [
-            f"  ({name}): " + repr(m).replace("\n", "\n  ") for name, m in self.named_children()
-        ]
+        lines = [f"  ({n}): " + repr(m).replace("\n", "\n  ") for n, m in self.named_children()]
         head = f"{type(self).__name__}({self.extra_repr()}"
         return "\n".join([head, *lines, ")"]) if lines else f"{head})"

@@ -17,6 +17,7 @@ from math import prod
 from typing import Any
 
 from ..kernels.engine import Array, array, full, zeros
+from ..kernels.engine.replay import rebound
 from ..tensor import Tensor
 
 LARGE = 1 << 17  # items; copying 512 kB takes about as long as a launch
@@ -75,6 +76,7 @@ class Bucket:
             for p, view in zip(params, self._slab.views):
                 view.copy_from(p.array)
                 p.array = view
+            rebound()
         self.arrays = [p.array for p in params]
 
     def slab(self, name: str) -> Slab:

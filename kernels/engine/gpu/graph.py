@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..replay import here
+from ..replay import here, rebindings
 from .arguments import Slot
 from .driver import active
 from .pool import pool, retire
@@ -62,6 +62,7 @@ class Graph:
 
     def __init__(self, index: int) -> None:
         self.index, self.memory = index, Memory(index)
+        self.rebindings = rebindings()
         self.work: list[Work] = []
         self.blocks: list[tuple[int, int]] = []  # address, bytes
         self.nodes: dict[int, int] = {}
@@ -90,8 +91,8 @@ class Graph:
             )
 
     def holds(self) -> bool:
-        """Whether the sections would still launch the same kernels."""
-        return all(section.holds() for section in self.sections)
+        """Whether the sections would still launch the same kernels, on arrays where they were."""
+        return self.rebindings == rebindings() and all(section.holds() for section in self.sections)
 
     def __del__(self) -> None:
         if self._handles is not None and not sys.is_finalizing() and self.driver is active():
