@@ -91,6 +91,8 @@ class Emitter:
             self.line(1, f"gdim_{d}_ = np.int32(launch_[{k + 2}])")
         for array in stepped_by_extents(self.v, self.parameters, self.inner):
             self.line(1, f"{array} = any_extents_({array})  # threads step by one of them")
+        if any("masked_(" in text for text in body):
+            self.line(1, "ones_ = any_bits_()  # so that LLVM takes no masked number for a counter")
         for text in self.storage.lines:
             self.line(1, text)
         depth = 1

@@ -8,6 +8,7 @@ Before::                                 After::
     atomic_add_(shared, k, 1)                plain_add_(shared, k, 1)
     i // w (both known to be small)          floordiv_(i, w)
     if p: n += s[3]                          n = select_(p, n + s[3], n)
+    t & 31 (beside indices of 32 bits)       masked_(t & 31, ones_)
 
 ``&`` instead of ``and`` leaves straight-line code, which vectorises; it is only used where the
 right-hand side may always be computed.
@@ -28,7 +29,7 @@ from .rt_bits import SCALARS
 from .rt_libdevice import INLINE
 from .rt_math import MATH
 from .selects import Selects
-from .tree import SHUFFLES, call, clone, function_name, has_load, index_list, load
+from .tree import SHUFFLES, call, clone, function_name, has_load, index_list, literal, load, walk
 
 SAFE_CALLS = frozenset(
     {"int", "float", "bool", "min", "max", "min_", "max_", "abs", "math.sqrt"}
@@ -40,6 +41,16 @@ SAFE_CALLS = frozenset(
     | SHUFFLES
     | {"exchange_"}
 )
+DEPTH = 20
+REPEATING = (ast.BitAnd, ast.Mod, ast.RShift)
+BYTES = frozenset(f"np.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16))
+NARROW = BYTES | {"np.uint32"}
+
+
+def narrow(variables: Variables) -> bool:
+    """True for a kernel that computes unsigned numbers of 32 bits, or numbers of 8 or 16."""
+    casts = [n for n in walk(variables.body) if function_name(n) in NARROW]
+    return any(isinstance(n, ast.Call) and literal(n.args[0]) is None for n in casts)
 
 
 class Rewriter(ast.NodeTransformer):
@@ -61,6 +72,7 @@ class Rewriter(ast.NodeTransformer):
         self.magnitudes, self.makers = magnitudes, makers
         self.threads = math.prod(sizes.values())
         self.selects = Selects(variables, sizes, self.safe)
+        self.narrow = narrow(variables)
         self.thread = load("t_")
 
     def lines(self, s: ast.AST) -> list[str]:
@@ -123,8 +135,9 @@ class Rewriter(ast.NodeTransformer):
         if name == "exchange_":
             return self.visit(n.args[0])
         if not name.startswith("atomic_"):
+            repeats = name in BYTES and self.counts(n.args[0])
             self.generic_visit(n)
-            return n
+            return self.masked(n) if repeats else n
         array, index, *values = n.args
         indices = list(index.elts) if isinstance(index, ast.Tuple) else [index]
         indices = [self.index(i, ast.unparse(array), k) for k, i in enumerate(indices)]
@@ -137,10 +150,28 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_BinOp(self, e: ast.BinOp) -> ast.expr:
         exact = self.magnitudes.divides_exactly(e)
+        repeating = e if isinstance(e.op, ast.BitAnd) else e.left
+        repeats = isinstance(e.op, REPEATING) and self.counts(repeating)
         self.generic_visit(e)
         if not exact:
-            return e
+            return self.masked(e) if repeats else e
         return call("floordiv_" if isinstance(e.op, ast.FloorDiv) else "mod_", e.left, e.right)
+
+    def masked(self, e: ast.expr) -> ast.expr:
+        """Hide from LLVM that a number repeats, where that may mislead it (see ``rt_bits``)."""
+        return call("masked_", e, load("ones_")) if self.narrow else e
+
+    def counts(self, e: ast.AST, depth: int = 0) -> bool:
+        """False only for a number that cannot count up with the threads or turns of a loop."""
+        if isinstance(e, ast.Name):
+            found = self.v.defs.get(e.id, [])
+            if len(found) != 1 or not isinstance(found[0], ast.Assign) or depth == DEPTH:
+                return True
+            return self.counts(found[0].value, depth + 1)
+        if isinstance(e, (ast.Constant, ast.Subscript)):
+            return False
+        parts = e.args if isinstance(e, ast.Call) else ast.iter_child_nodes(e)
+        return any(self.counts(p, depth) for p in parts)
 
     def shuffle(self, n: ast.Call, name: str) -> ast.expr:
         """A shuffle whose distance differs between threads reads the element of another thread."""

@@ -35,6 +35,7 @@ LEGEND = """\
 #   name_all_[t_]              the variable `name` of thread t_, kept from stretch to stretch
 #   given__1, got__2           what a thread gives to a warp operation or vote, and gets from it
 #   u_(i)                      an index that is known not to be negative
+#   masked_(i, ones_)          i, which the vectoriser may not take for a number that counts up
 #   thread_end_, region_end_   marks for the vectoriser: the threads do not depend on each other
 #   launch_                    next block, blocks to take at once, gridDim
 """

@@ -125,6 +125,34 @@ def effect_store(tyctx, array, index, value):
     return types.none(array, index, value), codegen
 
 
+@intrinsic
+def any_bits(tyctx):
+    """-1, of which LLVM knows nothing: it comes from an assembly statement."""
+
+    def codegen(ctx, bld, sig, args):
+        kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)])
+        return bld.asm(kind, "", "=r,0", [ir.IntType(64)(-1)], False)
+
+    return types.int64(), codegen
+
+
+@intrinsic
+def masked(tyctx, value, ones):
+    """``value``, which LLVM cannot take for a number that counts up: ``ones`` is ``any_bits``.
+
+    ``t & 31`` counts 0 to 31 again and again. LLVM 22 vectorises ``x[t & 31]`` as ``x[t]`` under a
+    check that t stays below 32, and drops that check as implied when the loop has a like one for
+    a wider number, such as that ``base + t`` does not leave 32 bits.
+    """
+
+    def codegen(ctx, bld, sig, args):
+        if not isinstance(value, types.Integer):
+            return args[0]
+        return bld.and_(args[0], ctx.cast(bld, args[1], types.int64, value))
+
+    return value(value, ones), codegen
+
+
 SCALARS: dict[str, Any] = {
     "popc_": popc,
     "clz_": clz,
@@ -139,6 +167,8 @@ SCALARS: dict[str, Any] = {
 FUNCTIONS: dict[str, Any] = {
     **SCALARS,
     "select_": select,
+    "any_bits_": any_bits,
+    "masked_": masked,
     "atomic_load_": atomic_load,
     "plain_load_": plain_load,
     "effect_store_": effect_store,
