@@ -200,4 +200,31 @@ def test_a_launch_loads_machine_code(api, cuda_driver):
     ]
     (allowed,) = (call for call in api.calls if call[0] == "cuFuncSetAttribute")
     assert allowed[-1] == 64 * 1024
-    assert api.names().count("cuCtxSetCurrent") == 1, "one GPU: its context stays current"
+    first, *_, last = (i for i, name in enumerate(api.names()) if name == "cuLaunchKernel")
+    between = [name for name in api.names()[first:last] if name != "cuLaunchKernel"]
+    assert between == ["cuCtxSetCurrent", "cuFuncSetAttribute"], "a launch is one call"
+
+
+def test_a_context_put_away_by_another_library_is_made_current(api, cuda_driver):
+    """As numba-cuda does at the end of ``with cuda.gpus[0]``, and PyTorch with another GPU."""
+    x, usual, current = nl.kernels.engine.empty(3), api.result, [True]
+    add_to[1, 1](x, np.float32(1))
+
+    def result(name, given, results):
+        current[0] = current[0] or name == "cuCtxSetCurrent"
+        if not current[0]:
+            return real.CUresult.CUDA_ERROR_INVALID_CONTEXT, *[0] * len(results)
+        return usual(name, given, results)
+
+    api.result = result
+    for work in (
+        lambda: add_to[1, 1](x, np.float32(1)),
+        x.copy,
+        x.numpy,
+        lambda: cuda_driver.record(0, 0),
+        lambda: cuda_driver.run_graph(0, 5, 0),
+        lambda: cuda_driver.synchronize(0),
+    ):
+        current[0] = False
+        work()
+        assert current[0]

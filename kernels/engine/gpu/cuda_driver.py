@@ -27,7 +27,6 @@ class CudaDriver:
     def __init__(self) -> None:
         self._contexts: dict[int, Any] = {}
         self._lock = threading.Lock()
-        self._thread = threading.local()
 
     @functools.cached_property
     def _api(self) -> Any:
@@ -57,16 +56,16 @@ class CudaDriver:
             return 0
 
     def _enter(self, index: int) -> Any:
-        """The API, with the context of GPU ``index`` current in this thread."""
-        api = self._api
-        if getattr(self._thread, "index", None) != index or len(self._contexts) > 1:
-            context = self._contexts.get(index)
-            if context is None:
-                with self._lock:
-                    context = self._contexts.get(index) or self._retain(index)
-            self._check(api.cuCtxSetCurrent(context))
-            self._thread.index = index
-        return api
+        """The API, with the context of GPU ``index`` current in this thread.
+
+        It is set each time: other libraries put theirs in its place, or take it away.
+        """
+        context = self._contexts.get(index)
+        if context is None:
+            with self._lock:
+                context = self._contexts.get(index) or self._retain(index)
+        self._check(self._api.cuCtxSetCurrent(context))
+        return self._api
 
     def _retain(self, index: int) -> Any:
         api = self._api
@@ -125,8 +124,9 @@ class CudaDriver:
         self._check(self._enter(index).cuMemcpyHtoDAsync(target, source, nbytes, stream))
 
     def read(self, index: int, target: int, source: int, nbytes: int, stream: int) -> None:
-        self._check(self._enter(index).cuMemcpyDtoHAsync(target, source, nbytes, stream))
-        self.synchronize_stream(index, stream)
+        api = self._enter(index)
+        self._check(api.cuMemcpyDtoHAsync(target, source, nbytes, stream))
+        self._check(api.cuStreamSynchronize(stream))
 
     def move(self, index: int, target: int, source: int, nbytes: int, stream: int) -> None:
         self._check(self._enter(index).cuMemcpyDtoDAsync(target, source, nbytes, stream))
@@ -161,10 +161,9 @@ class CudaDriver:
         stream: int,
         parameters: int,
     ) -> None:
-        api = self._enter(index)
-        error = api.cuLaunchKernel(kernel, *grid, *block, shared, stream, parameters, 0)
-        if error[0]:
-            self._check(error)
+        given = kernel, *grid, *block, shared, stream, parameters, 0
+        if self._api.cuLaunchKernel(*given)[0]:  # perhaps another context is current, or none
+            self._check(self._enter(index).cuLaunchKernel(*given))
 
     # -- order -------------------------------------------------------------------------------------
     def synchronize(self, index: int) -> None:
