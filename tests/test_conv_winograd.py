@@ -186,6 +186,14 @@ def test_style_is_refused_where_it_cannot_run():
         conv2d(array(x[:, :16]), array(w[:, :16]), stride=2, style="winograd")
 
 
+def test_images_beyond_a_grid_are_left_to_the_others():
+    for size, expected in ((1448, True), (1449, False)):
+        shape = 1, 16, size, size
+        assert winograd.fits(shape, (16, 16, 3, 3), shape, geometry("test", (3, 3), 1, 1, 1)) is (
+            expected
+        )
+
+
 @pytest.fixture
 def launches(monkeypatch):
     """(grid, block) and arguments of each kernel of a convolution with tiles at every edge."""

@@ -103,3 +103,13 @@ def test_the_sum_of_the_slices_counts_when_a_product_is_split():
     assert large.pays(512, 512, 4096, np.dtype(np.float32), device, small)
     parts = large.sum_time(512, 512, 3, device)
     assert parts == pytest.approx(large.LAUNCH + 2 * 3 * 2**20 / 4.8e12)
+
+
+def test_a_driver_that_tells_no_clocks_is_taken_for_another():
+    told = GPUS["A100"]
+    untold = Pretended(dataclasses.replace(told, name="?", bandwidth=0.0, float32=0.0))
+    for k in (768, 4096):
+        assert large.sum_time(512, 512, 3, untold) == large.sum_time(512, 512, 3, Pretended(told))
+        asked = 512, 512, k, np.dtype(np.float32)
+        found = large.pays(*asked, untold, launcher.SMALLER)
+        assert found == large.pays(*asked, Pretended(told), launcher.SMALLER)

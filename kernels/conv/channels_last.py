@@ -45,9 +45,14 @@ def fits(x: Shape, w: Shape, y: Shape, g: Geometry) -> bool:
     """
     reach = [d * (k - 1) + b for d, k, b in zip(g.dilation, g.kernel, g.before)]
     near = max(max(x[2], y[2]) + reach[0], reach[1]) < FARTHEST
-    near = near and max(x[2] * x[3], y[2] * y[3]) <= MAX_GRID * TILE
+    near = near and can_turn(x, y)
     small = all(int(np.prod(shape, dtype=object)) < large.ITEMS for shape in (x, w, y))
     return near and small and x[1] == w[1] and x[1] % RUN == w[0] % RUN == 0
+
+
+def can_turn(*images: Shape) -> bool:
+    """Whether one grid is enough for the copies of images (N, C, H, W) in the other order."""
+    return all(high * wide <= MAX_GRID * TILE for _, _, high, wide in images)
 
 
 def forward(x: Array, w: Array, bias: Array | None, y: Array, g: Geometry) -> None:

@@ -46,7 +46,7 @@ from ..engine import Array, Device, array, empty, kernel
 from ..matmul import large
 from ..matmul.sgemm import DEPTH, RUN, THREADS, WIDTH
 from ..opspec import GpuKernel
-from .channels_last import Shape, channels_first, channels_last
+from .channels_last import Shape, can_turn, channels_first, channels_last
 from .correlate import no_bias
 from .geometry import Geometry
 from .tiled import GROUPS, OUTSIDE, correlate_tiled
@@ -152,7 +152,7 @@ def fits(x: Shape, w: Shape, y: Shape, g: Geometry) -> bool:
     """Whether a convolution and the gradient of its input can be computed in this way.
 
     Taps must be 3x3 and close together, steps 1, channels multiples of 16: the products are slices
-    of whole tiles.
+    of whole tiles. Images have as many pixels as one grid can turn.
 
     Args:
         x, w, y: (N, C, H, W), (M, C, 3, 3), (N, M, P, Q).
@@ -161,7 +161,8 @@ def fits(x: Shape, w: Shape, y: Shape, g: Geometry) -> bool:
     channels = max(x[1], w[0])
     items = [PLACES * s[0] * -(-s[2] // 2) * -(-s[3] // 2) * channels for s in (x, y)]
     small = max(*items, PLACES * x[1] * w[0]) < large.ITEMS and min(x[0], x[2], x[3]) > 0
-    return plain and small and x[1] == w[1] and x[1] % DEPTH == w[0] % DEPTH == 0
+    channels_fit = x[1] == w[1] and x[1] % DEPTH == w[0] % DEPTH == 0
+    return plain and small and channels_fit and can_turn(x, y)
 
 
 def forward(x: Array, w: Array, bias: Array | None, y: Array, g: Geometry) -> None:

@@ -11,6 +11,7 @@ from numba import types
 from ..checks import FLOAT32
 from ..elementwise.mapping import fold
 from ..engine import Array, Device, empty
+from ..engine.device import GPUS
 from ..engine.tuning import Choice
 from ..opspec import GpuKernel
 from . import hopper, precision, split
@@ -40,6 +41,7 @@ SLICE = 256
 SGEMM_STAGES, TENSOR_STAGES = 3, 4  # most pairs of tiles; beyond them copies have arrived anyway
 EFFICIENCY = 0.89  # of the peak of float32: the share of multiply-adds
 LAUNCH = 3e-6  # seconds for a kernel more; shared measurements say 3 us, of a cubin
+UNTOLD = GPUS["A100"]  # whose clocks stand for those that a driver gives as 0
 ROOMY = ("sm_80", "sm_90", "sm_90a", "sm_100")  # shared memory for two blocks of so many stages
 
 
@@ -70,7 +72,7 @@ def _pays(m: int, n: int, k: int, dtype: Any, device: Device, tiles: Any, may_sp
     if not fits(m, n, k, dtype, device):
         return False
     sms = device.limits.sms
-    rate = device.limits.float32 * 1e12 * EFFICIENCY / sms
+    rate = (device.limits.float32 or UNTOLD.float32) * 1e12 * EFFICIENCY / sms
     unit = 2 * WIDTH * WIDTH * k / rate / BLOCK_TIME  # seconds for 1 of the scale
 
     def time(width: int, block: float, parts: int = 1) -> float:
@@ -84,7 +86,8 @@ def _pays(m: int, n: int, k: int, dtype: Any, device: Device, tiles: Any, may_sp
 
 def sum_time(m: int, n: int, parts: int, device: Device) -> float:
     """Seconds that it takes to add the slices: another launch, and each is written and read."""
-    return LAUNCH + 2 * parts * m * n * 4 / (device.limits.bandwidth * 1e9)
+    bandwidth = device.limits.bandwidth or UNTOLD.bandwidth
+    return LAUNCH + 2 * parts * m * n * 4 / (bandwidth * 1e9)
 
 
 def launch(
