@@ -6,6 +6,7 @@ signature in the real function's documentation, and return as many values as it 
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import re
 
@@ -122,6 +123,15 @@ def test_limits(api, cuda_driver):
     limits = nl.device("cuda").limits
     assert (limits.name, limits.compute_capability) == ("NVIDIA Test", (9, 0))
     assert limits.float32 == 2 * 128 * 1024 * 1024 * 1e3 / 1e12
+
+
+def test_no_gpu_can_be_used_without_the_compiler(api, monkeypatch):
+    """PyTorch brings cuda-bindings along: with it and a driver, numba-cuda may be missing."""
+    missing = CudaDriver()
+    missing.__dict__["_api"] = api
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert missing.count() == 0
+    assert not api.calls
 
 
 def test_memory(api, cuda_driver):

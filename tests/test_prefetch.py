@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 import time
 
@@ -286,3 +287,12 @@ def test_streams_of_a_cpu_do_nothing():
     assert y.numpy().tolist() == [2, 2, 2]
     with fake_gpu(), pytest.raises(DeviceError, match="a stream of cuda:0 given, expected one of"):
         side.wait(nl.Stream("cuda"))
+
+
+def test_a_stream_left_at_the_end_of_the_program_says_nothing(driver, monkeypatch):
+    side, raised = nl.Stream(), []
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    monkeypatch.setitem(sys.modules, "nnlite.kernels.engine.gpu.pool", None)  # no imports any more
+    del side
+    assert not raised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .device import Device
@@ -91,7 +92,7 @@ class Stream:
         return f"<stream of {self.device}>"
 
     def __del__(self) -> None:
-        if getattr(self, "_driver", None) is not None:
+        if getattr(self, "_driver", None) is not None and not sys.is_finalizing():
             from .gpu.pool import retire
 
             retire(self.device.index, self._driver, self.handle)

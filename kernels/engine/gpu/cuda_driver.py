@@ -7,6 +7,7 @@ Numba, PyTorch and CuPy share.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import threading
 from typing import Any
 
@@ -47,7 +48,9 @@ class CudaDriver:
 
     @functools.cache  # noqa: B019  there is one driver for the whole process
     def count(self) -> int:
-        if getattr(config, "ENABLE_CUDASIM", False):
+        # The bindings may be here without the compiler, as PyTorch installs them, too.
+        compiler = importlib.util.find_spec("numba_cuda")
+        if getattr(config, "ENABLE_CUDASIM", False) or compiler is None:
             return 0
         try:
             self._check(self._api.cuInit(0))
