@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import namedtuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from nnlite.kernels.engine.cpu import cache
 from nnlite.kernels.engine.gpu import compile as gpu_compile
 from nnlite.kernels.engine.gpu.arguments import Packer, describe, signature
 from nnlite.kernels.engine.gpu.compile import compiled
+from nnlite.kernels.engine.gpu.launch import Launcher
 from nnlite.testing.fake_gpu import fake_gpu
 
 Pair = namedtuple("Pair", "x factor")
@@ -233,3 +235,33 @@ def test_kernels_that_numba_cuda_launches_itself(folder):
 def test_hopper_has_its_own_variant():
     assert gpu_compile.capability_of((9, 0)) == (9, 0, "a")
     assert gpu_compile.capability_of((8, 9)) == (8, 9)
+
+
+def test_numba_cuda_gets_a_stream_of_its_own_kind(monkeypatch):
+    """It takes no stream of ours or of PyTorch's, and keeps configurations of equal launches."""
+
+    class Configured:
+        def __init__(self):
+            self.pre_launch_callbacks = []
+
+        def __call__(self, *args):
+            launched.append(len(self.pre_launch_callbacks))
+
+    class Dispatcher:
+        def __getitem__(self, config):
+            given.append(config[2])
+            return kept
+
+    launched, given, kept = [], [], Configured()
+    launch = nl.kernel(lambda value: None)
+    launch.gpu = Dispatcher()
+    monkeypatch.setattr(cuda, "gpus", [contextlib.nullcontext()])
+    monkeypatch.setattr(cuda, "external_stream", lambda handle: ("external", handle))
+    with fake_gpu():
+        side = nl.Stream()
+        for stream in (0, side, side.handle, 0):
+            Launcher(launch[1, 1, stream, 64 * 1024], nl.device("cuda")).launch_by_numba(())
+        with side:
+            Launcher(launch[1, 1], nl.device("cuda")).launch_by_numba(())
+    assert given == [0, *[("external", side.handle)] * 2, 0, ("external", side.handle)]
+    assert launched == [1] * 5

@@ -87,13 +87,13 @@ class Launcher:
         device: where.
     """
 
-    __slots__ = ("kernel", "device", "grid", "block", "stream", "shared", "entries", "given")
+    __slots__ = ("kernel", "device", "grid", "block", "stream", "shared", "entries")
 
     def __init__(self, config: Any, device: Device) -> None:
         self.kernel: Kernel = config.kernel
         self.device = device
         self.grid, self.block, self.shared = config.grid, config.block, config.shared
-        self.given, self.stream = config.stream, handle_of(config.stream)
+        self.stream = handle_of(config.stream)
         self.entries: dict[tuple[Any, ...], _Entry | None] = self.kernel.loaded.setdefault(
             device, {}
         )
@@ -170,16 +170,18 @@ class Launcher:
 
         if here.recorder is not None:
             here.recorder.stop(f"the kernel {self.kernel.__name__} is launched by numba-cuda")
-        stream = self.given
-        if stream == 0 and here.stream and here.index == self.device.index:
-            stream = cuda.external_stream(here.stream)
+        handle = self.stream
+        if handle is None and here.index == self.device.index:
+            handle = here.stream
         with cuda.gpus[self.device.index], warnings.catch_warnings():
             # numba warns of every grid below 128 blocks; in a small network most are. By the
             # message, as numba and numba-cuda have a class of warning each.
             warnings.filterwarnings("ignore", message="Grid size")
+            stream = cuda.external_stream(handle) if handle else 0  # it takes its own alone
             configured = self.kernel.gpu[self.grid, self.block, stream, self.shared]
-            if self.shared > STATIC_SHARED:
-                configured.pre_launch_callbacks.append(_allow_shared)
+            before = configured.pre_launch_callbacks  # of a configuration that numba-cuda keeps
+            if self.shared > STATIC_SHARED and _allow_shared not in before:
+                before.append(_allow_shared)
             configured(*map(data_of, args))
 
 
