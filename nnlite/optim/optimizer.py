@@ -192,7 +192,10 @@ class Optimizer(Stateful):
 
         def options() -> Any:
             fixed = [value for name, value in group.items() if name not in ("lr", "params")]
-            return [self.state, self.param_groups, fixed, [p.array for p in bucket.params]]
+            arrays = [p.array for p in bucket.params]
+            counts = [self.state.get(bucket.numbers[i], {}).get("step", 0) for i in ready]
+            apart = [count - counts[0] for count in counts]  # those of a run are to stay the same
+            return [self.state, self.param_groups, fixed, arrays, apart]
 
         # A graph's replays have steps and rates of their own.
         repeated(lambda: self._update_runs(group, bucket, ready, runs), options)
