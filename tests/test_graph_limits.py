@@ -11,7 +11,6 @@ import nnlite as nl
 from nnlite.errors import ArgumentError, LaunchError
 from nnlite.kernels.engine.gpu.recorder import capture, replay
 from nnlite.kernels.engine.replay import here, repeated
-from nnlite.kernels.matmul.launcher import _no_bias
 from nnlite.testing.fake_gpu import fake_gpu
 
 WARNS = "runs without a graph from now on: "
@@ -226,15 +225,3 @@ def test_two_steps_may_share_an_optimizer(driver):
 
     for found, expected in zip(train(True), train(False)):
         np.testing.assert_array_equal(found, expected)
-
-
-def test_constants_that_a_launcher_forgets_stay(driver):
-    """A product without bias adds zeros from a cache, whose memory others get when it is full."""
-    w = nl.tensor(np.ones((3, 2), np.float32))
-    run, x = nl.graph(lambda x: x @ w), nl.tensor(np.ones((4, 3), np.float32))
-    for _ in range(4):
-        assert (run(x).numpy() == 3).all()
-    assert run.replays == 1
-    _no_bias.cache_clear()
-    others = [nl.tensor(np.full(2, 9, np.float32)) for _ in range(8)]
-    assert (run(x).numpy() == 3).all(), others

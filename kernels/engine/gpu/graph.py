@@ -12,7 +12,7 @@ from typing import Any
 from ..replay import here, rebindings
 from .arguments import Slot
 from .driver import active
-from .pool import pool, retire
+from .pool import Buffer, pool, retire
 
 Work = tuple[Any, ...]  # ("launch", kernel, grid, block, shared, parameters) or a copy
 
@@ -56,6 +56,7 @@ class Graph:
 
     Attributes:
         work, blocks: what was asked of the driver and of the pool, in order.
+        held: memory that it works on and that is not its own.
         nodes: place in ``work`` -> node of the driver, for the launches of sections.
         sections, after: what runs before and after each replay.
     """
@@ -65,6 +66,7 @@ class Graph:
         self.rebindings = rebindings()
         self.work: list[Work] = []
         self.blocks: list[tuple[int, int]] = []  # address, bytes
+        self.held: set[Buffer] = set()
         self.nodes: dict[int, int] = {}
         self.sections: list[Section] = []
         self.after: list[Callable[[], None]] = []

@@ -125,6 +125,8 @@ class Launcher:
         entry = self.entries.get(tuple(key))
         if entry is None:
             return False
+        if here.recorder is not None:
+            here.recorder.hold(args)
         entry.run(self.grid, self.block, self.stream, self.shared, values)
         return True
 
@@ -137,6 +139,8 @@ class Launcher:
                 self.load(keys)
             entry = self.entries[keys]
             if entry is not None:
+                if here.recorder is not None:
+                    here.recorder.hold(args)
                 try:
                     entry.run(self.grid, self.block, self.stream, self.shared, values)
                 except struct.error as error:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from ..errors import LaunchError
 from ..replay import here
 from .arguments import Slot
+from .arrays import GpuArray
 from .driver import Dim3, active
 from .graph import Graph, Section, Work
 from .launch import name_of
@@ -148,6 +149,15 @@ class Recorder:
         """Note a block that came from the pool."""
         self.graph.blocks.append((buffer.pointer, buffer.nbytes))
         buffer.owner = self.graph.memory
+
+    def hold(self, args: tuple[Any, ...]) -> None:
+        """Keep the arrays of a launch for the graph: a launcher may forget its constants."""
+        if self.doing == "capture":
+            for a in args:
+                if isinstance(a, tuple):
+                    self.hold(a)
+                elif isinstance(a, GpuArray) and a.buffer.owner is not self.graph.memory:
+                    self.graph.held.add(a.buffer)
 
     def same(self, work: Work) -> bool:
         """A copy inside the GPU; returns whether it has been dealt with."""
