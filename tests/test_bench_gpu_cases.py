@@ -15,6 +15,7 @@ from bench.gpu import convolutions, products, sample
 from bench.gpu.case import OURS, Case, Result, Side, measure
 from bench.gpu.place import Place, StandIn, host, require_close
 from nnlite.kernels import FAMILIES
+from nnlite.testing.fake_gpu import fake_gpu
 
 ENDS = [
     (KeyboardInterrupt, command.INTERRUPTED, "interrupted"),
@@ -176,3 +177,13 @@ def test_the_way_of_a_gpu_on_a_pretended_one(driver, monkeypatch, name):
         assert "nnlite eager" in result.peers, "the step is replayed, with the eager one beside it"
     assert not result.stand_in
     assert (result.of_limit(OURS) is None) == (case.limit is None)
+
+
+def test_a_case_leaves_its_memory_to_the_next():
+    with fake_gpu() as driver:
+        place, room = Place(nl.device("cuda")), driver.room
+        held, freed = nl.zeros(1000), nl.zeros(5000)
+        del freed
+        place.tidy()
+        assert driver.room == room - 4096
+        assert held.numpy().tolist() == [0] * 1000

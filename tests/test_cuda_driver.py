@@ -197,7 +197,7 @@ def add_to(x, value):
 
 def test_a_launch_loads_machine_code(api, cuda_driver):
     x = nl.kernels.engine.empty(3)
-    for shared in (0, 0, 64 * 1024):
+    for shared in (0, 0, 100, 64 * 1024, 100):
         add_to[(2, 3), (4, 5), 0, shared](x, np.float32(1))
     (load,) = (call for call in api.calls if call[0] == "cuModuleLoadData")
     assert load[1][:4] == b"\x7fELF"
@@ -206,13 +206,14 @@ def test_a_launch_loads_machine_code(api, cuda_driver):
     launches = [call for call in api.calls if call[0] == "cuLaunchKernel"]
     assert [call[2:9] for call in launches] == [
         *[(2, 3, 1, 4, 5, 1, 0)] * 2,
-        (2, 3, 1, 4, 5, 1, 64 * 1024),
+        *[(2, 3, 1, 4, 5, 1, shared) for shared in (100, 64 * 1024, 100)],
     ]
-    (allowed,) = (call for call in api.calls if call[0] == "cuFuncSetAttribute")
-    assert allowed[-1] == 64 * 1024
+    # What is allowed unasked is less by what the kernel has of its own.
+    allowed = [call[-1] for call in api.calls if call[0] == "cuFuncSetAttribute"]
+    assert allowed == [100, 64 * 1024]
     first, *_, last = (i for i, name in enumerate(api.names()) if name == "cuLaunchKernel")
     between = [name for name in api.names()[first:last] if name != "cuLaunchKernel"]
-    assert between == ["cuCtxSetCurrent", "cuFuncSetAttribute"], "a launch is one call"
+    assert between == ["cuCtxSetCurrent", "cuFuncSetAttribute"] * 2, "a launch is one call"
 
 
 def test_a_context_put_away_by_another_library_is_made_current(api, cuda_driver):

@@ -93,6 +93,10 @@ class Place:
         import sys
 
         gc.collect()
+        if self.is_gpu:
+            from nnlite.kernels.engine.gpu.pool import pool
+
+            pool(self.device.index).release()
         torch = sys.modules.get("torch")
         if self.is_gpu and torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()

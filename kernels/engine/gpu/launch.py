@@ -1,4 +1,4 @@
-"""Launches on a GPU: compiled once per types of arguments, then a few microseconds each.
+"""Launches on a GPU: compiled once per types of arguments, then queued by one call.
 
 The first launch of a kernel with new types of arguments compiles it (``compile``), loads the
 machine code and keeps it as an :class:`_Entry`. Each launch packs the arguments into one buffer
@@ -62,7 +62,7 @@ class _Entry:
 
     def __init__(self, index: int, handle: int, packer: Packer) -> None:
         self.index, self.handle, self.packer = index, handle, packer
-        self.shared = STATIC_SHARED  # dynamic shared memory that its launches may ask for
+        self.shared = 0  # dynamic shared memory allowed: 48 KiB less the static at first, unasked
 
     def run(
         self, grid: Dim3, block: Dim3, stream: int | None, shared: int, values: list[Any]
