@@ -1,7 +1,7 @@
 """``nl.graph``: a whole training step as one piece of work for a GPU.
 
-A training step of a small network is a hundred launches, and the Python code around them takes
-longer than the GPU does. :func:`graph` runs a step a few times, captures its GPU work as a CUDA
+A training step of a small network is a hundred short launches, and the Python code around them can
+take longer than the GPU. :func:`graph` runs a step a few times, captures its GPU work as a CUDA
 graph, and from then on hands the GPU the whole graph at once.
 """
 
@@ -21,7 +21,8 @@ from .kernels.engine.replay import here
 from .tensor import Tensor, wrap
 
 SHAPES = 8  # captured steps kept, of different shapes of the arguments
-ATTEMPTS = 4  # captures of one step before it is given up
+ATTEMPTS = 4  # captures of one step, none of which lasted, before it is given up
+LASTING = 50  # replays after which a capture has paid
 
 
 def graph(step: Callable[..., Any]) -> GraphedStep:
@@ -128,7 +129,7 @@ class _Captured:
     def __init__(self, step: Callable[..., Any], device: Device) -> None:
         self.step, self.device = step, device
         self.did = self.reason = ""
-        self._attempts = 0
+        self._attempts = self._replays = 0
         self._graph: Any = None
         self._verified = False
         self._inputs: list[Tensor] = []
@@ -154,12 +155,15 @@ class _Captured:
 
         self.did = "replayed"
         replay(self._graph)
+        self._replays += 1
+        if self._replays == LASTING:
+            self._attempts = 0
         self._keep_grads()
         return self._output
 
     def _refuse_endless_captures(self) -> None:
         if self._attempts == ATTEMPTS:
-            self.reason = f"it was captured {ATTEMPTS} times and had to be captured again each time"
+            self.reason = f"it was captured {ATTEMPTS} times and had to be captured again soon"
 
     def _run(self, arguments: Any) -> Any:
         """Call the step, noting which tensors receive gradients."""
@@ -179,6 +183,7 @@ class _Captured:
 
         self.did = "captured"
         self._attempts += 1
+        self._replays = 0
         for leaf in self._leaves.values():
             leaf.begin()
         args, kwargs = trees.replaced(arguments, iter(self._inputs))

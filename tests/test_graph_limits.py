@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import nnlite as nl
 from nnlite.errors import ArgumentError, LaunchError
 from nnlite.kernels.engine.gpu.recorder import capture, replay
-from nnlite.kernels.engine.replay import here, repeated
+from nnlite.kernels.engine.replay import here, rebound, repeated
 from nnlite.testing.fake_gpu import fake_gpu
 
 WARNS = "runs without a graph from now on: "
@@ -225,3 +226,18 @@ def test_two_steps_may_share_an_optimizer(driver):
 
     for found, expected in zip(train(True), train(False)):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("replays", "given_up"), [(3, True), (4, False)])
+def test_captures_that_pay_are_not_counted(driver, monkeypatch, replays, given_up):
+    """Here every change of an unrelated network has the step captured anew."""
+    run, x = nl.graph(lambda x: x + x), nl.tensor(np.ones(3, np.float32))
+    monkeypatch.setattr(sys.modules["nnlite.graph"], "LASTING", 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for _ in range(6):
+            for _ in range(3 + replays):  # run, captured, verified, replayed
+                assert run(x).numpy().tolist() == [2] * 3
+            rebound()
+    assert bool(run.reason) == given_up
+    assert run.replays == replays * (4 if given_up else 6)
