@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import nnlite as nl
 import nnlite.functional as F
 from nnlite.kernels.engine import gpu
+from nnlite.kernels.engine.gpu.pool import pool
 from nnlite.kernels.matmul.launcher import _no_bias
 from nnlite.testing.command import succeed
 from nnlite.testing.fake_gpu import fake_gpu
@@ -285,6 +287,10 @@ def test_constants_that_a_launcher_forgets_stay(driver):
     for _ in range(4):
         assert (run(x).numpy() == 3).all()
     assert run.replays == 1
+    address = _no_bias(2, w.array.dtype, w.array.device).pointer
     _no_bias.cache_clear()
     others = [nl.tensor(np.full(2, 9, np.float32)) for _ in range(8)]
     assert (run(x).numpy() == 3).all(), others
+    del run  # and with it the graph
+    gc.collect()
+    assert any(address in blocks for blocks in pool(0).free.values())

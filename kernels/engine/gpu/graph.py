@@ -56,7 +56,7 @@ class Graph:
 
     Attributes:
         work, blocks: what was asked of the driver and of the pool, in order.
-        held: memory that it works on and that is not its own.
+        held: memory that it works on, that is not its own, and that nobody else needs any more.
         nodes: place in ``work`` -> node of the driver, for the launches of sections.
         sections, after: what runs before and after each replay.
     """

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any
+import weakref
+from typing import TYPE_CHECKING, Any
 
 from ..device import KIB
 from ..replay import here
 from .driver import active, stream_of
+
+if TYPE_CHECKING:
+    from .graph import Graph
 
 GRANULE = 512  # bytes; cudaMalloc aligns to 256, 512 keeps size classes few
 LARGE = 1024 * KIB  # bytes; blocks above it are rounded to whole MiB
@@ -29,17 +33,31 @@ class Buffer:
         nbytes: its size.
         home: the free blocks that it goes back to; None if it is a graph's.
         owner: what must live as long, for memory of a graph.
+        graphs: weak references to the graphs that use it and do not own it.
     """
 
-    __slots__ = ("pointer", "nbytes", "home", "owner", "__weakref__")
+    __slots__ = ("pointer", "nbytes", "home", "owner", "graphs", "__weakref__")
 
     def __init__(
         self, pointer: int, nbytes: int, home: list[int] | None, owner: object = None
     ) -> None:
         self.pointer, self.nbytes, self.home, self.owner = pointer, nbytes, home, owner
+        self.graphs: tuple[weakref.ref[Graph], ...] = ()
+
+    def used_by(self, graph: Graph) -> None:
+        """Let the memory go back only after the graph: its replays work on it."""
+        others = [known for known in self.graphs if known() not in (None, graph)]
+        self.graphs = (*others, weakref.ref(graph))
 
     def __del__(self) -> None:
-        if self.home is not None:
+        if self.home is None:
+            return
+        graphs = [found for known in self.graphs if (found := known()) is not None]
+        if graphs:
+            heir = Buffer(self.pointer, self.nbytes, self.home, self.owner)
+            heir.graphs = tuple(map(weakref.ref, graphs[1:]))
+            graphs[0].held.add(heir)
+        else:
             self.home.append(self.pointer)
 
 

@@ -151,13 +151,16 @@ class Recorder:
         buffer.owner = self.graph.memory
 
     def hold(self, args: tuple[Any, ...]) -> None:
-        """Keep the arrays of a launch for the graph: a launcher may forget its constants."""
+        """Keep the memory of a launch for the graph: a launcher may forget its constants."""
         if self.doing == "capture":
             for a in args:
                 if isinstance(a, tuple):
                     self.hold(a)
                 elif isinstance(a, GpuArray) and a.buffer.owner is not self.graph.memory:
-                    self.graph.held.add(a.buffer)
+                    if a.buffer.home is None:  # of another graph
+                        self.graph.held.add(a.buffer)
+                    else:
+                        a.buffer.used_by(self.graph)
 
     def same(self, work: Work) -> bool:
         """A copy inside the GPU; returns whether it has been dealt with."""
