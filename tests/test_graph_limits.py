@@ -241,3 +241,20 @@ def test_captures_that_pay_are_not_counted(driver, monkeypatch, replays, given_u
             rebound()
     assert bool(run.reason) == given_up
     assert run.replays == replays * (4 if given_up else 6)
+
+
+def test_a_stream_that_goes_while_a_capture_ends_waits_for_it(driver, monkeypatch):
+    """To give it back the GPU is waited for, which ends a capture under way."""
+    streams, raised, end = [nl.Stream()], [], driver.end_capture
+
+    def end_capture(index, stream):
+        streams.clear()
+        return end(index, stream)
+
+    monkeypatch.setattr(driver, "end_capture", end_capture)
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
+    run = nl.graph(lambda x: x + x)
+    for k in range(5):
+        assert run(nl.tensor(np.full(3, k, np.float32))).numpy().tolist() == [2 * k] * 3
+    assert not raised
+    assert run.replays == 2

@@ -71,14 +71,18 @@ class Recorder:
         else:
             self._leave()
             if self.doing == "capture":
-                self.graph.finish()
                 self.graph.after = self._after
             self.graph.run()
             self._run_later()
 
     def _leave(self) -> None:
-        here.recorder = None
-        here.index, here.stream = self.before
+        """End the capture, and then, as what is freed waits for that, go back to the driver."""
+        try:
+            if self.doing == "capture":
+                self.graph.finish()
+        finally:
+            here.recorder = None
+            here.index, here.stream = self.before
 
     def _run_later(self) -> None:
         for function in self._after:
@@ -95,7 +99,6 @@ class Recorder:
         self.reason, self.for_good = reason, for_good
         self._leave()
         if self.doing == "capture":
-            self.graph.finish()
             self.graph.run()
         else:
             for work, slot in self._done:
