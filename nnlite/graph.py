@@ -31,8 +31,9 @@ def graph(step: Callable[..., Any]) -> GraphedStep:
     The first call runs ``step``: kernels are compiled, optimizers make their state. The second
     captures it, the third compares it with what was captured, and every further one copies the
     arguments into place and replays it without running its Python code. The result is that of
-    calling ``step``, bit for bit. New shapes of the arguments, or an option of an optimizer other
-    than the learning rate, are captured anew.
+    calling ``step``, bit for bit. New shapes of the arguments, an option of an optimizer other than
+    the learning rate, parameters that ``Module.to`` or an optimizer's first step has put elsewhere:
+    with these it is captured anew.
 
     In a replay, step counts and learning rates of ``nl.optim``, their schedules, the seeds of
     dropout and the counts of batch normalisation go on as they should. Other numbers that the host
