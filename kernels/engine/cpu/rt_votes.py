@@ -20,8 +20,6 @@ from numba.extending import intrinsic
 
 from .rt_warp import INT32, INT64, WARP, array_parts, each_warp, load_warp, store_warp
 
-INT8 = ir.IntType(8)
-
 
 def splat(bld: Any, value: Any) -> Any:
     vector_type = ir.VectorType(value.type, WARP)
@@ -32,10 +30,14 @@ def splat(bld: Any, value: Any) -> Any:
 
 def _true_lanes(bld: Any, flags: Any, mask: Any, start: Any, lanes: int) -> Any:
     """A bit for each lane whose flag is set and, if there is a ``mask``, whose mask is set."""
-    zero = ir.Constant(ir.VectorType(INT8, WARP), [0] * WARP)
-    bits = bld.icmp_unsigned("!=", load_warp(bld, flags, start, lanes), zero)
+
+    def true(data: Any) -> Any:
+        vector = load_warp(bld, data, start, lanes)
+        return bld.icmp_unsigned("!=", vector, ir.Constant(vector.type, [0] * WARP))
+
+    bits = true(flags)
     if mask is not None:
-        bits = bld.and_(bits, bld.icmp_unsigned("!=", load_warp(bld, mask, start, lanes), zero))
+        bits = bld.and_(bits, true(mask))
     whole = bld.bitcast(bits, INT32)
     return whole if lanes == WARP else bld.and_(whole, INT32((1 << lanes) - 1))
 

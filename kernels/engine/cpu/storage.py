@@ -18,7 +18,7 @@ from numba.core import types
 from .dtypes import itemsize, source_of, type_text
 from .regions import Splitter
 from .rt_views import words
-from .tree import fail, function_name, index_list, walk
+from .tree import SHUFFLES, fail, function_name, index_list, walk
 
 STACK_BYTES = 192 * 1024
 ALIGNMENT = 64
@@ -89,12 +89,24 @@ class Storage:
     def dtype_of(self, name: str) -> Any:
         """The type of a variable; one of code that Numba knows to be dead has none of its own."""
         where = (self.v.defs.get(name) or self.v.body)[0]
-        t = self.v.types.get(name, types.boolean if is_flag(where) else types.int64)
+        t = self.v.types.get(name) or self.dead(where)
         if isinstance(t, types.Record):
             fail(where, name, "a record that depends on memory cannot be kept across a barrier")
         if type_text(t) is None:
             fail(where, name, f"a variable of type {t} cannot keep its value across a barrier")
         return t
+
+    def dead(self, where: ast.stmt) -> Any:
+        """A type for a variable of dead code: warp operations are compiled there, too."""
+        if is_flag(where):
+            return types.boolean
+        made = where.value if isinstance(where, ast.Assign) else None
+        if not isinstance(made, ast.Call):
+            return types.int64
+        name = function_name(made)
+        if name in SHUFFLES and isinstance(made.args[0], ast.Name):
+            return self.dtype_of(made.args[0].id)
+        return types.uint32 if name in ("warp_bits_", "warp_match_") else types.int64
 
     def only_elements(self, name: str, ndim: int) -> bool:
         """True when every use of a local array is a full index (or an atomic on one element)."""
@@ -109,10 +121,12 @@ class Storage:
 
 
 def is_flag(n: ast.AST) -> bool:
-    """True for ``given = exchange_(a != b)``, which a vote counts."""
+    """True for ``given = exchange_(a != b)`` or ``exchange_(True)``, which a vote counts."""
     if not isinstance(n, ast.Assign) or not isinstance(n.value, ast.Call):
         return False
-    return function_name(n.value) == "exchange_" and isinstance(n.value.args[0], ast.Compare)
+    given = n.value.args[0] if n.value.args else None
+    known = isinstance(given, ast.Constant) and isinstance(given.value, bool)
+    return function_name(n.value) == "exchange_" and (known or isinstance(given, ast.Compare))
 
 
 def has_slice(n: ast.Subscript) -> bool:
