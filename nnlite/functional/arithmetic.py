@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd import Gradients, Node
 from ..kernels import elementwise, reduce
-from ..kernels.engine import Array, full
+from ..kernels.engine import Array, empty, full
 from ..tensor import Tensor, as_tensor, record, wrap
 
 
@@ -27,6 +27,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 
+def _tensor_of(number: Any, like: Tensor) -> Tensor:
+    """A number with dtype and device of a tensor; on a GPU set there, which a graph can hold."""
+    if like.device.is_cpu or like.dtype not in (np.float32, np.float64):
+        return wrap(full((), number, like.dtype, like.device))
+    return wrap(elementwise.fill(empty((), like.dtype, like.device), float(number)))
+
+
 def _operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """Both operands as tensors; a number takes dtype and device of the other operand."""
     if isinstance(x, Tensor) and isinstance(y, Tensor):
@@ -34,11 +41,11 @@ def _operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
     if isinstance(x, (Tensor, Array)):
         x = as_tensor(x, op, "x")
         if _is_number(y):
-            return x, wrap(full((), y, x.dtype, x.device))
+            return x, _tensor_of(y, x)
         return x, as_tensor(y, op, "y")
     y = as_tensor(y, op, "y")
     if _is_number(x):
-        return wrap(full((), x, y.dtype, y.device)), y
+        return _tensor_of(x, y), y
     return as_tensor(x, op, "x"), y
 
 
