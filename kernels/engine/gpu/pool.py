@@ -115,6 +115,8 @@ class Pool:
 
     def release(self) -> None:
         """Give every cached block back to the driver, except those of graphs."""
+        if not any(self._given_back()):
+            return
         active().synchronize(self.index)
         for blocks in self._given_back():
             while blocks:
