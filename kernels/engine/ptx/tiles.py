@@ -28,6 +28,13 @@ from .instruction import (
 from .memory import WIDE, load4, load_vector
 
 
+def _require_tiles(total: Any, a: Any, at: Any, b: Any, bt: Any) -> None:
+    require_array("multiply", "total", total, types.float32, ndim=2)
+    for name, tile, place in (("a", a, at), ("b", b, bt)):
+        require_array("multiply", name, tile, types.float32)
+        require_integer("multiply", name + "t", place)
+
+
 @functools.cache
 def multiply_columns(
     depth: int, rows: int, columns: int, row_step: int, column_step: int, pitch: int
@@ -69,11 +76,7 @@ def multiply_columns(
 
     @instruction(meaning, watched)
     def multiply(typing: Any, total: Any, a: Any, at: Any, b: Any, bt: Any) -> Any:
-        require_array("multiply", "total", total, types.float32, ndim=2)
-        require_array("multiply", "a", a, types.float32)
-        require_array("multiply", "b", b, types.float32)
-        require_integer("multiply", "at", at)
-        require_integer("multiply", "bt", bt)
+        _require_tiles(total, a, at, b, bt)
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             registers = data_pointer(context, builder, sig.args[0], args[0])
@@ -130,11 +133,7 @@ def multiply_rows(
 
     @instruction(meaning)
     def multiply(typing: Any, total: Any, a: Any, at: Any, b: Any, bt: Any) -> Any:
-        require_array("multiply", "total", total, types.float32, ndim=2)
-        require_array("multiply", "a", a, types.float32)
-        require_array("multiply", "b", b, types.float32)
-        require_integer("multiply", "at", at)
-        require_integer("multiply", "bt", bt)
+        _require_tiles(total, a, at, b, bt)
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             registers = data_pointer(context, builder, sig.args[0], args[0])
