@@ -122,8 +122,26 @@ def test_a_mask_repeats(kernel):
     np.testing.assert_array_equal(out[BASE:], np.arange(THREADS) % 32)
 
 
+@cuda.jit
+def two_counters(x, out, base):
+    """Neither is an index (right before, too)."""
+    if cuda.threadIdx.x == 0:
+        repeats, counter = uint8(0), uint16(0)
+        for t in range(cuda.blockDim.x):
+            out[base + t] = repeats + counter - t
+            repeats, counter = uint8(repeats + 1) & 31, uint16(counter + 1)
+
+
+def test_counters_of_few_bits_are_hidden_as_well():
+    x, out = np.zeros(1, np.float32), np.zeros(THREADS + BASE, np.float32)
+    kernel, args = CpuKernel(two_counters), (x, out, BASE)
+    kernel.launch((1, 1, 1), (THREADS, 1, 1), 0, args)
+    np.testing.assert_array_equal(out[BASE:], np.arange(THREADS) % 32)
+    assert "masked_" in kernel.source((THREADS, 1, 1), args)
+
+
 def test_only_kernels_that_need_it_pay_for_it():
-    """Masks of kernels without narrow numbers, and of loaded numbers, stay visible to LLVM."""
+    """Masks stay visible to LLVM without narrow numbers in indices and counters, and of loads."""
 
     @cuda.jit
     def wide(x, out):
@@ -135,6 +153,15 @@ def test_only_kernels_that_need_it_pay_for_it():
         t = uint32(cuda.threadIdx.x)
         out[t] = x[t] >> uint32(3)
 
-    arrays = np.zeros(64, np.uint32), np.zeros(64, np.uint32)
-    for kernel in (wide, loaded):
+    @cuda.jit
+    def mixed(x, out):
+        i = cuda.threadIdx.x
+        h = uint8(90)
+        for k in range(4):
+            h = uint8(h + x[i * 4 + k])
+            h = uint8((h << 3) | (h >> 5))
+        out[i] = h
+
+    arrays = np.zeros(256, np.uint32), np.zeros(64, np.uint32)
+    for kernel in (wide, loaded, mixed):
         assert "masked_" not in CpuKernel(kernel).source((64, 1, 1), arrays)

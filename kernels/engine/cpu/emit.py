@@ -184,13 +184,20 @@ class Emitter:
             self.makers[maker] = f"{n.kind[:-1]}({self.count}, {masked})"
             stored += [f"{n.mask}_all_"] if masked else []
         else:
-            by, kind = literal(n.by), n.kind[len("shfl_") : -1]
+            by, kind = self.known(n.by), n.kind[len("shfl_") : -1]
             known = isinstance(by, int)
             maker = f"{n.kind}{by & 31}_" if known else n.kind  # type: ignore[operator]
             given = f", {by}" if known else ""
             self.makers[maker] = f"warp_shuffle({kind!r}, {self.count}{given})"
             stored += [] if known else [self.rewrite.text(n.by)]
         self.line(depth, f"{maker}({', '.join(stored)})")
+
+    def known(self, e: ast.expr) -> object | None:
+        """The number that an expression, or the only assignment of a variable, is written as."""
+        found = self.v.defs.get(e.id, []) if isinstance(e, ast.Name) else []
+        if len(found) == 1 and isinstance(found[0], ast.Assign):
+            e = found[0].value
+        return literal(e)
 
     def on_Count(self, n: Count, depth: int) -> None:
         counted = f"count_true_({n.source}_all_)"

@@ -24,12 +24,13 @@ from numba.core import types
 from .flow import Variables
 from .intervals import Signs, stable
 from .magnitudes import Magnitudes
+from .narrow import BYTES, narrow
 from .rt_angles import ANGLES
 from .rt_bits import SCALARS
 from .rt_libdevice import INLINE
 from .rt_math import MATH
 from .selects import Selects
-from .tree import SHUFFLES, call, clone, function_name, has_load, index_list, literal, load, walk
+from .tree import SHUFFLES, call, clone, function_name, has_load, index_list, load
 
 SAFE_CALLS = frozenset(
     {"int", "float", "bool", "min", "max", "min_", "max_", "abs", "math.sqrt"}
@@ -43,14 +44,6 @@ SAFE_CALLS = frozenset(
 )
 DEPTH = 20
 REPEATING = (ast.BitAnd, ast.Mod, ast.RShift)
-BYTES = frozenset(f"np.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16))
-NARROW = BYTES | {"np.uint32"}
-
-
-def narrow(variables: Variables) -> bool:
-    """True for a kernel that computes unsigned numbers of 32 bits, or numbers of 8 or 16."""
-    casts = [n for n in walk(variables.body) if function_name(n) in NARROW]
-    return any(isinstance(n, ast.Call) and literal(n.args[0]) is None for n in casts)
 
 
 class Rewriter(ast.NodeTransformer):
@@ -72,7 +65,7 @@ class Rewriter(ast.NodeTransformer):
         self.magnitudes, self.makers = magnitudes, makers
         self.threads = math.prod(sizes.values())
         self.selects = Selects(variables, sizes, self.safe)
-        self.narrow = narrow(variables)
+        self.narrow = narrow(variables, SAFE_CALLS)
         self.thread = load("t_")
 
     def lines(self, s: ast.AST) -> list[str]:

@@ -23,6 +23,7 @@ FEATURES = frozenset(
         "dynamic",  # dynamic shared memory
         "grid",  # cooperative grid barriers
         "match",  # match_any_sync, match_all_sync
+        "narrow",  # unsigned indices of 16 and 32 bits beside indices that repeat
         "secret",  # barriers under conditions that are uniform, but do not look it
         "steps",  # device functions with barriers
         "sums",  # of those elements of an array that pass a test
@@ -141,7 +142,7 @@ class _Kernel:
     def make(self, seed: int) -> RandomKernel:
         r = self.r
         w = Writer(r, self.features, r.choice((*range(3, 9), 16)))
-        w.threads = self.threads
+        w.threads, w.elements = self.threads, self.threads * self.blocks
         grid_barriers = "grid" in self.features and self.blocks > 1
         if grid_barriers:
             w.may_return, w.total_threads = "", self.threads * self.blocks

@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable
 
 from .expressions import Typed
-from .meetings import Meetings
+from .narrow import Narrow
 
 
-class Statements(Meetings):
+class Statements(Narrow):
     """Writes lines; ``writer`` adds control flow."""
 
     def __init__(self, r: random.Random, features: frozenset[str], statements: int) -> None:
@@ -60,6 +60,8 @@ class Statements(Meetings):
             some += [lambda: self.step(depth)] * 2
         if "sums" in self.features and (self.scope.local or (level == "block" and self.slots)):
             some += [lambda: self.guarded_sum(depth, level)] * 3
+        if "narrow" in self.features and self.elements:
+            some += [lambda: self.narrow(depth, level)] * 4
         before = len(self.lines)
         self.r.choice(some)()
         if len(self.lines) == before:
