@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from .autograd import Edge, Gradients, Node, Version, mode
 from .errors import AutogradError, DtypeError
 from .kernels.checks import require_like, require_shape
 from .kernels.elementwise import copy
-from .kernels.engine import Array, Device, array, full
+from .kernels.engine import Array, Device, array, cached_constant, full
 from .kernels.engine.replay import here
 
 
@@ -288,7 +287,7 @@ def record(
     return result
 
 
-@functools.lru_cache(maxsize=64)
+@cached_constant(64)
 def _one(shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Array:
     """The gradient of a loss with respect to itself; shared, never written to."""
     return full(shape, 1, dtype, device)

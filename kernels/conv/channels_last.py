@@ -13,13 +13,11 @@ number of x once for M T multiply-adds.
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 from numba import cuda, float32, types, uint32
 
 from ..elementwise.transposing import MAX_GRID, TILE, transpose_planes
-from ..engine import Array, Device, array, empty, kernel
+from ..engine import Array, Device, array, cached_constant, empty, kernel
 from ..matmul import large, split
 from ..matmul.sgemm import DEPTH, RUN, THREADS, WIDTH
 from ..opspec import GpuKernel
@@ -154,7 +152,7 @@ def _words(*numbers: int) -> list[np.uint32]:
     return [np.uint32(number % 2**32) for number in numbers]
 
 
-@functools.lru_cache(maxsize=1024)
+@cached_constant(1024)
 def taps_table(taps: tuple[Pair, ...], wide: int, c: int, device: Device) -> Array:
     """For each four channels of each tap: their distance from the first in x, and the tap's place.
 
@@ -215,7 +213,7 @@ def pack_tiled(w, numbers, out, m, c, taps, turned):
             out[uint32(uint32(t * c + row) * m + column)] = tile[tx, ty + uint32(k)]
 
 
-@functools.lru_cache(maxsize=1024)
+@cached_constant(1024)
 def _numbers(taps: tuple[int, ...], device: Device) -> Array:
     return array(np.array(taps or (0,), np.uint32), device=device)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 from numba import cuda, float32, float64
 
 from ..checks import FLOAT32
-from ..engine import ArgumentError, Array, Device, array, empty, kernel, zeros
+from ..engine import ArgumentError, Array, Device, array, cached_constant, empty, kernel, zeros
 from .direct import correlate_direct, plan_direct
 from .gemm import correlate_gemm
 from .tiles import LANES, Window, shared_items
@@ -71,7 +70,7 @@ def correlate(
         correlate_gemm(x, w, bias, y, window, groups)
 
 
-@functools.lru_cache(maxsize=64)
+@cached_constant(64)
 def no_bias(m: int, dtype: Any, device: Device) -> Array:
     """A bias of zeros: adding it is cheaper than a kernel of its own."""
     return zeros((m,), dtype, device)
@@ -86,7 +85,7 @@ def pack_kernel(w, taps, out, groups):  # w: (G M, C, T), taps: (t,), out: (G C,
             out[row, m, t] = w[row // w.shape[1] * out.shape[1] + m, c, taps[t]]
 
 
-@functools.lru_cache(maxsize=1024)
+@cached_constant(1024)
 def _numbers(taps: tuple[int, ...], device: Device) -> Array:
     return array(np.array(taps or (0,), np.int64), device=device)
 

@@ -20,7 +20,7 @@ import numpy as np
 from numba import cuda, float32, float64, int64, uint64
 
 from ..checks import FLOAT32
-from ..engine import Array, Device, Kernel, array, kernel
+from ..engine import Array, Device, Kernel, array, cached_constant, kernel
 from .tiles import LANES, Window
 
 CHANNELS, PIXELS = 8, 2  # outputs of a thread
@@ -92,7 +92,7 @@ def gemm_kernel(real: Any) -> Kernel:
     return correlate_gemm
 
 
-@functools.lru_cache(maxsize=1024)
+@cached_constant(1024)
 def where_table(window: Window, shape: tuple[int, ...], device: Device) -> Array:
     """Place, row and column of every product of a sum: (3, C T), int64; shape is (C, H, W)."""
     c, h, w = shape

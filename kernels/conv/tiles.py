@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, uint64
 
-from ..engine import Array, Device, array
+from ..engine import Array, Device, array, cached_constant
 
 LANES = 16  # threads along a row of the image: one AVX-512 register, or half a warp
 SHARED_BYTES = 40 * 1024  # of a tile: what every GPU gives to a block, with room to spare
@@ -70,7 +70,7 @@ class Window:
         return (rows - 1) * self.step[0] + self.span[0] + 1
 
 
-@functools.lru_cache(maxsize=1024)
+@cached_constant(1024)
 def offset_table(window: Window, channels: int, rows: int, width: int, device: Device) -> Array:
     """Where tap t of channel c lies in the tile: (channels * T,), uint32; one 0 if there is no tap.
 

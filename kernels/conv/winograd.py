@@ -36,13 +36,12 @@ Source: Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 from numba import cuda, float32, types, uint32
 
-from ..engine import Array, Device, array, empty, kernel
+from ..engine import Array, Device, array, cached_constant, empty, kernel
 from ..matmul import large
 from ..matmul.sgemm import DEPTH, RUN, THREADS, WIDTH
 from ..opspec import GpuKernel
@@ -214,12 +213,12 @@ def _run(kernel: Any, arrays: tuple[Array, ...], size: int, *sizes: int) -> None
     kernel[-(-size // BLOCK), BLOCK](*flat, *map(np.uint32, (size, *sizes)))
 
 
-@functools.lru_cache(maxsize=64)
+@cached_constant(64)
 def _order(numbers: tuple[int, ...], device: Device) -> Array:
     return array(np.array(numbers, np.uint32), device=device)
 
 
-@functools.lru_cache(maxsize=256)
+@cached_constant(256)
 def _table(tiles: int, c: int, device: Device) -> Array:
     """What ``channels_last.taps_table`` is for images: the planes one after the other."""
     plane, group = np.arange(PLACES)[:, None] * (tiles * c), np.arange(0, c, RUN)

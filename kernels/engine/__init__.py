@@ -1,5 +1,6 @@
 """How a kernel runs: devices, arrays, ``@kernel``, its two compilers. Knows no neural network."""
 
+from .constants import cached_constant
 from .device import (
     CPU,
     Device,
@@ -42,6 +43,7 @@ __all__ = [
     "Stream",
     "UnsupportedKernelError",
     "array",
+    "cached_constant",
     "default_device",
     "device",
     "devices",

@@ -19,7 +19,7 @@ from ..checks import (
 )
 from ..elementwise import copy
 from ..elementwise.mapping import fold
-from ..engine import CPU, Array, Device, Kernel, ShapeError, empty, zeros
+from ..engine import CPU, Array, Device, Kernel, ShapeError, cached_constant, empty, zeros
 from ..engine.tuning import Choice, on_change
 from . import large, precision
 from .kernels import TILE, make_matmul
@@ -222,7 +222,7 @@ def _stored(x: Array, transpose: bool) -> tuple[Array, bool]:
     return copy(x), transpose
 
 
-@functools.lru_cache(maxsize=64)
+@cached_constant(64)
 def _no_bias(n: int, dtype: Any, device: Device) -> Array:
     """A bias of zeros: adding it is cheaper than a second kernel for products without bias."""
     return zeros((n,), dtype, device)

@@ -16,14 +16,13 @@ Internal Covariate Shift", ICML 2015, algorithms 1 and 2.
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
 
 from .. import checks
 from ..elementwise import copy
-from ..engine import Array, Device, ShapeError, empty, full
+from ..engine import Array, Device, ShapeError, cached_constant, empty, full
 from ..reduce.wide_rows import row_head
 from . import batch_wide, batch_wide_slopes
 from .batch_kernels import backward_kernels, inference_kernels, train_kernels
@@ -247,7 +246,7 @@ def vector(v: Array | None, value: float, size: int, x: Array) -> Array:
     return v if v.is_contiguous else copy(v)
 
 
-@functools.lru_cache(maxsize=256)
+@cached_constant(256)
 def _constant(value: float, size: int, dtype: np.dtype, device: Device) -> Array:
     """The vector that stands for a missing weight or bias; never written to."""
     return full((size,), value, dtype, device)

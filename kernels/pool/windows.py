@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import ArgumentError, Array, Device, ShapeError, array
+from ..engine import ArgumentError, Array, Device, ShapeError, array, cached_constant
 
 Size = int | Sequence[int]
 Pair = tuple[int, int]
@@ -54,7 +54,7 @@ class Axis:
         """Most windows that hold one element."""
         return int(np.max(self.owners[1] - self.owners[0] + 1, initial=0))
 
-    @functools.lru_cache(maxsize=1024)  # noqa: B019 - axes are cached themselves, and stay
+    @cached_constant(1024)  # axes are cached themselves, and stay
     def on(self, device: Device) -> tuple[Array, Array]:
         """``table`` and ``owners`` on a device."""
         return array(self.table, device=device), array(self.owners, device=device)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Array, Device, array
+from ..engine import Array, Device, array, cached_constant
 
 Scales = tuple[float | None, float | None]
 
@@ -48,7 +48,7 @@ class Axis:
         """Elements of the result."""
         return self.places.shape[1]
 
-    @functools.lru_cache(maxsize=1024)  # noqa: B019 - axes are cached themselves, and stay
+    @cached_constant(1024)  # axes are cached themselves, and stay
     def on(self, device: Device, dtype: np.dtype) -> tuple[Array, Array, Array]:
         """Places, weights and owners on a device."""
         weights = array(self.weights.astype(dtype), device=device)

@@ -6,7 +6,6 @@ options, :func:`~nnlite.kernels.softmax.cross_entropy` needs a launch less.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from .. import checks
 from ..elementwise import copy
 from ..elementwise.mapping import row_grid
-from ..engine import ArgumentError, Array, Device, empty, full, zeros
+from ..engine import ArgumentError, Array, Device, cached_constant, empty, full, zeros
 from ..reduce.tree import BLOCK, row_blocks
 from .entropy import REDUCTIONS, reduced
 from .plain import FEWEST_COLUMNS, log_softmax_reference
@@ -243,7 +242,7 @@ def _cotangent(op: str, dloss: Array, x: Array, reduction: str) -> tuple[Array, 
     return (dloss if each else dloss.reshape((1,))), np.int64(each)
 
 
-@functools.lru_cache(maxsize=64)
+@cached_constant(64)
 def _ones(n: int, dtype: Any, device: Device) -> Array:
     """Weights of 1; shared, never written to."""
     return full((n,), 1, dtype, device)

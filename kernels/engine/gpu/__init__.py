@@ -54,11 +54,13 @@ def use_driver(driver: Driver | None) -> None:
 
     Arrays made before it must not be used any more; compiled kernels are loaded anew.
     """
+    from ..constants import forget_constants
     from ..device import forget
     from ..kernel import forget_gpu
 
     _use(driver)
     pool.cache_clear()
     limits.cache_clear()
+    forget_constants()
     forget_gpu()
     forget()

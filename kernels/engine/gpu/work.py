@@ -63,3 +63,8 @@ def synchronize(index: int) -> None:
     if here.recorder is not None:
         here.recorder.stop("the host waits for the GPU")
     active().synchronize(index)
+
+
+def settle(index: int) -> None:
+    """Wait until what this thread has queued is done, and may be seen from every stream."""
+    active().synchronize_stream(index, stream_of(index))

@@ -37,12 +37,12 @@ def fake_gpu(run: str = "cpu", **options: Any) -> Iterator[FakeDriver]:
         yield driver
     finally:
         use_driver(None)
-        _forget_constants()
+        _forget_plans()
         set_default_device(before)
 
 
-def _forget_constants() -> None:
-    """Clear the caches of what belongs to a device: the next one shall not meet this one's."""
+def _forget_plans() -> None:
+    """Clear the caches of what limits of a device decide: the next one may have others."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "nnlite" and module is not None:
             for found in list(vars(module).values()):
