@@ -11,7 +11,7 @@ from ..checks import FLOAT32
 from ..engine import ArgumentError, Array, Device, array, cached_constant, empty, kernel, zeros
 from .direct import correlate_direct, plan_direct
 from .gemm import correlate_gemm
-from .tiles import LANES, Window, shared_items
+from .tiles import LANES, Window
 
 # The direct kernel is the faster one as long as its threads have pixels to work on: measured on a
 # CPU for 64 channels, 3x3 taps and images of 1x1 to 14x14; on a GPU nothing is measured.
@@ -50,9 +50,9 @@ def correlate(
     if y.size == 0:
         return
     bias = no_bias(m, x.dtype, x.device) if bias is None else bias
-    items = shared_items(float32 if x.dtype == FLOAT32 else float64)
+    real = float32 if x.dtype == FLOAT32 else float64
     plan = plan_direct(
-        window, x.shape[1] // groups, m // groups, tuple(out), n * groups, items, x.device.is_cpu
+        window, x.shape[1] // groups, m // groups, tuple(out), n * groups, real, x.device.is_cpu
     )
     if plan is None and style == "direct":
         raise ArgumentError(

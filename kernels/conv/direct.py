@@ -24,6 +24,7 @@ from .tiles import LANES, Window, halo_filler, offset_table, shared_items
 # Output channels x rows of a thread: 16 sums, enough to hide the latency of a multiply-add. The
 # second is for one or two output channels (depthwise convolution, gradient of a grey image).
 SHAPES = ((8, 2), (2, 8))
+SHAPES_FLOAT64_GPU = ((4, 2), (2, 8))  # (8, 2) with its addresses is more than 255 registers
 MOST_COLUMNS = 64  # of outputs of a block
 FEW_CHANNELS = 8  # in a tile: with fewer, y is read and written too often
 BLOCKS_CPU = 16  # with fewer blocks a CPU core may be idle at the end
@@ -33,7 +34,7 @@ GPU_ROWS = 8  # threads along the rows of the image; not measured on a GPU
 
 @functools.cache
 def direct_kernel(real: Any, channels: int, rows: int, unit: bool) -> Kernel:
-    """The kernel for numba's float32 or float64, one of SHAPES, and a step of 1 or any."""
+    """The kernel for numba's float32 or float64, one of its shapes, and a step of 1 or any."""
     S, R = channels, rows
     SHARED = shared_items(real)
     fill = halo_filler(real, unit)
@@ -101,7 +102,7 @@ class Plan:
     """How the work is divided: outputs, and channels of the input, of a block.
 
     Args:
-        kernel: which of SHAPES.
+        kernel: which of :func:`shapes`.
         th, tw, share: rows, columns and channels of y.
         channels: channels of x in a tile.
         rows, width: of the tile.
@@ -118,21 +119,27 @@ class Plan:
     threads: int
 
 
+def shapes(real: Any, on_cpu: bool) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Those for numba's float32 or float64: for many output channels, and for one or two."""
+    return SHAPES_FLOAT64_GPU if real == float64 and not on_cpu else SHAPES
+
+
 @functools.lru_cache(maxsize=1024)
 def plan_direct(
-    window: Window, c: int, m: int, out: tuple[int, int], images: int, items: int, on_cpu: bool
+    window: Window, c: int, m: int, out: tuple[int, int], images: int, real: Any, on_cpu: bool
 ) -> Plan | None:
     """The division for c and m channels of a group and ``images`` images times groups.
 
     Args:
         out: rows and columns of y.
-        items: numbers that a tile may hold.
+        real: numba's float32 or float64.
         on_cpu: one thread along the rows, because the compiler makes loops of threads.
 
     Returns:
         None where not even one channel of the smallest tile fits: taps that lie far apart.
     """
-    shape = SHAPES[0] if m > SHAPES[1][0] else SHAPES[1]
+    many, few = shapes(real, on_cpu)
+    shape, items = many if m > few[0] else few, shared_items(real)
     threads = 1 if on_cpu else max(1, min(GPU_ROWS, -(-out[0] // shape[1])))
     step = shape[1] * threads
     wanted = min(c, FEW_CHANNELS)

@@ -14,7 +14,7 @@ from ..opspec import Arg, Integer, OpSpec, Signatures, Tolerance, Wrong
 from . import weight_pixels
 from .backward import conv2d_backward, conv_transpose2d_backward
 from .correlate import pack_kernel
-from .direct import SHAPES, direct_kernel
+from .direct import direct_kernel, shapes
 from .gemm import gemm_kernel
 from .launchers import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .reference import conv_reference, conv_transpose_reference
@@ -192,7 +192,7 @@ def _signatures() -> tuple[Signatures, Signatures, Signatures]:
     for real in REALS:
         a, b, c, d = (types.Array(real, n, "C") for n in (1, 2, 3, 4))
         strided = types.Array(real, 4, "A")
-        for shape in SHAPES:
+        for shape in shapes(real, False):
             for unit in (True, False):
                 kernel = direct_kernel(real, *shape, unit)
                 forward.append((kernel, (d, b, a, unsigned, d, *(i,) * 12)))
