@@ -238,7 +238,7 @@ def pack(w: Array, taps: tuple[int, ...], turned: bool) -> Array:
 def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernels of this module, for the compile gate and ``nnlite resources``."""
     f, u = types.Array(types.float32, 1, "C"), types.Array(types.uint32, 1, "C")
-    loop = ("FFMA >= 87%", "LDS.128 >= 5%", "LDGSTS.128 == 8", "STG.128", "LDL == 0")
+    loop = ("FFMA >= 88%", "LDS.128 >= 5%", "LDGSTS.128 == 8", "STG.128", "LDL == 0")
     sizes = (types.uint32,) * 18
     found = (
         ("conv, tiled", correlate_tiled, (f, f, f, u, f, *sizes[:17]), loop),

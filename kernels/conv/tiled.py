@@ -131,7 +131,7 @@ def correlate_tiled(
         for j in range(ITEMS):
             total[i, j] = float32(0.0)
     at = uint32(uint32(q0 >> uint32(1)) + uint32(2) * group)
-    distance, tap = taps[at], taps[uint32(at + uint32(1))]
+    distance, tap = taps[at], taps[at + uint32(1)]
     copy_pixel(tiles, place, x, near, distance, tap, hx, wx)
     copy_pixel(tiles, place + uint32(FURTHER * ROW_PITCH), x, far, distance, tap, hx, wx)
     copy_wide(tiles, uint32(WIDE_TILES), w, column0, m, m, q0, k)
@@ -140,7 +140,7 @@ def correlate_tiled(
     row = uint32((warp >> uint32(1)) * uint32(WARP_ROWS) + (lane >> uint32(3)))
     column = uint32((warp & uint32(1)) * uint32(WARP_COLUMNS) + (lane & uint32(7)) * uint32(RUN))
     at, now = uint32(at + uint32(2 * GROUPS)), uint32(0)
-    distance, tap = taps[at], taps[uint32(at + uint32(1))]
+    distance, tap = taps[at], taps[at + uint32(1)]
     while q0 < k:
         cp_async_wait(0)
         cuda.syncthreads()
@@ -152,7 +152,7 @@ def correlate_tiled(
         copy_wide(tiles, uint32(WIDE_TILES) + other * uint32(TILE), w, column0, m, m, q0, k)
         cp_async_commit()
         at = uint32(at + uint32(2 * GROUPS))
-        distance, tap = taps[at], taps[uint32(at + uint32(1))]
+        distance, tap = taps[at], taps[at + uint32(1)]
         from_a = now * uint32(ROW_TILE) + row * uint32(ROW_PITCH)
         multiply(total, tiles, from_a, tiles, uint32(WIDE_TILES) + now * uint32(TILE) + column)
         now = other

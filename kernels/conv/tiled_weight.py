@@ -4,11 +4,12 @@ With the channels of a pixel as neighbours (NHWC) and pixels ``j`` of dy as step
 gradient is the product ``dw[m, k] = sum over j of dy[j, m] a[j, k]``, where ``a[j, k]`` with
 ``k = t C + c`` is the item of x that tap t meets from pixel j, or 0: the matrix of :mod:`.tiled`.
 
-Both factors have a row for each step, as the tiles of ``matmul.sgemm`` have, so only the copies of
-a are new. A thread copies four channels of one tap all the time, for two pixels of 16. The pixels
-move on by 16 from tile to tile: that is a number of images, rows and columns, found before the
-loop, which is added to row, column and place; where a row or an image ends, so much is taken off
-again. No thread divides in the loop.
+Both factors have a row for each step, as the tiles of ``matmul.sgemm`` have, so only the copies are
+new. A thread copies one pixel of 16: twice four channels of dy, and four channels of two taps, the
+same all the time. One comparison tells whether there is such a pixel. The pixels move on by 16 from
+tile to tile: that is a number of images, rows and columns, found before the loop, which is added to
+row, column and place; where a row or an image ends, so much is taken off again. No thread divides
+in the loop.
 
 The sum runs over all pixels of all images, usually many more than there are weights: a slice of
 the pixels to each z of the grid, which ``matmul.split`` adds in order. Results repeat bit for bit.
@@ -32,7 +33,6 @@ from ..matmul.sgemm import (
     WARP_COLUMNS,
     WARP_ROWS,
     WIDTH,
-    copy_wide,
     multiply,
 )
 from .tiled import ROW_BITS
@@ -58,7 +58,7 @@ def pixel_of(pixel, p, q, hx, wx, c, u, v):
 def tap_of(taps, column, wx, c, top, left):
     """What the tap and channel of a column add to place, row and column; modulo 2**32."""
     at = uint32(column >> uint32(1))
-    distance, tap = taps[at], taps[uint32(at + uint32(1))]
+    distance, tap = taps[at], taps[at + uint32(1)]
     i, j = uint32((tap >> uint32(ROW_BITS)) - top), uint32((tap & uint32(0xFFFF)) - left)
     return uint32(distance - uint32(uint32(top * wx + left) * c)), i, j
 
@@ -85,8 +85,22 @@ def moved(base, i, j, step, di, dj, rows, columns, u, line, image):
 def copy_item(tile, place, x, base, i, j, tap, inside, hx, wx):
     """Four channels of the pixel that a tap meets, of the window that begins at (i, j)."""
     distance, down, right = tap
-    row, column = uint32(i + down), uint32(j + right)
-    cp_async16(tile, place, x, uint32(base + distance), inside and row < hx and column < wx)
+    inside = inside & (uint32(i + down) < hx) & (uint32(j + right) < wx)
+    cp_async16(tile, place, x, uint32(base + distance), inside)
+
+
+@cuda.jit(device=True)
+def copy_items(tile, place, x, base, i, j, tap0, tap1, inside, hx, wx):
+    """Of two taps."""
+    copy_item(tile, place, x, base, i, j, tap0, inside, hx, wx)
+    copy_item(tile, place + uint32(ASIDE), x, base, i, j, tap1, inside, hx, wx)
+
+
+@cuda.jit(device=True)
+def copy_slopes(tile, place, dy, at, aside, inside):
+    """Two groups of four channels of one pixel of dy."""
+    cp_async16(tile, place, dy, at, inside)
+    cp_async16(tile, place + uint32(ASIDE), dy, uint32(at + aside), inside)
 
 
 @cuda.jit(device=True)
@@ -110,7 +124,7 @@ def weight_grad_tiled(
     row0 = uint32(uint32(cuda.blockIdx.y) * uint32(WIDTH))
     column0 = uint32(uint32(cuda.blockIdx.x) * uint32(WIDTH))
     q0 = uint32(uint32(cuda.blockIdx.z) * steps)
-    end = min(uint32(q0 + steps), size)
+    rest = uint32(min(uint32(q0 + steps), size) - q0)
     t = uint32(cuda.threadIdx.x)
     step_of = uint32(t >> uint32(4))
     column = uint32(uint32(t & uint32(15)) * uint32(RUN))
@@ -119,28 +133,30 @@ def weight_grad_tiled(
     pixel = uint32(q0 + step_of)
     base, i, j = pixel_of(pixel, p, q, hx, wx, c, u, v)
     rows, columns = uint32(p * u), uint32(q * v)
-    place = uint32(uint32(BOTH) + step_of * uint32(PITCH) + column)
+    last = uint32(m - uint32(RUN))
+    channel, further = min(uint32(row0 + column), last), uint32(m * uint32(DEPTH))
+    aside = uint32(min(uint32(row0 + column + uint32(ASIDE)), last) - channel)
+    at = uint32(pixel * m + channel)
+    place = uint32(step_of * uint32(PITCH) + column)
     for r in range(ITEMS):
         for s in range(ITEMS):
             total[r, s] = float32(0.0)
-    copy_wide(tiles, uint32(0), dy, row0, m, m, q0, end)
-    copy_item(tiles, place, x, base, i, j, tap0, pixel < end, hx, wx)
-    copy_item(tiles, place + uint32(ASIDE), x, base, i, j, tap1, pixel < end, hx, wx)
+    copy_slopes(tiles, place, dy, at, aside, step_of < rest)
+    copy_items(tiles, place + uint32(BOTH), x, base, i, j, tap0, tap1, step_of < rest, hx, wx)
     cp_async_commit()
     lane, warp = uint32(t & uint32(31)), uint32(t >> uint32(5))
     row = uint32((warp >> uint32(1)) * uint32(WARP_ROWS) + (lane >> uint32(3)) * uint32(RUN))
     column = uint32((warp & uint32(1)) * uint32(WARP_COLUMNS) + (lane & uint32(7)) * uint32(RUN))
     now = uint32(0)
-    while q0 < end:
+    while rest > uint32(0):
         cp_async_wait(0)
         cuda.syncthreads()
-        q0, pixel = uint32(q0 + uint32(DEPTH)), uint32(pixel + uint32(DEPTH))
+        rest, at = uint32(rest - min(rest, uint32(DEPTH))), uint32(at + further)
         base, i, j = moved(base, i, j, step, di, dj, rows, columns, u, line, image)
         other = uint32(uint32(TILE) - now)
-        copy_wide(tiles, other, dy, row0, m, m, q0, end)
         to = uint32(place + other)
-        copy_item(tiles, to, x, base, i, j, tap0, pixel < end, hx, wx)
-        copy_item(tiles, to + uint32(ASIDE), x, base, i, j, tap1, pixel < end, hx, wx)
+        copy_slopes(tiles, to, dy, at, aside, step_of < rest)
+        copy_items(tiles, to + uint32(BOTH), x, base, i, j, tap0, tap1, step_of < rest, hx, wx)
         cp_async_commit()
         multiply(total, tiles, now + row, tiles, uint32(BOTH) + now + column)
         now = other
