@@ -34,18 +34,15 @@ class _Here(threading.local):
 
 here = _Here()
 
-_rebindings = 0
+beside: set[tuple[int, int]] = set()
+"""Streams of ``nl.Stream`` beside the default ones: number of the GPU, handle."""
 
 
-def rebound() -> None:
-    """Say that a tensor has another array now: graphs may work on the memory of the one before."""
-    global _rebindings
-    _rebindings += 1
-
-
-def rebindings() -> int:
-    """How often :func:`rebound` has been called in this process."""
-    return _rebindings
+def rebound(before: Any) -> None:
+    """Say that a tensor will have another array than ``before``: graphs that work on it end."""
+    buffer = getattr(before, "buffer", None)  # none on a CPU
+    if buffer is not None:
+        buffer.leave()
 
 
 def repeated(function: Callable[[], T], depends_on: Callable[[], Any] = lambda: None) -> T:
@@ -74,3 +71,24 @@ def afterwards(function: Callable[[], None]) -> None:
         function()
     else:
         here.recorder.later(function)
+
+
+def works_on(arrays: tuple[Any, ...], stream: int | None = None) -> None:
+    """Say what memory the work needs that is queued next, also if it is not among its arguments.
+
+    A graph that is being captured keeps it. If it belongs to another stream, that one uses it again
+    only after the work.
+
+    Args:
+        arrays: the arrays among them, in tuples too, count.
+        stream: where the work will be queued; None is the stream that this thread uses.
+    """
+    if here.recorder is not None:
+        here.recorder.hold(arrays)
+    elif beside:
+        for a in arrays:
+            if isinstance(a, tuple):
+                works_on(a, stream)
+            elif (buffer := getattr(a, "buffer", None)) is not None:
+                used = here.stream if here.index == a.device.index else 0
+                buffer.used_in(used if stream is None else stream)

@@ -8,15 +8,16 @@ from typing import Any
 from .device import Device
 from .device import device as find_device
 from .errors import DeviceError
-from .replay import here
+from .replay import beside, here
 
 
 class Stream:
     """A queue of work for a GPU that runs in its own order, beside that of the default stream.
 
     Inside ``with stream:`` the work of this thread for the stream's GPU goes to it. Streams know
-    nothing of each other: :meth:`wait` orders them. An array belongs to the stream it was made in;
-    whoever uses it in another one keeps a reference until the streams have met.
+    nothing of each other: :meth:`wait` orders them. An array belongs to the stream it was made in.
+    It may be let go while work in another one still uses it, unless that is a stream of another
+    package: then keep a reference until its work is done.
 
     On a CPU work is done when it is asked for, so that there all of this does nothing.
 
@@ -44,6 +45,7 @@ class Stream:
             _leave_graph("a stream is made")
             self._driver = active()
             self.handle = self._driver.create_stream(self.device.index)
+            beside.add((self.device.index, self.handle))
 
     def __enter__(self) -> Stream:
         if self._driver is not None:

@@ -273,9 +273,9 @@ class Module(Hookable):
                     cast = kind if t.dtype.kind == "f" and kind is not None else t.dtype
                     where = t.device if target is None else target
                     if cast != t.dtype or where != t.device:
+                        rebound(t.array)
                         t.array = array(t.array, cast, where)
                         t.mark_changed()
-                        rebound()
         return self
 
     def zero_grad(self) -> None:

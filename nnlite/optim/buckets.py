@@ -75,8 +75,8 @@ class Bucket:
             self._grads = Slab(self.shapes, self.dtype, self.device)
             for p, view in zip(params, self._slab.views):
                 view.copy_from(p.array)
+                rebound(p.array)
                 p.array = view
-            rebound()
         self.arrays = [p.array for p in params]
 
     def slab(self, name: str) -> Slab:

@@ -57,8 +57,10 @@ def use_driver(driver: Driver | None) -> None:
     from ..constants import forget_constants
     from ..device import forget
     from ..kernel import forget_gpu
+    from ..replay import beside
 
     _use(driver)
+    beside.clear()
     pool.cache_clear()
     limits.cache_clear()
     forget_constants()

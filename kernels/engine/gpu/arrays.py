@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -11,8 +12,11 @@ from .. import layout
 from ..device import Device
 from ..errors import ShapeError
 from ..memory import Array
+from ..replay import works_on
 from . import work
 from .pool import Buffer, pool
+
+ORIGIN = 256  # where `all_memory` begins: aligned for every access, and not 0, which is no address
 
 
 class _Interface:
@@ -65,6 +69,11 @@ class GpuArray(Array):
     def pointer(self) -> int:
         """Address of the first item."""
         return self.buffer.pointer + self.offset
+
+    @property
+    def place(self) -> int:
+        """The number of the first item in :func:`all_memory` of this dtype."""
+        return (self.pointer - ORIGIN) // self.dtype.itemsize
 
     @property
     def parameters(self) -> tuple[int, ...]:
@@ -152,6 +161,7 @@ class GpuArray(Array):
             if _share_memory(other, self):
                 other = other._copied()
             if other.is_contiguous and self.is_contiguous:
+                works_on((self, other))
                 work.move(index, start, other.pointer, nbytes)
                 return
             if not any(n > 1 and step == 0 for n, step in zip(self.shape, self._strides)):
@@ -163,6 +173,7 @@ class GpuArray(Array):
         if not self.is_contiguous:  # what lies between the items stays as it is
             work.read(index, host.ctypes.data, start, nbytes)
         self._window(host, low)[...] = other.numpy()
+        works_on((self,))
         work.write(index, start, host.ctypes.data, nbytes)
 
 
@@ -198,3 +209,15 @@ def from_host(host: np.ndarray, device: Device) -> GpuArray:
         host = np.ascontiguousarray(host)
         work.write(device.index, new.pointer, host.ctypes.data, host.nbytes)
     return new
+
+
+@functools.cache
+def all_memory(dtype: np.dtype, device: Device) -> GpuArray:
+    """All memory of GPU ``device`` as one array, for kernels that find places in tables.
+
+    Its item ``i`` lies at the address ``ORIGIN + i * dtype.itemsize``. It keeps nothing alive, and
+    no graph knows what it is used for: see ``replay.works_on``.
+    """
+    n = layout.TOO_LARGE // dtype.itemsize
+    buffer = Buffer(ORIGIN, n * dtype.itemsize, None)
+    return GpuArray(buffer, 0, (n,), (dtype.itemsize,), dtype, device)

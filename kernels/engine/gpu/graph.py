@@ -5,14 +5,16 @@ It is captured, compared and replayed by ``recorder``.
 
 from __future__ import annotations
 
+import functools
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ..replay import here, rebindings
+from ..replay import beside
 from .arguments import Slot
-from .driver import active
-from .pool import Buffer, pool, retire
+from .driver import active, stream_of
+from .pool import Buffer, after_capture, pool, retire
 
 Work = tuple[Any, ...]  # ("launch", kernel, grid, block, shared, parameters) or a copy
 
@@ -21,10 +23,13 @@ class Memory:
     """The stream that a graph was captured in and the memory of its arrays.
 
     Blocks of the stream are the graph's own; they go back when nothing uses the graph any more.
+
+    Attributes:
+        left: a tensor that had an array here has another one now, see ``replay.rebound``.
     """
 
     def __init__(self, index: int) -> None:
-        self.index, self.driver = index, active()
+        self.index, self.driver, self.left = index, active(), False
         self.stream = self.driver.create_stream(index)
         pool(index).private.add(self.stream)
 
@@ -56,16 +61,19 @@ class Graph:
 
     Attributes:
         work, blocks: what was asked of the driver and of the pool, in order.
-        held: memory that it works on, that is not its own, and that nobody else needs any more.
+        uses: memory that it works on and that is not its own.
+        held: the same, if nobody else needs it any more.
+        left: a tensor that had an array in such memory has another one now.
         nodes: place in ``work`` -> node of the driver, for the launches of sections.
         sections, after: what runs before and after each replay.
     """
 
     def __init__(self, index: int) -> None:
         self.index, self.memory = index, Memory(index)
-        self.rebindings = rebindings()
+        self.left = False
         self.work: list[Work] = []
         self.blocks: list[tuple[int, int]] = []  # address, bytes
+        self.uses: weakref.WeakSet[Buffer] = weakref.WeakSet()
         self.held: set[Buffer] = set()
         self.nodes: dict[int, int] = {}
         self.sections: list[Section] = []
@@ -80,7 +88,10 @@ class Graph:
     def run(self) -> None:
         """Queue all the work in the thread's stream."""
         if self.work and self._handles is not None:
-            stream = here.stream if here.index == self.index else 0
+            stream = stream_of(self.index)
+            if beside:
+                for buffer in (*self.uses, *self.held):
+                    buffer.used_in(stream)
             self.driver.run_graph(self.index, self._handles[1], stream)
 
     def update(self, place: int, new: Work, slot: Slot) -> None:
@@ -94,8 +105,14 @@ class Graph:
 
     def holds(self) -> bool:
         """Whether the sections would still launch the same kernels, on arrays where they were."""
-        return self.rebindings == rebindings() and all(section.holds() for section in self.sections)
+        left = self.left or self.memory.left
+        return not left and all(section.holds() for section in self.sections)
 
     def __del__(self) -> None:
-        if self._handles is not None and not sys.is_finalizing() and self.driver is active():
-            self.driver.destroy_graph(self.index, *self._handles)
+        if self._handles is not None and not sys.is_finalizing():
+            after_capture(functools.partial(_destroy, self.driver, self.index, *self._handles))
+
+
+def _destroy(driver: Any, index: int, graph: int, ready: int) -> None:
+    if driver is active():
+        driver.destroy_graph(index, graph, ready)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..device import STATIC_SHARED, Device
 from ..errors import DeviceError, LaunchError
-from ..replay import here
+from ..replay import beside, here, works_on
 from . import work
 from .arguments import LARGE, PLAIN, Packer, describe, signature
 from .arrays import GpuArray
@@ -125,8 +125,8 @@ class Launcher:
         entry = self.entries.get(tuple(key))
         if entry is None:
             return False
-        if here.recorder is not None:
-            here.recorder.hold(args)
+        if beside or here.recorder is not None:
+            works_on(args, self.stream)
         entry.run(self.grid, self.block, self.stream, self.shared, values)
         return True
 
@@ -139,8 +139,7 @@ class Launcher:
                 self.load(keys)
             entry = self.entries[keys]
             if entry is not None:
-                if here.recorder is not None:
-                    here.recorder.hold(args)
+                works_on(args, self.stream)
                 try:
                     entry.run(self.grid, self.block, self.stream, self.shared, values)
                 except struct.error as error:
@@ -183,6 +182,7 @@ class Launcher:
             warnings.filterwarnings("ignore", message="Grid size")
             stream = cuda.external_stream(handle) if handle else 0  # it takes its own alone
             configured = self.kernel.gpu[self.grid, self.block, stream, self.shared]
+            works_on(args, handle)
             before = configured.pre_launch_callbacks  # of a configuration that numba-cuda keeps
             if self.shared > STATIC_SHARED and _allow_shared not in before:
                 before.append(_allow_shared)

@@ -3,8 +3,8 @@
 Freed blocks are kept by size and handed out again, because ``cudaMalloc`` and ``cudaFree`` stop
 the whole device. A block is free as soon as the program refers to it no more, though the GPU may
 have work queued that uses it. That is safe because blocks belong to a stream: one that was taken
-for a stream is only given to later work of the same stream. Whoever uses an array in another
-stream than the one it was made in keeps it until both streams have met (``Stream.wait``).
+for a stream is only given to later work of the same stream. Where other streams of ``nl.Stream``
+have used it as well (``replay.works_on``), its own waits for what they have been given by then.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..device import KIB
-from ..replay import here
+from ..replay import beside, here
 from .driver import active, stream_of
 
 if TYPE_CHECKING:
@@ -23,6 +25,23 @@ if TYPE_CHECKING:
 
 GRANULE = 512  # bytes; cudaMalloc aligns to 256, 512 keeps size classes few
 LARGE = 1024 * KIB  # bytes; blocks above it are rounded to whole MiB
+
+
+class Blocks(list[int]):
+    """Addresses of free blocks of one size.
+
+    Attributes:
+        pool: whose.
+        stream: whose later work they may be given to.
+        heir: where blocks go instead, once the stream is gone.
+    """
+
+    __slots__ = ("pool", "stream", "heir")
+
+    def __init__(self, pool: Pool, stream: int) -> None:
+        super().__init__()
+        self.pool, self.stream = pool, stream
+        self.heir: Blocks | None = None
 
 
 class Buffer:
@@ -34,31 +53,52 @@ class Buffer:
         home: the free blocks that it goes back to; None if it is a graph's.
         owner: what must live as long, for memory of a graph.
         graphs: weak references to the graphs that use it and do not own it.
+        others: streams besides that of its home that have been given work with it.
     """
 
-    __slots__ = ("pointer", "nbytes", "home", "owner", "graphs", "__weakref__")
+    __slots__ = ("pointer", "nbytes", "home", "owner", "graphs", "others", "__weakref__")
 
-    def __init__(
-        self, pointer: int, nbytes: int, home: list[int] | None, owner: object = None
-    ) -> None:
+    def __init__(self, pointer: int, nbytes: int, home: Blocks | None, owner: Any = None) -> None:
         self.pointer, self.nbytes, self.home, self.owner = pointer, nbytes, home, owner
         self.graphs: tuple[weakref.ref[Graph], ...] = ()
+        self.others: tuple[int, ...] = ()
 
     def used_by(self, graph: Graph) -> None:
         """Let the memory go back only after the graph: its replays work on it."""
         others = [known for known in self.graphs if known() not in (None, graph)]
         self.graphs = (*others, weakref.ref(graph))
+        graph.uses.add(self)
+        if self.home is None:  # of another graph, which has it back when nobody needs it
+            graph.held.add(self)
+
+    def leave(self) -> None:
+        """End the graphs that work on the memory: something it was made for lies elsewhere now."""
+        for known in self.graphs:
+            graph = known()
+            if graph is not None:
+                graph.left = True
+        if self.owner is not None:
+            self.owner.left = True
+
+    def used_in(self, stream: int) -> None:
+        """Let the memory go back only after the work that a stream is about to be given."""
+        home = self.home
+        if home is not None and stream != home.stream and stream not in self.others:
+            self.others = (*self.others, stream)
 
     def __del__(self) -> None:
-        if self.home is None:
+        home = self.home
+        if home is None:
             return
         graphs = [found for known in self.graphs if (found := known()) is not None]
         if graphs:
-            heir = Buffer(self.pointer, self.nbytes, self.home, self.owner)
-            heir.graphs = tuple(map(weakref.ref, graphs[1:]))
+            heir = Buffer(self.pointer, self.nbytes, home, self.owner)
+            heir.graphs, heir.others = tuple(map(weakref.ref, graphs[1:])), self.others
             graphs[0].held.add(heir)
+        elif self.others and not sys.is_finalizing():
+            after_capture(functools.partial(home.pool.take_back, home, self.pointer, self.others))
         else:
-            self.home.append(self.pointer)
+            (home if home.heir is None else home.heir).append(self.pointer)
 
 
 class Pool:
@@ -71,8 +111,8 @@ class Pool:
     """
 
     def __init__(self, index: int) -> None:
-        self.index = index
-        self.free: dict[tuple[int, int], list[int]] = {}
+        self.index, self.driver = index, active()
+        self.free: dict[tuple[int, int], Blocks] = {}
         self.private: set[int] = set()
 
     @staticmethod
@@ -94,7 +134,7 @@ class Pool:
         return buffer
 
     def _take(self, size: int) -> Buffer:
-        home = self.free.setdefault((stream_of(self.index), size), [])
+        home = self._blocks(stream_of(self.index), size)
         try:
             return Buffer(home.pop(), size, home)
         except IndexError:  # none of that size, or another thread took the last
@@ -110,7 +150,24 @@ class Pool:
             pointer = active().allocate(self.index, size)
         return Buffer(pointer, size, home)
 
-    def _given_back(self) -> list[list[int]]:
+    def _blocks(self, stream: int, size: int) -> Blocks:
+        found = self.free.get((stream, size))
+        if found is None:
+            found = self.free.setdefault((stream, size), Blocks(self, stream))
+        return found
+
+    def take_back(self, home: Blocks, pointer: int, others: tuple[int, ...]) -> None:
+        """Take a block back that other streams use: its own waits for what they have so far."""
+        if self.driver is not active():
+            return
+        for stream in others:
+            if not stream or (self.index, stream) in beside:  # one that is gone has done it all
+                event = self.driver.record(self.index, stream)
+                self.driver.wait(self.index, home.stream, event)
+                self.driver.destroy_event(self.index, event)
+        (home if home.heir is None else home.heir).append(pointer)
+
+    def _given_back(self) -> list[Blocks]:
         return [blocks for (s, _), blocks in list(self.free.items()) if s not in self.private]
 
     def release(self) -> None:
@@ -123,10 +180,14 @@ class Pool:
                 active().free(self.index, blocks.pop())
 
     def adopt(self, stream: int) -> None:
-        """Move the free blocks of a stream that has finished for good to the default stream."""
+        """Let blocks of a stream that has finished for good belong to the default stream."""
         for (s, size), blocks in list(self.free.items()):
-            while s == stream and s and blocks:
-                self.free.setdefault((0, size), []).append(blocks.pop())
+            if s == stream and s:
+                heir = blocks.heir = self._blocks(0, size)
+                blocks.stream = 0
+                del self.free[s, size]
+                while blocks:
+                    heir.append(blocks.pop())
 
 
 @functools.cache
@@ -135,19 +196,34 @@ def pool(index: int) -> Pool:
     return Pool(index)
 
 
-_retired: list[tuple[int, Any, int]] = []
+_waiting: deque[Callable[[], None]] = deque()
+
+
+def after_capture(work: Callable[[], None]) -> None:
+    """Do something that a capture of this thread must not see: now, or when the capture ends."""
+    _waiting.append(work)
+    catch_up()
+
+
+def catch_up() -> None:
+    """Do what has waited for the end of a capture, unless there is one in this thread."""
+    while here.recorder is None and not sys.is_finalizing():
+        try:
+            work = _waiting.popleft()
+        except IndexError:  # nothing left, or another thread does the last
+            return
+        work()
 
 
 def retire(index: int, driver: Any, stream: int) -> None:
-    """Destroy a stream and give its blocks to the default one, once its work is done.
+    """Destroy a stream, and give its blocks to the default one, once its work is done."""
+    after_capture(functools.partial(_retire, index, driver, stream))
 
-    Not at once while a graph is captured, which may not be interrupted; then the next call does it.
-    """
-    _retired.append((index, driver, stream))
-    while _retired and here.recorder is None and not sys.is_finalizing():
-        index, driver, stream = _retired.pop()
-        if driver is active():
-            driver.synchronize(index)
-            pool(index).private.discard(stream)
-            pool(index).adopt(stream)
-            driver.destroy_stream(index, stream)
+
+def _retire(index: int, driver: Any, stream: int) -> None:
+    if driver is active():
+        driver.synchronize(index)
+        beside.discard((index, stream))
+        pool(index).private.discard(stream)
+        pool(index).adopt(stream)
+        driver.destroy_stream(index, stream)

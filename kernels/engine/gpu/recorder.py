@@ -25,7 +25,7 @@ from .arrays import GpuArray
 from .driver import Dim3, active
 from .graph import Graph, Section, Work
 from .launch import name_of
-from .pool import Buffer
+from .pool import Buffer, catch_up
 
 T = TypeVar("T")
 
@@ -54,11 +54,15 @@ class Recorder:
 
     # -- beginning and end -------------------------------------------------------------------------
     def __enter__(self) -> Recorder:
+        here.recorder = self  # first: what is freed from now on waits for the end
         if self.doing == "capture":
             index, stream = self.graph.index, self.graph.memory.stream
-            active().begin_capture(index, stream)
+            try:
+                active().begin_capture(index, stream)
+            except BaseException:
+                here.recorder = None
+                raise
             here.index, here.stream = index, stream
-        here.recorder = self
         return self
 
     def __exit__(self, kind: Any, *exc: object) -> None:
@@ -83,6 +87,7 @@ class Recorder:
         finally:
             here.recorder = None
             here.index, here.stream = self.before
+            catch_up()
 
     def _run_later(self) -> None:
         for function in self._after:
@@ -160,10 +165,7 @@ class Recorder:
                 if isinstance(a, tuple):
                     self.hold(a)
                 elif isinstance(a, GpuArray) and a.buffer.owner is not self.graph.memory:
-                    if a.buffer.home is None:  # of another graph
-                        self.graph.held.add(a.buffer)
-                    else:
-                        a.buffer.used_by(self.graph)
+                    a.buffer.used_by(self.graph)
 
     def same(self, work: Work) -> bool:
         """A copy inside the GPU; returns whether it has been dealt with."""

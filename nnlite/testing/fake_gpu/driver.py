@@ -85,6 +85,9 @@ class FakeDriver:
     def version(self) -> str:
         return "0.0"
 
+    def make_current(self, index: int) -> None:
+        """There are no contexts."""
+
     # -- memory ------------------------------------------------------------------------------------
     def allocate(self, index: int, nbytes: int) -> int:
         with self._lock:
@@ -278,4 +281,5 @@ class FakeDriver:
             self._queue(stream, work)
 
     def destroy_graph(self, index: int, graph: int, ready: int) -> None:
+        self._not_captured()
         del self._graphs[graph], self._graphs[ready]

@@ -1,0 +1,119 @@
+"""What memory a graph of ``nl.graph`` keeps, what ends it, and what waits for a capture."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+import numpy as np
+import pytest
+
+import nnlite as nl
+from nnlite.kernels.engine import gpu
+from nnlite.kernels.engine.replay import here, rebound
+
+ONES = np.ones(3, np.float32)
+
+
+def x_of(value):
+    return nl.tensor(np.full(3, value, np.float32))
+
+
+def replaying(step, *args):
+    """The graph of a step, replayed at least once."""
+    run = nl.graph(step)
+    for _ in range(4):
+        run(*args)
+    assert run.replays, run.reason
+    return run
+
+
+def test_memory_that_is_copied_is_kept(driver):
+    """A copy inside the GPU is no launch, whose arguments are seen."""
+    held = [nl.array(ONES)]
+
+    def step(x):
+        y = nl.empty(3)
+        y.copy_from(held[0])
+        return nl.Tensor(y) + x
+
+    run = replaying(step, x_of(1))
+    address = held.pop().pointer
+    others = [x_of(9) for _ in range(8)]
+    assert address not in [o.array.pointer for o in others]
+    assert run(x_of(2)).numpy().tolist() == [3] * 3
+
+
+# -- tensors with other arrays ---------------------------------------------------------------------
+def test_only_graphs_that_use_a_tensor_end_when_it_moves(driver):
+    models = [nl.nn.Linear(3, 2) for _ in range(2)]
+    x = nl.tensor(np.ones((4, 3), np.float32))
+    runs = [replaying(model, x) for model in models]
+    models[1].to("cpu").to(x.device)
+    for _ in range(4):
+        for model, run in zip(models, runs):
+            np.testing.assert_array_equal(run(x).numpy(), model(x).numpy())
+    assert [run.captures for run in runs] == [1, 2]
+
+
+def test_a_graph_ends_when_a_tensor_leaves_memory_of_another_graph(driver):
+    """One graph works on what another has made; then there is something else in its place."""
+    first = replaying(lambda x: x + x, x_of(2))
+    shared = first(x_of(2))
+    second = replaying(lambda x: shared + x, x_of(1))
+    before, shared.array = shared.array, nl.array(10 * ONES)
+    rebound(before)
+    for _ in range(4):
+        assert second(x_of(1)).numpy().tolist() == [11] * 3
+    assert second.captures == 2
+
+
+def test_views_of_one_memory_count(driver):
+    whole = nl.array(np.arange(6, dtype=np.float32))
+    w = nl.Tensor(whole[3:])
+    run = replaying(lambda x: x + w, x_of(0))
+    w.array = nl.array(10 * ONES)
+    rebound(whole)
+    for _ in range(3):
+        assert run(x_of(1)).numpy().tolist() == [11] * 3
+    assert run.captures == 2
+
+
+# -- while a capture is under way ------------------------------------------------------------------
+@pytest.fixture
+def raised(monkeypatch):
+    """What finalizers raise."""
+    found = []
+    monkeypatch.setattr(sys, "unraisablehook", found.append)
+    return found
+
+
+def test_a_graph_that_goes_during_a_capture_waits_for_its_end(driver, raised):
+    old, seen = [replaying(lambda x: x + x, x_of(1))], []
+
+    def step(x):
+        if here.recorder is not None and here.recorder.doing == "capture" and old:
+            old.clear()
+            gc.collect()
+            seen.append(len(driver._graphs))
+        return x * x
+
+    run = replaying(step, x_of(3))
+    assert seen == [2], "the graph and what the driver has made ready of it"
+    assert run(x_of(3)).numpy().tolist() == [9] * 3
+    assert not raised
+    assert len(driver._graphs) == 2, "those of the second"
+    assert len(driver._streams) == 2, "the default one, and that of the second"
+
+
+def test_an_exception_at_the_beginning_of_a_capture_leaves_no_recorder(driver, monkeypatch):
+    def refuse(index, stream):
+        raise MemoryError("GPU: no room for a graph")
+
+    run = nl.graph(lambda x: x + x)
+    run(x_of(1))
+    monkeypatch.setattr(driver, "begin_capture", refuse)
+    with pytest.raises(MemoryError, match="no room"):
+        run(x_of(1))
+    assert here.recorder is None
+    gpu.synchronize(nl.device("cuda"))
