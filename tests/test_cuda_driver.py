@@ -189,6 +189,25 @@ def test_streams_events_and_graphs(api, cuda_driver):
     assert (int(new.func), new.sharedMemBytes) == (5, 7)
 
 
+def test_a_thread_can_be_made_ready_for_other_functions(api, cuda_driver):
+    cuda_driver.make_current(0)
+    assert api.names() == ["cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent"]
+
+
+def test_no_capture_is_ended_by_waiting_for_the_device(api, cuda_driver):
+    """Whose thread waits does not matter: the device has a stream that is being captured."""
+    captured, other, gone = (cuda_driver.create_stream(0) for _ in range(3))
+    cuda_driver.destroy_stream(0, gone)
+    cuda_driver.begin_capture(0, captured)
+    del api.calls[:]
+    cuda_driver.synchronize(0)
+    waits = [call for call in api.calls if "Synchronize" in call[0]]
+    assert sorted(waits) == [("cuStreamSynchronize", 0), ("cuStreamSynchronize", other)]
+    cuda_driver.end_capture(0, captured)
+    cuda_driver.synchronize(0)
+    assert api.names()[-1] == "cuCtxSynchronize"
+
+
 @nl.kernel
 def add_to(x, value):
     for i in range(x.size):

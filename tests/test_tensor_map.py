@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 
 import pytest
 
+import nnlite as nl
 from nnlite.errors import DeviceError
 from nnlite.kernels.engine.gpu import tensor_map as module
-from nnlite.kernels.engine.gpu.tensor_map import tensor_map
+from nnlite.kernels.engine.gpu.recorder import capture
+from nnlite.kernels.engine.gpu.tensor_map import map_words, tensor_map
+from nnlite.testing.fake_gpu import fake_gpu
 
 driver = pytest.importorskip("cuda.bindings.driver", reason="cuda-bindings is not installed")
 TYPES = driver.CUtensorMapDataType
@@ -56,7 +60,11 @@ def encoder(monkeypatch):
 
     monkeypatch.setattr(driver, "cuGetProcAddress", find)
     module._encoder.cache_clear()
-    yield calls
+    with fake_gpu() as fake:
+        current = []
+        monkeypatch.setattr(fake, "make_current", current.append)
+        yield calls
+        assert len(current) >= len(calls), "the thread may have no context yet"
     module._encoder.cache_clear()
 
 
@@ -79,3 +87,16 @@ def test_a_driver_without_maps_is_named(encoder, monkeypatch):
     monkeypatch.setattr(driver, "cuGetProcAddress", lambda *_: missing)
     with pytest.raises(DeviceError, match="no cuTensorMapEncodeTiled"):
         tensor_map("bf16", 16, rows=70, length=96, pitch=256, box_rows=64).encode()
+
+
+def test_a_graph_keeps_the_matrix_of_a_map(encoder):
+    """Its address is among numbers, not among the arrays of a launch."""
+    x = [nl.empty((64, 64))]
+    _, graph, recorder = capture(0, lambda: map_words("tf32", x[0][8:], 56, 64, 256, 128))
+    assert not recorder.reason
+    address = x.pop().pointer
+    assert encoder[-1][2] == address + 8 * 256
+    assert nl.empty((64, 64)).pointer != address
+    del graph, recorder
+    gc.collect()
+    assert address in [held.pointer for held in [nl.empty((64, 64)) for _ in range(3)]]

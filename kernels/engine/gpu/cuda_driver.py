@@ -27,7 +27,9 @@ class CudaDriver:
 
     def __init__(self) -> None:
         self._contexts: dict[int, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what is freed inside may ask for it again
+        self._streams: set[tuple[int, int]] = set()  # GPU and handle of those made here
+        self._captured: set[tuple[int, int]] = set()  # of which a thread captures the work
 
     @functools.cached_property
     def _api(self) -> Any:
@@ -76,6 +78,9 @@ class CudaDriver:
         device = self._check(api.cuDeviceGet(index))
         context = self._contexts[index] = self._check(api.cuDevicePrimaryCtxRetain(device))
         return context
+
+    def make_current(self, index: int) -> None:
+        self._enter(index)
 
     def limits(self, index: int) -> Limits:
         api = self._api
@@ -170,13 +175,24 @@ class CudaDriver:
 
     # -- order -------------------------------------------------------------------------------------
     def synchronize(self, index: int) -> None:
-        self._check(self._enter(index).cuCtxSynchronize())
+        api = self._enter(index)
+        with self._lock:  # no capture begins meanwhile
+            if not self._captured:
+                self._check(api.cuCtxSynchronize())
+                return
+            # It would end the capture of another thread, too.
+            for number, stream in {(index, 0), *self._streams} - self._captured:
+                if number == index:
+                    self._check(api.cuStreamSynchronize(stream))
 
     def create_stream(self, index: int) -> int:
         api = self._enter(index)
-        return int(self._check(api.cuStreamCreate(api.CUstream_flags.CU_STREAM_NON_BLOCKING)))
+        made = int(self._check(api.cuStreamCreate(api.CUstream_flags.CU_STREAM_NON_BLOCKING)))
+        self._streams.add((index, made))
+        return made
 
     def destroy_stream(self, index: int, stream: int) -> None:
+        self._streams.discard((index, stream))
         self._check(self._enter(index).cuStreamDestroy(stream))
 
     def synchronize_stream(self, index: int, stream: int) -> None:
@@ -206,7 +222,9 @@ class CudaDriver:
     def begin_capture(self, index: int, stream: int) -> None:
         api = self._enter(index)
         mode = api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        self._check(api.cuStreamBeginCapture(stream, mode))
+        with self._lock:
+            self._check(api.cuStreamBeginCapture(stream, mode))
+            self._captured.add((index, stream))
 
     def last_node(self, index: int, stream: int) -> int:
         # status, id, graph, nodes that the next one will depend on, ...
@@ -214,7 +232,10 @@ class CudaDriver:
 
     def end_capture(self, index: int, stream: int) -> tuple[int, int]:
         api = self._enter(index)
-        graph = self._check(api.cuStreamEndCapture(stream))
+        try:
+            graph = self._check(api.cuStreamEndCapture(stream))
+        finally:
+            self._captured.discard((index, stream))
         return int(graph), int(self._check(api.cuGraphInstantiate(graph, 0)))
 
     def set_parameters(

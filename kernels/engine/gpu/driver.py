@@ -54,6 +54,9 @@ class Driver(Protocol):
     def version(self) -> str:
         """Version of CUDA that the driver supports, such as ``"13.0"``."""
 
+    def make_current(self, index: int) -> None:
+        """Let this thread call functions of the API that are not listed here."""
+
     # -- memory: addresses on the GPU; ``source`` of write and ``target`` of read are the host's --
     def allocate(self, index: int, nbytes: int) -> int: ...
 

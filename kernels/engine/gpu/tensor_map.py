@@ -11,9 +11,14 @@ from __future__ import annotations
 import ctypes
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, ShapeError
+from ..replay import works_on
+from .driver import active
+
+if TYPE_CHECKING:
+    from .arrays import GpuArray
 
 ROW_BYTES = 128  # of a box: as many as the swizzle exchanges units in
 LONGEST = 256  # rows of a box
@@ -62,12 +67,13 @@ class TensorMap:
         """Bytes of a box, those beyond the edges too: what a copy adds to its barrier."""
         return self.box[0] * self.box[1] * KINDS[self.kind][0]
 
-    def encode(self) -> tuple[int, ...]:
-        """The 16 words of 64 bits that the driver makes of it.
+    def encode(self, index: int = 0) -> tuple[int, ...]:
+        """The 16 words of 64 bits that the driver makes of it, for GPU ``index``.
 
         Raises:
             DeviceError: the driver refuses it, or is older than such maps.
         """
+        active().make_current(index)  # this may be the first that a thread wants of the driver
         driver, function = _encoder()
         # The driver takes aligned memory alone; the object that the function of cuda.bindings makes
         # for the map lies wherever Python has room.
@@ -140,3 +146,15 @@ def tensor_map(
                 f"of each, boxes of 1 to {LONGEST} rows"
             )
     return TensorMap(kind, address, (length, rows), pitch, (ROW_BYTES // size, box_rows))
+
+
+def map_words(
+    kind: str, x: GpuArray, rows: int, length: int, pitch: int, box_rows: int
+) -> tuple[int, ...]:
+    """The words of the map of a matrix that begins where an array does; see :func:`tensor_map`.
+
+    A launch that comes next is expected to work on the array.
+    """
+    works_on((x,))
+    found = tensor_map(kind, x.pointer, rows, length, pitch, box_rows)
+    return found.encode(x.device.index)
