@@ -89,9 +89,9 @@ def always_tiled(monkeypatch):
         known = groups == 1 and x.dtype == np.float32
         tiled = known and channels_last.fits(x.shape, (*w[:2], *g.kernel), y.shape, g)
         calls.n += tiled
-        return "tiled" if tiled else "small"
+        run("tiled" if tiled else "small")
 
-    monkeypatch.setattr(passes, "_algorithm", chosen)
+    monkeypatch.setattr(passes, "_carry_out", chosen)
     return calls
 
 

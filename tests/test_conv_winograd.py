@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import nnlite as nl
 from nnlite.errors import ArgumentError
+from nnlite.kernels.conv import algorithm as algorithms
 from nnlite.kernels.conv import conv2d, conv2d_backward, conv_reference, passes, winograd
 from nnlite.kernels.conv.algorithm import Problem, candidates, default
 from nnlite.kernels.conv.geometry import geometry
@@ -270,3 +272,52 @@ def test_a_gpu_takes_what_is_chosen(name):
     assert sum("correlate_tiled" in n for n in names) == 2
     assert sum("weight_grad_tiled" in n for n in names) == (name == "tiled")
     assert sum("winograd_image" in n for n in names) == 2 * (name == "winograd")
+
+
+@pytest.fixture
+def high():
+    """Precision with which Winograd is a candidate; what found no memory is forgotten after it."""
+    nl.set_float32_matmul_precision("high")
+    yield
+    nl.set_float32_matmul_precision("highest")
+    algorithms._too_large.clear()
+
+
+@linux
+def test_without_room_for_its_copies_another_computes(high, monkeypatch):
+    """And computes the same again, without asking once more."""
+    rng = np.random.default_rng(4)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((1, 16, 12, 12), (16, 16, 3, 3)))
+    expected, size = conv_reference(*wide(x, w)), conv_reference(*map(np.abs, wide(x, w)))
+    order = ["winograd", "tiled", "small"]
+    monkeypatch.setattr(algorithms, "time", lambda name, *_: order.index(name))
+    asked, real = [], winograd.forward
+    monkeypatch.setattr(winograd, "forward", lambda *a: asked.append(1) or real(*a))
+    with fake_gpu() as driver:
+        given = [array(v, device=default_device()) for v in (x, w)]
+        driver.room = 16 * 25 * 16 * 4 + 40_000  # one of both copies, and less than the other
+        for _ in range(2):
+            y = conv2d(*given).numpy()
+            assert (np.abs(y - expected) <= 4 * np.sqrt(144) * U * size).all()
+    assert [name for name, *_ in driver.launches].count("correlate_tiled") == 2
+    assert len(asked) == 1
+
+
+def test_each_algorithm_is_asked_once_for_memory(high):
+    asked = []
+
+    def run(name):
+        asked.append(name)
+        raise MemoryError
+
+    given = problem("forward", 256), 1, np.dtype(np.float32)
+    with fake_gpu(), pytest.raises(MemoryError):
+        algorithms.carry_out(*given, default_device(), run, ())
+    assert asked == ["winograd", "tiled", "small"]
+
+
+def test_measurements_are_of_the_source_of_all_kernels():
+    folder = Path(algorithms.__file__).parent
+    made = {path.stem for path in folder.glob("*.py") if "@kernel" in path.read_text()}
+    assert len(made) >= 10
+    assert made <= set(algorithms.SOURCES)

@@ -17,6 +17,9 @@ unless ``nl.tune`` has measured them.
 are numbers for which the bound that every other kernel keeps is not kept, and infinities become NaN
 (both in :mod:`.winograd`). So it is a candidate only where ``nl.set_float32_matmul_precision`` asks
 for less than ``"highest"``, or alone where ``style`` names it.
+
+All but ``small`` make copies of the images, ``winograd`` copies of four times their size. Where a
+GPU has no memory left for them, the best of the others computes instead (:func:`carry_out`).
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from typing import Any, NamedTuple
 
 from ..checks import FLOAT32
 from ..engine import Array, Device
-from ..engine.tuning import Choice
+from ..engine.tuning import Choice, on_change
 from ..matmul import large
 from ..matmul.sgemm import WIDTH
 from . import winograd
@@ -44,6 +47,9 @@ SMALL_SHARE = 0.15
 TILED_SHARE = 0.88
 PER_ITEM = 8 * 64 / 13  # to read a number and to write it
 TOLERANCE = 1e-3  # between the results, relative to the largest item: the sums have other orders
+
+_too_large: set[tuple[Device, str, Problem]] = set()  # what found no memory for its copies
+on_change(_too_large.clear)
 
 
 class Problem(NamedTuple):
@@ -77,6 +83,42 @@ def algorithm(
     if device.limits.compute_capability < large.SINCE:
         return SMALL
     return CHOICE(device, problem, run, outputs)
+
+
+def carry_out(
+    problem: Problem,
+    groups: int,
+    dtype: Any,
+    device: Device,
+    run: Callable[[str], Any],
+    outputs: Sequence[Array],
+) -> None:
+    """Fill ``outputs`` by ``run(name)`` with the algorithm of the problem.
+
+    If there is no memory for its copies, with the best of the others; they also compute the same
+    problem from then on, since asking in vain empties the cache of memory each time.
+
+    Raises:
+        MemoryError: there is too little for ``small``, too.
+    """
+
+    def attempt(name: str) -> None:
+        try:
+            run(name)
+        except MemoryError:
+            if name != SMALL:
+                _too_large.add((device, name, problem))
+            raise
+
+    while True:
+        failed = len(_too_large)
+        try:
+            attempt(algorithm(problem, groups, dtype, device, attempt, outputs))
+            return
+        except MemoryError:
+            if len(_too_large) == failed:
+                raise
+        CHOICE.forget()  # not above: the error holds the copies that there was memory for
 
 
 def supported(name: str, problem: Problem) -> bool:
@@ -127,8 +169,9 @@ def time(name: str, device: Device, problem: Problem) -> float:
 
 
 def candidates(device: Device, problem: Problem) -> list[str]:
-    """What can compute this with the precision that is asked for."""
+    """What can compute this with the precision that is asked for, and found memory so far."""
     names = (SMALL, TILED) if problem.exact else (SMALL, TILED, WINOGRAD)
+    names = (name for name in names if (device, name, problem) not in _too_large)
     return [name for name in names if supported(name, problem)]
 
 
@@ -137,10 +180,24 @@ def default(device: Device, problem: Problem) -> str:
     return min(candidates(device, problem), key=lambda name: time(name, device, problem))
 
 
+SOURCES = (
+    "channels_last",
+    "correlate",
+    "direct",
+    "gemm",
+    "passes",
+    "tiled",
+    "tiled_weight",
+    "tiles",
+    "weight",
+    "weight_pixels",
+    "weight_sums",
+    "winograd",
+)
 CHOICE = Choice(
     "convolution",
     candidates,
     default,
-    sources=tuple(f"{__package__}.{m}" for m in ("tiled", "tiled_weight", "winograd", "direct")),
+    sources=tuple(f"{__package__}.{module}" for module in SOURCES),
     tolerance=TOLERANCE,
 )

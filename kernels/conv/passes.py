@@ -13,7 +13,7 @@ from ..elementwise import copy
 from ..engine import ArgumentError, Array, empty, zeros
 from ..matmul import large, precision
 from . import channels_last, winograd
-from .algorithm import SMALL, TILED, WINOGRAD, Problem, algorithm, supported
+from .algorithm import SMALL, TILED, WINOGRAD, Problem, carry_out, supported
 from .correlate import correlate, pack
 from .geometry import Geometry, Pair
 from .tiles import Window
@@ -54,7 +54,7 @@ def gather(
         _require(op, style, x, w, y, g, groups)
         run(style)
     elif style is None:
-        run(_algorithm("forward", x, w.shape, y, g, groups, run, y))
+        _carry_out("forward", x, w.shape, y, g, groups, run, y)
     else:
         run(SMALL)
 
@@ -73,7 +73,7 @@ def spread(
         else:
             _spread(op, dy, w, bias, dx, g, groups)
 
-    run(_algorithm("input", dx, w.shape, dy, g, groups, run, dx))
+    _carry_out("input", dx, w.shape, dy, g, groups, run, dx)
 
 
 def _spread(
@@ -100,7 +100,7 @@ def weights(dy: Array, x: Array, shape: tuple[int, ...], g: Geometry, groups: in
         else:
             _weights(dy, x, dw, g, groups)
 
-    run(_algorithm("weight", x, shape, dy, g, groups, run, dw))
+    _carry_out("weight", x, shape, dy, g, groups, run, dw)
     return dw
 
 
@@ -140,7 +140,7 @@ def image_of(x: Array) -> Array:
     return x if len(x.shape) == 4 else x.reshape(*x.shape[:2], 1, x.shape[2])
 
 
-def _algorithm(
+def _carry_out(
     kind: str,
     x: Array,
     w: tuple[int, ...],
@@ -149,12 +149,13 @@ def _algorithm(
     groups: int,
     run: Callable[[str], None],
     output: Array,
-) -> str:
-    """Which algorithm fills the output: x, w and y are those of a convolution."""
+) -> None:
+    """Fill the output by the algorithm chosen: x, w and y are those of a convolution."""
     if x.device.is_cpu:
-        return SMALL
-    problem = _problem(kind, x, w, y, g)
-    return algorithm(problem, groups, x.dtype, x.device, run, (output,))
+        run(SMALL)
+    else:
+        problem = _problem(kind, x, w, y, g)
+        carry_out(problem, groups, x.dtype, x.device, run, (output,))
 
 
 def _problem(kind: str, x: Array, w: tuple[int, ...], y: Array, g: Geometry) -> Problem:
