@@ -117,3 +117,36 @@ def test_an_exception_at_the_beginning_of_a_capture_leaves_no_recorder(driver, m
         run(x_of(1))
     assert here.recorder is None
     gpu.synchronize(nl.device("cuda"))
+
+
+# -- numbers of the host ---------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i8", "u4", "?", "c8", "c16"])
+@pytest.mark.parametrize("how", ["cpu", "machine"])
+def test_filled_arrays_are_no_data_of_the_host(how, dtype):
+    values = [0, 1, 77, -1] if np.dtype(dtype).kind not in "?u" else [0, 1]
+    if np.dtype(dtype).kind == "c":
+        values.append(1.5 - 2j)
+    from nnlite.testing.fake_gpu import fake_gpu
+
+    with fake_gpu(how) as fake:
+        for value in values:
+            for shape in ((), (3,), (0, 2), (2, 300)):
+                found = nl.full(shape, value, dtype).numpy()
+                np.testing.assert_array_equal(found, np.full(shape, value, dtype))
+                assert found.dtype == dtype
+        assert fake.to_device == 0
+        each = nl.full((2, 2), [1, 2], dtype).numpy()
+        np.testing.assert_array_equal(each, np.full((2, 2), [1, 2], dtype))
+
+
+def test_integers_set_in_a_step_are_captured(driver):
+    labels = [3, 1]
+
+    def step(x):
+        return [nl.Tensor(nl.full((3,), label, np.int64)) for label in labels], x + x
+
+    run = nl.graph(step)
+    for k in range(5):
+        found, _ = run(x_of(k))
+        assert [t.numpy().tolist() for t in found] == [[3] * 3, [1] * 3]
+    assert run.replays == 2, run.reason

@@ -247,7 +247,14 @@ def empty(shape: Any, dtype: Any = FLOAT32, device: Device | str | None = None) 
 
 def full(shape: Any, value: Any, dtype: Any = FLOAT32, device: Any = None) -> Array:
     """A new array with every item ``value``; see :func:`empty`."""
-    return array(np.full(shape, value, check_dtype(dtype)), device=device)
+    target = find_device(device)
+    if target.is_cpu:
+        return Array(np.full(shape, value, check_dtype(dtype)))
+    from .gpu import filling, from_host
+
+    if np.ndim(value):  # one for each place of some axes
+        return from_host(np.full(shape, value, check_dtype(dtype)), target)
+    return filling.full(_sizes(shape), np.full((), value, check_dtype(dtype)), target)
 
 
 def zeros(shape: Any, dtype: Any = FLOAT32, device: Any = None) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd import Gradients, Node
 from ..kernels import elementwise, reduce
-from ..kernels.engine import Array, empty, full
+from ..kernels.engine import Array, full
 from ..tensor import Tensor, as_tensor, record, wrap
 
 
@@ -28,10 +28,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _tensor_of(number: Any, like: Tensor) -> Tensor:
-    """A number with dtype and device of a tensor; on a GPU set there, which a graph can hold."""
-    if like.device.is_cpu or like.dtype not in (np.float32, np.float64):
-        return wrap(full((), number, like.dtype, like.device))
-    return wrap(elementwise.fill(empty((), like.dtype, like.device), float(number)))
+    """A number with dtype and device of a tensor."""
+    return wrap(full((), number, like.dtype, like.device))
 
 
 def _operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
