@@ -122,6 +122,35 @@ def test_a_loop_left_early_leaves_no_thread(options):
     assert loader.dataset.asked < 100
 
 
+def test_an_interrupted_close_leaves_the_thread_to_end_by_itself(options, monkeypatch):
+    """A second Ctrl-C while the iterator waits for a thread that still fills pinned memory."""
+    reading, go_on = threading.Event(), threading.Event()
+
+    class Slow(Items):
+        def __getitem__(self, i):
+            if i == 6:
+                reading.set()
+                assert go_on.wait(20)
+            return super().__getitem__(i)
+
+    iterator = iter(DataLoader(Slow(1000), 2, **options))
+    next(iterator)
+    assert reading.wait(20)
+    (thread,) = threads()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "join", lambda *given: interrupt())
+        with pytest.raises(KeyboardInterrupt):
+            iterator.close()
+    assert thread.is_alive()
+    go_on.set()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
 def test_batches_are_made_ahead_and_no_further():
     """With two waiting and one in hand, the thread has made four batches and then waits."""
     data = Items(100)

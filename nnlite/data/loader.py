@@ -148,14 +148,11 @@ class DataLoader:
         from ..kernels.engine.gpu.upload import Uploader
 
         uploader = Uploader(self.device, self.prefetch)
-        try:
-            sent = prefetch(lambda: map(uploader.send, make()), self.prefetch)
-            with contextlib.closing(sent):
-                for item in sent:
-                    x, y = map(Tensor, uploader.receive(item))
-                    yield x, y
-        finally:
-            uploader.close()
+        sent = prefetch(lambda: map(uploader.send, make()), self.prefetch, uploader.close)
+        with contextlib.closing(sent):
+            for item in sent:
+                x, y = map(Tensor, uploader.receive(item))
+                yield x, y
 
     def _batches(self, seed: int, epoch: int, start: int) -> Batches:
         """The batches of an epoch on the host, from number ``start`` on."""
