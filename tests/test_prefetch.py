@@ -17,6 +17,7 @@ from nnlite.data.augment import parse_augmentation
 from nnlite.data.prefetch import NAME, prefetch
 from nnlite.errors import ArgumentError, DeviceError
 from nnlite.kernels.engine import gpu
+from nnlite.kernels.engine.gpu.driver import active
 from nnlite.testing.fake_gpu import FakeDriver, fake_gpu
 
 
@@ -137,11 +138,13 @@ def test_an_interrupted_close_leaves_the_thread_to_end_by_itself(options, monkey
     next(iterator)
     assert reading.wait(20)
     (thread,) = threads()
+    held = dict(active().pinned.sizes)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "join", lambda *given: interrupt())
         with pytest.raises(KeyboardInterrupt):
             iterator.close()
     assert thread.is_alive()
+    assert active().pinned.sizes == held, "the thread writes to it"
     go_on.set()
     thread.join(20)
     assert not thread.is_alive()
