@@ -1,0 +1,106 @@
+"""Which algorithm computes a convolution on a GPU: by time, precision and memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nnlite as nl
+from nnlite.kernels.conv import algorithm as algorithms
+from nnlite.kernels.conv import conv2d, conv_reference, passes, winograd
+from nnlite.kernels.conv.algorithm import Problem, candidates, default
+from nnlite.kernels.conv.geometry import geometry
+from nnlite.kernels.engine import array, default_device
+from nnlite.kernels.engine.device import GPUS, Limits
+from nnlite.testing.fake_gpu import fake_gpu
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
+U = 2.0**-24
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretended:
+    limits: Limits
+    is_cpu: bool = False
+
+
+def problem(kind: str, c: int, exact: bool = False, stride: int = 1, size: int = 56) -> Problem:
+    g = geometry("test", (3, 3), stride, 1, 1)
+    y = (32, c, *g.output((size, size)))
+    return Problem(kind, (32, c, size, size), (c, c, 3, 3), y, tuple(vars(g).values()), exact)
+
+
+def test_choice_needs_a_lower_precision_and_many_channels():
+    a100 = Pretended(GPUS["A100"])
+    for kind in ("forward", "input"):
+        assert default(a100, problem(kind, 256)) == "winograd"
+        assert default(a100, problem(kind, 256, exact=True)) == "tiled"
+        assert default(a100, problem(kind, 16)) != "winograd"
+        assert "winograd" not in candidates(a100, problem(kind, 256, stride=2))
+        assert "winograd" not in candidates(a100, problem(kind, 24))
+    assert default(a100, problem("weight", 256)) == "tiled"
+
+
+@pytest.mark.parametrize(("precision", "exact"), [("highest", True), ("high", False)])
+def test_precision_decides(precision, exact):
+    before = nl.get_float32_matmul_precision()
+    nl.set_float32_matmul_precision(precision)
+    try:
+        x, g = array(np.ones((1, 16, 5, 5), np.float32)), geometry("test", (3, 3), 1, 1, 1)
+        assert passes._problem("forward", x, (16, 16, 3, 3), x, g).exact is exact
+    finally:
+        nl.set_float32_matmul_precision(before)
+
+
+@pytest.fixture
+def high():
+    """Precision with which Winograd is a candidate; what found no memory is forgotten after it."""
+    nl.set_float32_matmul_precision("high")
+    yield
+    nl.set_float32_matmul_precision("highest")
+    algorithms._too_large.clear()
+
+
+@linux
+def test_without_room_for_its_copies_another_computes(high, monkeypatch):
+    """And computes the same again, without asking once more."""
+    rng = np.random.default_rng(4)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((1, 16, 12, 12), (16, 16, 3, 3)))
+    wide = [v.astype(np.float64) for v in (x, w)]
+    expected, size = conv_reference(*wide), conv_reference(*map(np.abs, wide))
+    order = ["winograd", "tiled", "small"]
+    monkeypatch.setattr(algorithms, "time", lambda name, *_: order.index(name))
+    asked, real = [], winograd.forward
+    monkeypatch.setattr(winograd, "forward", lambda *a: asked.append(1) or real(*a))
+    with fake_gpu() as driver:
+        given = [array(v, device=default_device()) for v in (x, w)]
+        driver.room = 16 * 25 * 16 * 4 + 40_000  # one of both copies, and less than the other
+        for _ in range(2):
+            y = conv2d(*given).numpy()
+            assert (np.abs(y - expected) <= 4 * np.sqrt(144) * U * size).all()
+    assert [name for name, *_ in driver.launches].count("correlate_tiled") == 2
+    assert len(asked) == 1
+
+
+def test_each_algorithm_is_asked_once_for_memory(high):
+    asked = []
+
+    def run(name):
+        asked.append(name)
+        raise MemoryError
+
+    given = problem("forward", 256), 1, np.dtype(np.float32)
+    with fake_gpu(), pytest.raises(MemoryError):
+        algorithms.carry_out(*given, default_device(), run, ())
+    assert asked == ["winograd", "tiled", "small"]
+
+
+def test_measurements_are_of_the_source_of_all_kernels():
+    folder = Path(algorithms.__file__).parent
+    made = {path.stem for path in folder.glob("*.py") if "@kernel" in path.read_text()}
+    assert len(made) >= 10
+    assert made <= set(algorithms.SOURCES)
