@@ -48,10 +48,15 @@ class Slab:
             memory[start : start + prod(shape)].reshape(shape)
             for start, shape in zip(self.starts, shapes)
         ]
+        self._parts: dict[tuple[int, int], Array] = {}  # asked for in every step
 
     def part(self, first: int, last: int) -> Array:
         """The memory from the view ``first`` to the end of the view ``last``."""
-        return self.memory[self.starts[first] : self.starts[last] + self.views[last].size]
+        found = self._parts.get((first, last))
+        if found is None:
+            found = self.memory[self.starts[first] : self.starts[last] + self.views[last].size]
+            self._parts[first, last] = found
+        return found
 
 
 class Bucket:
