@@ -1,18 +1,22 @@
 """Many kernels at once: what the compile gate and ``nnlite resources`` do for every architecture.
 
-Two things save most of the time; ``tests/test_compile_gate.py`` holds both to be true:
+What saves most of the time; ``tests/test_compile_gate.py`` holds it to be true:
 
 - NVVM writes the same PTX for every compute capability from 7.5 to 9.0, save the line that names
   it: one run serves six architectures.
-- The assembler takes 4 ms for a text, and nvdisasm 0.2 s for a file, before they see a kernel; and
+- From the same PTX, the assembler makes the same machine code for 8.6 and 8.9, and the same for 9.0
+  and its variant 9.0a, which only has more instructions.
+- The assembler takes 4 ms for a text, and nvdisasm 0.3 s for a file, before they see a kernel; and
   of the kernels in one text, it assembles each as if it were alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from ..errors import CompileError
 from ..kernel import Kernel
@@ -22,7 +26,11 @@ from .measure import ptx, resources_of
 from .sass import called, instructions
 
 SAME_PTX = ("sm_80", "sm_75", "sm_86", "sm_89", "sm_90", "sm_90a")  # the first is compiled for
+SAME_CODE = {"sm_89": "sm_86", "sm_90": "sm_90a"}  # from the same PTX
 Chosen = Sequence[tuple[Kernel, tuple[Any, ...]]]  # kernels and the types of their arguments
+Figures = TypeVar("Figures", bound=Usage)
+
+_known: WeakKeyDictionary[Kernel, dict[Any, Any]] = WeakKeyDictionary()  # of SAME_CODE
 
 _HEADER = re.compile(r".*?^\.address_size.*?\n", re.DOTALL | re.MULTILINE)
 _TARGET = re.compile(r"^\.target .*$", re.MULTILINE)
@@ -40,6 +48,27 @@ def shared_ptx(kernel: Kernel, signature: tuple[Any, ...], arch: str) -> str:
 
 def usages(chosen: Chosen, arch: str) -> list[Usage]:
     """:func:`~.measure.usage` of many kernels."""
+    return _once(_usages, chosen, arch)
+
+
+def resources_of_all(chosen: Chosen, arch: str) -> list[Resources]:
+    """:func:`~.measure.resources` of many kernels."""
+    return _once(_resources, chosen, arch)
+
+
+def _once(make: Callable[[Chosen, str], list[Figures]], chosen: Chosen, arch: str) -> list[Figures]:
+    """Figures that ``make`` makes, once for all architectures that have the same machine code."""
+    shared = SAME_CODE.get(arch, arch)
+    if shared not in SAME_CODE.values():
+        return make(chosen, arch)
+    lacking = [c for c in chosen if (make, c[1], shared) not in _known.get(c[0], ())]
+    for (kernel, signature), figures in zip(lacking, make(lacking, shared) if lacking else ()):
+        _known.setdefault(kernel, {})[make, signature, shared] = figures
+    found = [_known[kernel][make, signature, shared] for kernel, signature in chosen]
+    return [replace(figures, arch=arch) for figures in found]
+
+
+def _usages(chosen: Chosen, arch: str) -> list[Usage]:
     found: list[Usage | None] = [None] * len(chosen)
     for places, names, linked in _assembled(chosen, arch):
         texts = logs(linked.log)
@@ -48,8 +77,7 @@ def usages(chosen: Chosen, arch: str) -> list[Usage]:
     return [usage for usage in found if usage is not None]
 
 
-def resources_of_all(chosen: Chosen, arch: str) -> list[Resources]:
-    """:func:`~.measure.resources` of many kernels."""
+def _resources(chosen: Chosen, arch: str) -> list[Resources]:
     from ..gpu.offline import disassemble
 
     found: list[Resources | None] = [None] * len(chosen)
