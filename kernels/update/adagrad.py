@@ -52,13 +52,8 @@ def adagrad_reference(
     return param - lr / (1 + (step - 1) * lr_decay) * g / (np.sqrt(total) + eps), total
 
 
-@functools.cache
-def adagrad_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
-    """``adagrad`` for float32 or float64, and ``adagrad_wide``.
-
-    Arguments: param, grad, total (n,); size = lr / (1 + (t - 1) lr_decay), the step size; decay,
-    the weight decay.
-    """
+def step_function(dtype: Any) -> Any:
+    """Device function that updates item ``i`` of the arrays; arguments as of the kernels."""
     real = real_of(dtype)
 
     @cuda.jit(device=True)
@@ -69,6 +64,19 @@ def adagrad_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         s = cuda.fma(g, g, total[i])
         total[i] = s
         param[i] = cuda.fma(-size, g / (math.sqrt(s) + eps), param[i])
+
+    return step
+
+
+@functools.cache
+def adagrad_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
+    """``adagrad`` for float32 or float64, and ``adagrad_wide``.
+
+    Arguments: param, grad, total (n,); size = lr / (1 + (t - 1) lr_decay), the step size; decay,
+    the weight decay.
+    """
+    real = real_of(dtype)
+    step = step_function(dtype)
 
     @kernel
     def adagrad(param, grad, total, size, eps, decay):
@@ -126,15 +134,27 @@ def adagrad_update(
     if total is None:
         raise DtypeError(f"{op}: total: NoneType given, expected an Array")
     check_arrays(op, param, grad, total=total)
-    check_numbers(op, lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay)
-    if step < 1:
-        raise ArgumentError(f"{op}: step: {step!r} given, expected at least 1")
+    numbers = adagrad_numbers(op, step, lr, lr_decay, eps, weight_decay)
     n = param.size
     if n:
         arrays = flat(param), flat(grad), flat(total)
-        numbers = lr / (1.0 + (step - 1) * lr_decay), eps, weight_decay
         launch(adagrad_kernels(param.dtype), n, arrays, *numbers)
     return param, total
+
+
+def adagrad_numbers(
+    op: str,
+    step: int = 1,
+    lr: float = 1e-2,
+    lr_decay: float = 0.0,
+    eps: float = 1e-10,
+    weight_decay: float = 0.0,
+) -> tuple[float, ...]:
+    """What the kernels are given after the arrays; ArgumentError as of :func:`adagrad_update`."""
+    check_numbers(op, lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay)
+    if step < 1:
+        raise ArgumentError(f"{op}: step: {step!r} given, expected at least 1")
+    return lr / (1.0 + (step - 1) * lr_decay), eps, weight_decay
 
 
 def _magnitude(

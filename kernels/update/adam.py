@@ -177,27 +177,41 @@ def adam_update(
     if m is None or v is None:
         raise DtypeError(f"{op}: {'m' if m is None else 'v'}: NoneType given, expected an Array")
     check_arrays(op, param, grad, m=m, v=v, largest=largest)
+    numbers = adam_numbers(op, step, lr, beta1, beta2, eps, weight_decay, decoupled)
+    n = param.size
+    if n:
+        arrays = (flat(param), flat(grad), flat(m), flat(v))
+        last = arrays[3] if largest is None else flat(largest)
+        launch(adam_kernels(param.dtype, largest is not None), n, (*arrays, last), *numbers)
+    return param, m, v, largest
+
+
+def adam_numbers(
+    op: str,
+    step: int = 1,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> tuple[float, ...]:
+    """What the kernels are given after the arrays; ArgumentError as of :func:`adam_update`."""
     check_numbers(op, lr=lr, eps=eps, weight_decay=weight_decay)
     if step < 1:
         raise ArgumentError(f"{op}: step: {step!r} given, expected at least 1")
     if not 0.0 <= beta1 < 1.0 or not 0.0 <= beta2 < 1.0:
         raise ArgumentError(f"{op}: betas: {beta1!r}, {beta2!r} given, expected in [0, 1)")
-    n = param.size
-    if n:
-        numbers = (
-            1.0 - beta1,
-            beta2,
-            1.0 - beta2,
-            lr / (1.0 - beta1**step),
-            math.sqrt(1.0 - beta2**step),
-            eps,
-            0.0 if decoupled else weight_decay,
-            1.0 - lr * weight_decay if decoupled else 1.0,
-        )
-        arrays = (flat(param), flat(grad), flat(m), flat(v))
-        last = arrays[3] if largest is None else flat(largest)
-        launch(adam_kernels(param.dtype, largest is not None), n, (*arrays, last), *numbers)
-    return param, m, v, largest
+    return (
+        1.0 - beta1,
+        beta2,
+        1.0 - beta2,
+        lr / (1.0 - beta1**step),
+        math.sqrt(1.0 - beta2**step),
+        eps,
+        0.0 if decoupled else weight_decay,
+        1.0 - lr * weight_decay if decoupled else 1.0,
+    )
 
 
 def _magnitude(

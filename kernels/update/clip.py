@@ -100,9 +100,8 @@ def norm_kernels(norm_type: float, dtype: Any) -> tuple[Kernel, Kernel]:
     return partial_norm, combine_norms
 
 
-@functools.cache
-def clip_kernels(dtype: Any) -> tuple[tuple[Kernel, Kernel], tuple[Kernel, Kernel]]:
-    """``clip_scale`` and ``clip_value`` for float32 or float64, each with its wide form."""
+def scale_step(dtype: Any) -> Any:
+    """Device function that scales item ``i``; arguments as of ``clip_scale``."""
     real = real_of(dtype)
     normal = real(np.finfo(dtype).smallest_normal)
 
@@ -117,6 +116,12 @@ def clip_kernels(dtype: Any) -> tuple[tuple[Kernel, Kernel], tuple[Kernel, Kerne
         else:
             x[i] *= factor
 
+    return scale
+
+
+def limit_step() -> Any:
+    """Device function that limits item ``i``; arguments as of ``clip_value``."""
+
     @cuda.jit(device=True)
     def limit_to(x, i, limit):
         v = x[i]
@@ -125,6 +130,15 @@ def clip_kernels(dtype: Any) -> tuple[tuple[Kernel, Kernel], tuple[Kernel, Kerne
         elif v < -limit:
             v = -limit
         x[i] = v
+
+    return limit_to
+
+
+@functools.cache
+def clip_kernels(dtype: Any) -> tuple[tuple[Kernel, Kernel], tuple[Kernel, Kernel]]:
+    """``clip_scale`` and ``clip_value`` for float32 or float64, each with its wide form."""
+    real = real_of(dtype)
+    scale, limit_to = scale_step(dtype), limit_step()
 
     @kernel
     def clip_scale(x, norm, max_norm):  # x (n,), norm (1,)
@@ -182,7 +196,7 @@ def partial_norm(x: Array, norm_type: float = 2.0, out: Array | None = None) -> 
     """
     op = "partial_norm"
     checks.require_float(op, "x", x)
-    _check_type(op, norm_type)
+    check_type(op, norm_type)
     parts = -(-x.size // CHUNK)
     out = checks.require_out(op, out, (parts,), x.dtype, x.device)
     if parts:
@@ -205,7 +219,7 @@ def combine_norms(partial: Array, norm_type: float = 2.0) -> Array:
     op = "combine_norms"
     checks.require_float(op, "partial", partial)
     checks.require_ndim(op, "partial", partial, 1)
-    _check_type(op, norm_type)
+    check_type(op, norm_type)
     out = empty((1,), partial.dtype, partial.device)
     norm_kernels(float(norm_type), partial.dtype)[1][1, BLOCK](flat(partial), out)
     return out.reshape(())
@@ -265,7 +279,8 @@ def _head(line: Array) -> int | None:
     return None if line.device.kind == "cpu" else shared_head(line)
 
 
-def _check_type(op: str, norm_type: float) -> None:
+def check_type(op: str, norm_type: float) -> None:
+    """Raise ArgumentError unless the norm is one that there are kernels for."""
     checks.require_number(op, "norm_type", norm_type)
     if norm_type not in (1.0, 2.0, math.inf):
         raise ArgumentError(f"{op}: norm_type: {norm_type!r} given, expected 1, 2 or inf")

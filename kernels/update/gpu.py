@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import float32, uint32
+from numba import float32, types, uint32, uint64
 
 from ..opspec import GpuKernel
 from ..reduce.wide_rows import HELD
@@ -15,6 +15,9 @@ from .average import average_kernels
 from .clip import clip_kernels
 from .clip_wide import wide_norm_kernel
 from .lion import lion_kernels
+from .many import GROUP, NUMBERS, put
+from .many_clip import clip_many_kernel, norm_many_kernel
+from .many_rules import many_kernels
 from .rmsprop import rmsprop_kernels
 from .sgd import momentum_kernels, sgd_kernels
 
@@ -50,4 +53,24 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
         read = (f"LDG.128 == {HELD}", "LDL == 0")
         wide = wide_norm_kernel(norm_type)
         found.append(GpuKernel("partial_norm", wide, (line, line, uint32), expects=read))
-    return tuple(found)
+    return (*found, *_for_many_tensors())
+
+
+def _for_many_tensors() -> list[GpuKernel]:
+    """Each reads parameter, gradient and states once, and writes all but the gradient once."""
+    table = uint64[::1]
+    given = float32[::1], table, table, uint32, *[float32] * NUMBERS
+    found = []
+    for name, (made, states) in many_kernels().items():
+        expects = f"LDG.128 >= {2 + states}", f"STG.128 >= {1 + states}", "LDL == 0", "STL == 0"
+        found.append(GpuKernel(name, made, given, expects=expects))
+    read = float32[::1], table, table, uint32, float32[::1]
+    once = "LDG.128 >= 1", "LDL == 0", "STL == 0"
+    for norm_type in (1.0, 2.0, math.inf):
+        found.append(GpuKernel("norm of many", norm_many_kernel(norm_type), read, expects=once))
+    for name in ("clip_scale_many", "clip_value_many"):
+        expects = *once, "STG.128 >= 1"
+        found.append(GpuKernel(name, clip_many_kernel(name), (*read, float32), expects=expects))
+    written = table, uint32, types.UniTuple(types.int64, GROUP)
+    found.append(GpuKernel("put", put, written, expects=("STG.64 >= 1", "LDL == 0")))
+    return found

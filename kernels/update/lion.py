@@ -49,12 +49,8 @@ def lion_reference(
     return kept - lr * u, beta2 * m + (1 - beta2) * grad
 
 
-@functools.cache
-def lion_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
-    """``lion`` for float32 or float64, and ``lion_wide``.
-
-    Arguments: param, grad, m (n,); take = 1 - beta; shrink = 1 - lr * weight_decay.
-    """
+def step_function(dtype: Any) -> Any:
+    """Device function that updates item ``i`` of the arrays; arguments as of the kernels."""
     real = real_of(dtype)
 
     @cuda.jit(device=True)
@@ -67,6 +63,18 @@ def lion_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
             u = real(-1.0)
         m[i] = beta2 * m[i] + take2 * g
         param[i] = param[i] * shrink - lr * u
+
+    return step
+
+
+@functools.cache
+def lion_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
+    """``lion`` for float32 or float64, and ``lion_wide``.
+
+    Arguments: param, grad, m (n,); take = 1 - beta; shrink = 1 - lr * weight_decay.
+    """
+    real = real_of(dtype)
+    step = step_function(dtype)
 
     @kernel
     def lion(param, grad, m, lr, beta1, take1, beta2, take2, shrink):
@@ -122,15 +130,26 @@ def lion_update(
     if m is None:
         raise DtypeError(f"{op}: m: NoneType given, expected an Array")
     check_arrays(op, param, grad, m=m)
-    check_numbers(op, lr=lr, weight_decay=weight_decay)
-    if not 0.0 <= beta1 < 1.0 or not 0.0 <= beta2 < 1.0:
-        raise ArgumentError(f"{op}: betas: {beta1!r}, {beta2!r} given, expected in [0, 1)")
+    numbers = lion_numbers(op, lr, beta1, beta2, weight_decay)
     n = param.size
     if n:
         arrays = flat(param), flat(grad), flat(m)
-        numbers = lr, beta1, 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - lr * weight_decay
         launch(lion_kernels(param.dtype), n, arrays, *numbers)
     return param, m
+
+
+def lion_numbers(
+    op: str,
+    lr: float = 1e-4,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    weight_decay: float = 0.0,
+) -> tuple[float, ...]:
+    """What the kernels are given after the arrays; ArgumentError as of :func:`lion_update`."""
+    check_numbers(op, lr=lr, weight_decay=weight_decay)
+    if not 0.0 <= beta1 < 1.0 or not 0.0 <= beta2 < 1.0:
+        raise ArgumentError(f"{op}: betas: {beta1!r}, {beta2!r} given, expected in [0, 1)")
+    return lr, beta1, 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - lr * weight_decay
 
 
 def _magnitude(

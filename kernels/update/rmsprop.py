@@ -178,18 +178,31 @@ def rmsprop_update(
     if square is None:
         raise DtypeError(f"{op}: square: NoneType given, expected an Array")
     check_arrays(op, param, grad, square=square, mean=mean, buffer=buffer)
-    check_numbers(op, lr=lr, eps=eps, weight_decay=weight_decay, momentum=momentum)
-    if alpha != 1.0:
-        check_fraction(op, "alpha", alpha)
-    if momentum and buffer is None:
-        raise ArgumentError(f"{op}: buffer: None given, expected an Array as momentum is not 0")
+    numbers = rmsprop_numbers(op, buffer is not None, lr, alpha, eps, weight_decay, momentum)
     if param.size:
         given = flat(param), flat(grad), flat(square)
         arrays = (*given, *(given[2] if x is None else flat(x) for x in (mean, buffer)))
-        numbers = (lr, alpha, 1.0 - alpha, eps, weight_decay, momentum)
         kernels = rmsprop_kernels(param.dtype, mean is not None, buffer is not None)
         launch(kernels, param.size, arrays, *numbers)
     return param, square, mean, buffer
+
+
+def rmsprop_numbers(
+    op: str,
+    with_buffer: bool,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+) -> tuple[float, ...]:
+    """What the kernels are given after the arrays; ArgumentError as of :func:`rmsprop_update`."""
+    check_numbers(op, lr=lr, eps=eps, weight_decay=weight_decay, momentum=momentum)
+    if alpha != 1.0:
+        check_fraction(op, "alpha", alpha)
+    if momentum and not with_buffer:
+        raise ArgumentError(f"{op}: buffer: None given, expected an Array as momentum is not 0")
+    return lr, alpha, 1.0 - alpha, eps, weight_decay, momentum
 
 
 def _magnitude(

@@ -60,9 +60,8 @@ def sgd_reference(
     return param - lr * (g + momentum * velocity if nesterov else velocity), velocity
 
 
-@functools.cache
-def sgd_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
-    """``sgd`` for float32 or float64, and ``sgd_wide``."""
+def plain_step(dtype: Any) -> Any:
+    """Device function that updates item ``i`` of the arrays; arguments as of ``sgd``."""
     real = real_of(dtype)
 
     @cuda.jit(device=True)
@@ -72,6 +71,15 @@ def sgd_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         if weight_decay != real(0.0):
             g += weight_decay * param[i]
         param[i] -= lr * g
+
+    return step
+
+
+@functools.cache
+def sgd_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
+    """``sgd`` for float32 or float64, and ``sgd_wide``."""
+    real = real_of(dtype)
+    step = plain_step(dtype)
 
     @kernel
     def sgd(param: Any, grad: Any, lr: Any, weight_decay: Any) -> None:
@@ -96,9 +104,8 @@ def sgd_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     return sgd, sgd_wide
 
 
-@functools.cache
-def momentum_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
-    """``sgd_momentum`` for float32 or float64, and ``sgd_momentum_wide``."""
+def momentum_step(dtype: Any) -> Any:
+    """Device function that updates item ``i`` of the arrays; arguments as of ``sgd_momentum``."""
     real = real_of(dtype)
 
     @cuda.jit(device=True)
@@ -111,6 +118,15 @@ def momentum_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         if look_ahead != real(0.0):
             v = g + look_ahead * v
         param[i] -= lr * v
+
+    return step
+
+
+@functools.cache
+def momentum_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
+    """``sgd_momentum`` for float32 or float64, and ``sgd_momentum_wide``."""
+    real = real_of(dtype)
+    step = momentum_step(dtype)
 
     @kernel
     def sgd_momentum(
@@ -188,25 +204,39 @@ def sgd_update(
     """
     op = "sgd_update"
     check_arrays(op, param, grad, velocity=velocity)
+    numbers = sgd_numbers(op, velocity is not None, lr, momentum, dampening, weight_decay, nesterov)
+    n = param.size
+    if n == 0:
+        return param, velocity
+    if velocity is None:
+        launch(sgd_kernels(param.dtype), n, (flat(param), flat(grad)), *numbers)
+    else:
+        arrays = flat(param), flat(grad), flat(velocity)
+        launch(momentum_kernels(param.dtype), n, arrays, *numbers)
+    return param, velocity
+
+
+def sgd_numbers(
+    op: str,
+    with_velocity: bool,
+    lr: float,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+) -> tuple[float, ...]:
+    """What the kernels are given after the arrays; ArgumentError as of :func:`sgd_update`."""
     check_numbers(op, lr=lr, momentum=momentum, weight_decay=weight_decay)
-    if momentum and velocity is None:
+    if momentum and not with_velocity:
         raise ArgumentError(f"{op}: velocity: None given, expected an Array as momentum is not 0")
     if nesterov and (not momentum or dampening):
         raise ArgumentError(
             f"{op}: nesterov: True given with momentum {momentum} and dampening {dampening}, "
             "expected momentum above 0 and dampening 0"
         )
-    n = param.size
-    if n == 0:
-        return param, velocity
-    if velocity is None:
-        launch(sgd_kernels(param.dtype), n, (flat(param), flat(grad)), lr, weight_decay)
-    else:
-        arrays = flat(param), flat(grad), flat(velocity)
-        look_ahead = momentum if nesterov else 0.0
-        numbers = lr, momentum, 1.0 - dampening, weight_decay, look_ahead
-        launch(momentum_kernels(param.dtype), n, arrays, *numbers)
-    return param, velocity
+    if not with_velocity:
+        return lr, weight_decay
+    return lr, momentum, 1.0 - dampening, weight_decay, momentum if nesterov else 0.0
 
 
 def _magnitude(

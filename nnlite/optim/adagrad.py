@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..kernels.engine import Array
-from ..kernels.update import adagrad_update
+from ..kernels.update import Batch, adagrad_many, adagrad_update
 from .optimizer import Optimizer, Params
 
 
@@ -70,13 +70,10 @@ class Adagrad(Optimizer):
         grad: Array,
         state: dict[str, Array],
     ) -> None:
-        adagrad_update(
-            param,
-            grad,
-            state["sum"],
-            step,
-            lr=group["lr"],
-            lr_decay=group["lr_decay"],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-        )
+        adagrad_update(param, grad, state["sum"], step, **self._options_of(group))
+
+    def _update_many(self, group: dict[str, Any], step: int, batch: Batch) -> None:
+        adagrad_many(batch, step=step, **self._options_of(group))
+
+    def _options_of(self, group: dict[str, Any]) -> dict[str, Any]:
+        return {name: group[name] for name in ("lr", "lr_decay", "eps", "weight_decay")}

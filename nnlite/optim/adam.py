@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..kernels.engine import Array
-from ..kernels.update import adam_update
+from ..kernels.update import Batch, adam_many, adam_update
 from .optimizer import Optimizer, Params
 
 
@@ -79,13 +79,21 @@ class Adam(Optimizer):
             state["exp_avg_sq"],
             state.get("max_exp_avg_sq"),
             step,
-            lr=group["lr"],
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            decoupled=self.decoupled,
+            **self._options_of(group),
         )
+
+    def _update_many(self, group: dict[str, Any], step: int, batch: Batch) -> None:
+        adam_many(batch, step=step, **self._options_of(group))
+
+    def _options_of(self, group: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "lr": group["lr"],
+            "beta1": group["betas"][0],
+            "beta2": group["betas"][1],
+            "eps": group["eps"],
+            "weight_decay": group["weight_decay"],
+            "decoupled": self.decoupled,
+        }
 
 
 class AdamW(Adam):

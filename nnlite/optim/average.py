@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..kernels.checks import FLOAT32
 from ..kernels.engine import Array, array
-from ..kernels.update import average_update
+from ..kernels.update import Tensors, average_many, average_update
 from ..tensor import Tensor
 from .buckets import Slab, moved
 
@@ -21,7 +22,7 @@ class ExponentialMovingAverage:
     .. math:: a \leftarrow d a + (1 - d) \theta
 
     The average begins as a copy of the weights. All of it lies in one stretch of memory, which one
-    launch updates.
+    launch updates; on a GPU it finds float32 weights where they lie, else they are copied together.
 
     Source: B. Polyak and A. Juditsky, 1992; A. Tarvainen and H. Valpola, "Mean teachers are better
     role models", NeurIPS 2017.
@@ -65,8 +66,11 @@ class ExponentialMovingAverage:
         shapes = [p.shape for p in self._params]
         first = self._params[0]
         self._slab = Slab(shapes, first.dtype, first.device)
-        self._given = Slab(shapes, first.dtype, first.device)
         self.averages: list[Array] = self._slab.views
+        self._listed = not first.device.is_cpu and first.dtype == FLOAT32
+        if not self._listed:
+            self._given = Slab(shapes, first.dtype, first.device)
+        self._tensors: Tensors | None = None
 
     def update(self) -> None:
         """Move the averages towards the present weights."""
@@ -75,6 +79,11 @@ class ExponentialMovingAverage:
             self._make()
             for view, old in zip(self.averages, held):
                 view.copy_from(moved(old, view.dtype, view.device))
+        if self._listed:
+            if self._tensors is None:
+                self._tensors = Tensors(self.averages, [])
+            average_many(self._tensors.with_grads([p.array for p in self._params]), self.decay)
+            return
         for p, view in zip(self._params, self._given.views):
             view.copy_from(p.array)
         average_update(self._slab.memory, self._given.memory, self.decay)

@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import ArgumentError
+from ..kernels.checks import FLOAT32
 from ..kernels.engine import Array, empty
-from ..kernels.update import clip, clip_scale, combine_norms, partial_norm
+from ..kernels.update import Listed, clip, clip_scale, combine_norms, partial_norm
 from ..tensor import Tensor, tensor, wrap
-from .buckets import LARGE, Slab
+from .buckets import LARGE, Slab, apart
 
 
 class _Gradients:
-    """The gradients of some parameters: small ones copied into one slab, large ones themselves.
+    """The gradients of some parameters: those that few launches find where they lie, and others.
 
     Attributes:
-        arrays: the slab, if there is more than one small gradient, and the large ones.
+        listed: those on a GPU that are contiguous, float32, and share no memory.
+        arrays: of the others the large ones, and a slab into which the small ones are copied.
+        first: one of all, None if there is none.
     """
 
     def __init__(self, op: str, parameters: Iterable[Tensor] | Tensor) -> None:
@@ -27,6 +30,10 @@ class _Gradients:
             found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
             raise ArgumentError(f"{op}: gradients of {found} given, expected one dtype and device")
         arrays = [g.array for g in self._tensors]
+        numbers = apart(arrays) if arrays and arrays[0].dtype == FLOAT32 else []
+        self.first = arrays[0] if arrays else None
+        self.listed = Listed([arrays[i] for i in numbers])
+        arrays = [a for i, a in enumerate(arrays) if i not in set(numbers)]
         self._small = [a for a in arrays if a.size < LARGE or not a.is_contiguous]
         self.arrays = [a for a in arrays if not (a.size < LARGE or not a.is_contiguous)]
         if self._small:
@@ -37,7 +44,7 @@ class _Gradients:
             self.arrays.append(self._slab.memory)
 
     def change(self, function: Callable[[Array], Any]) -> None:
-        """Let ``function`` change the items of all gradients in place."""
+        """Let ``function`` change the items of ``arrays``, and gradients with them."""
         for a in self.arrays:
             function(a)
         if self._small:
@@ -83,13 +90,14 @@ def clip_grad_norm_(
     if not max_norm >= 0:
         raise ArgumentError(f"{op}: max_norm: {max_norm!r} given, expected a number of at least 0")
     gradients = _Gradients(op, parameters)
-    if not gradients.arrays:
+    if gradients.first is None:
         return tensor(0.0)
-    first = gradients.arrays[0]
-    ends = [0]
+    first, listed = gradients.first, gradients.listed
+    ends = [listed.blocks]
     for a in gradients.arrays:
         ends.append(ends[-1] - (-a.size // clip.CHUNK))
     partial = empty((ends[-1],), first.dtype, first.device)
+    listed.partial_norm(norm_type, partial)
     for a, start, end in zip(gradients.arrays, ends, ends[1:]):
         partial_norm(a, norm_type, out=partial[start:end])
     norm = combine_norms(partial, norm_type)
@@ -100,6 +108,7 @@ def clip_grad_norm_(
         )
     # On a CPU the norm is at hand; on a GPU asking for it would wait for all that is queued.
     if not (first.device.is_cpu and norm.item() + clip.TINY <= max_norm):
+        listed.scale(norm, max_norm)
         gradients.change(lambda a: clip_scale(a, norm, max_norm))
     return wrap(norm)
 
@@ -120,4 +129,6 @@ def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -
         raise ArgumentError(
             f"{op}: clip_value: {clip_value!r} given, expected a number of at least 0"
         )
-    _Gradients(op, parameters).change(lambda a: clip.clip_value(a, clip_value))
+    gradients = _Gradients(op, parameters)
+    gradients.listed.limit(clip_value)
+    gradients.change(lambda a: clip.clip_value(a, clip_value))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..kernels.engine import Array
-from ..kernels.update import lion_update
+from ..kernels.update import Batch, lion_many, lion_update
 from .optimizer import Optimizer, Params
 
 
@@ -55,12 +55,15 @@ class Lion(Optimizer):
         grad: Array,
         state: dict[str, Array],
     ) -> None:
-        lion_update(
-            param,
-            grad,
-            state["exp_avg"],
-            lr=group["lr"],
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            weight_decay=group["weight_decay"],
-        )
+        lion_update(param, grad, state["exp_avg"], **self._options_of(group))
+
+    def _update_many(self, group: dict[str, Any], step: int, batch: Batch) -> None:
+        lion_many(batch, **self._options_of(group))
+
+    def _options_of(self, group: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "lr": group["lr"],
+            "beta1": group["betas"][0],
+            "beta2": group["betas"][1],
+            "weight_decay": group["weight_decay"],
+        }

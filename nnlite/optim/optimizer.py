@@ -11,6 +11,7 @@ from ..errors import ArgumentError, AutogradError, ShapeError
 from ..kernels.checks import require_like, require_shape
 from ..kernels.engine import Array, full
 from ..kernels.engine.replay import here, repeated
+from ..kernels.update import Batch
 from ..tensor import Tensor
 from .buckets import Bucket, Buckets, moved
 from .state import Stateful
@@ -30,8 +31,9 @@ class Optimizer(Stateful):
         state: for each parameter, by its number, arrays and a step count.
         slots: names of the arrays.
 
-    A subclass defines ``slots`` and :meth:`_update`. Its kernels take any number of items: small
-    parameters of a group are updated together, see :mod:`nnlite.optim.buckets`.
+    A subclass defines ``slots`` and :meth:`_update`, and perhaps :meth:`_update_many`. Its kernels
+    take any number of items: parameters of a group are updated together, see
+    :mod:`nnlite.optim.buckets`.
     """
 
     slots: tuple[str, ...] = ()
@@ -168,23 +170,28 @@ class Optimizer(Stateful):
         """The buckets of group ``index``, whose first parameter has the number ``first``."""
         found = self._buckets.get(index)
         if found is None or not found.fit(first, params):
-            found = self._buckets[index] = Buckets(first, params)
+            found = self._buckets[index] = Buckets(first, params, self._takes_many())
         return found.buckets
+
+    def _takes_many(self) -> bool:
+        """Whether there is an ``_update_many`` that does what ``_update`` does."""
+        for cls in type(self).__mro__:  # one who overrides the latter alone means that one
+            if "_update" in vars(cls):
+                return cls is not Optimizer and "_update_many" in vars(cls)
+        return False
 
     def _update_bucket(self, group: dict[str, Any], bucket: Bucket, ready: list[int]) -> None:
         """Update the parameters ``ready``: neighbours with one count of steps in one launch."""
         names = self._slots_of(group)
         steps = [self._state_of(group, bucket, i, names) for i in ready]
-        bucket.fetch(ready)
-        runs = []
-        start = 0
-        for k in range(1, len(ready) + 1):
-            joined = k < len(ready) and ready[k] == ready[k - 1] + 1 and steps[k] == steps[start]
-            if not joined:
-                first, last = ready[start], ready[k - 1]
-                state = {name: bucket.part_of_state(name, first, last) for name in names}
-                runs.append((ready[start], *bucket.part(first, last), state))
-                start = k
+        runs: list[Any] = []
+        if bucket.listed:
+            by_steps: dict[int, list[int]] = {}
+            for i, count in zip(ready, steps):
+                by_steps.setdefault(count, []).append(i)
+            runs = [(some[0], bucket.batch(some, names)) for some in by_steps.values()]
+        else:
+            runs = self._runs(bucket, ready, steps, names)
 
         if here.recorder is None:
             self._update_runs(group, bucket, ready, runs)
@@ -200,14 +207,31 @@ class Optimizer(Stateful):
         # A graph's replays have steps and rates of their own.
         repeated(lambda: self._update_runs(group, bucket, ready, runs), options)
 
+    def _runs(
+        self, bucket: Bucket, ready: list[int], steps: list[int], names: tuple[str, ...]
+    ) -> list[Any]:
+        """Neighbours with one count of steps: number of the first, items, gradients, state."""
+        bucket.fetch(ready)
+        runs = []
+        start = 0
+        for k in range(1, len(ready) + 1):
+            joined = k < len(ready) and ready[k] == ready[k - 1] + 1 and steps[k] == steps[start]
+            if not joined:
+                first, last = ready[start], ready[k - 1]
+                state = {name: bucket.part_of_state(name, first, last) for name in names}
+                runs.append((ready[start], *bucket.part(first, last), state))
+                start = k
+        return runs
+
     def _update_runs(
         self, group: dict[str, Any], bucket: Bucket, ready: list[int], runs: list[Any]
     ) -> None:
         """Update runs of parameters, and count the step for each parameter."""
-        numbers, stateful = bucket.numbers, bool(runs and runs[0][3])
-        for i, param, grad, state in runs:
+        numbers, stateful = bucket.numbers, bool(self._slots_of(group))
+        for i, *arrays in runs:
             step = self.state[numbers[i]]["step"] if stateful else 0
-            self._update(group, step + 1, param, grad, state)
+            update = self._update_many if bucket.listed else self._update
+            update(group, step + 1, *arrays)
         for i in ready:
             bucket.params[i].version.changes += 1
             if stateful:
@@ -233,6 +257,13 @@ class Optimizer(Stateful):
 
         ``param``, ``grad`` and the arrays of ``state`` have one shape: that of a parameter, or one
         axis with several parameters beside each other.
+        """
+        raise NotImplementedError
+
+    def _update_many(self, group: dict[str, Any], step: int, batch: Batch) -> None:
+        """The same for parameters, gradients and the arrays of ``_slots_of`` where they lie.
+
+        A class that defines it beside its ``_update`` has it called for float32 on a GPU.
         """
         raise NotImplementedError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..kernels.engine import Array
-from ..kernels.update import rmsprop_update
+from ..kernels.update import Batch, rmsprop_many, rmsprop_update
 from .optimizer import Optimizer, Params
 
 
@@ -83,9 +83,12 @@ class RMSprop(Optimizer):
             state["square_avg"],
             state.get("grad_avg"),
             state.get("momentum_buffer"),
-            lr=group["lr"],
-            alpha=group["alpha"],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            momentum=group["momentum"],
+            **self._options_of(group),
         )
+
+    def _update_many(self, group: dict[str, Any], step: int, batch: Batch) -> None:
+        rmsprop_many(batch, bool(group["centered"]), **self._options_of(group))
+
+    def _options_of(self, group: dict[str, Any]) -> dict[str, Any]:
+        names = ("lr", "alpha", "eps", "weight_decay", "momentum")
+        return {name: group[name] for name in names}

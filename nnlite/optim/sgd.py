@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..kernels.engine import Array
-from ..kernels.update import sgd_update
+from ..kernels.update import Batch, sgd_many, sgd_update
 from .optimizer import Optimizer, Params
 
 
@@ -80,15 +80,14 @@ class SGD(Optimizer):
         grad: Array,
         state: dict[str, Array],
     ) -> None:
+        sgd_update(param, grad, state.get("momentum_buffer"), **self._options_of(group, step))
+
+    def _update_many(self, group: dict[str, Any], step: int, batch: Batch) -> None:
+        sgd_many(batch, **self._options_of(group, step))
+
+    def _options_of(self, group: dict[str, Any], step: int) -> dict[str, Any]:
+        names = ("lr", "momentum", "weight_decay", "nesterov")
+        options = {name: group[name] for name in names}
         # The first velocity is the gradient itself, not dampened.
-        dampening = group["dampening"] if state and step > 1 else 0.0
-        sgd_update(
-            param,
-            grad,
-            state.get("momentum_buffer"),
-            group["lr"],
-            group["momentum"],
-            dampening,
-            group["weight_decay"],
-            group["nesterov"],
-        )
+        dampened = group["momentum"] and step > 1
+        return {**options, "dampening": group["dampening"] if dampened else 0.0}

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...kernels.engine import Array
 from ...kernels.engine.cpu import CpuKernel
+from ...kernels.engine.gpu.arrays import ORIGIN
 from ...kernels.engine.gpu.driver import Code
 from .memory import Blocks, bytes_at
 
@@ -97,6 +98,8 @@ def _array(kind: Any, left: list[bytes], memory: Blocks) -> np.ndarray:
     assert (meminfo, parent, items, itemsize) == (0, 0, int(np.prod(shape)), dtype.itemsize)
     if items == 0:
         return np.empty(shape, dtype)
+    if pointer == ORIGIN:  # of `all_memory`: addresses here are the host's
+        return bytes_at(pointer, items * itemsize).view(dtype)
     reach = [(n - 1) * s for n, s in zip(shape, strides)]
     low, high = sum(min(r, 0) for r in reach), sum(max(r, 0) for r in reach)
     stretch = memory.view(pointer + low, high - low + itemsize)
