@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from .elementwise import add, arithmetic, div, mul, neg, sub
-from .elementwise.specs import wrong_pair
+from .elementwise.specs import wide_maps, wrong_pair
 from .engine import Array
-from .opspec import Arg, OpSpec
+from .opspec import Arg, GpuKernel, OpSpec
 from .reduce import sum_to
 
 X, Y = Arg("x", "..."), Arg("y", "...")
@@ -62,3 +62,8 @@ SPECS: tuple[OpSpec, ...] = (
     _spec("mul", mul, mul_backward, lambda x, y: x * y),
     _spec("div", div, div_backward, lambda x, y: x / y, Arg("y", "...", low=0.25)),
 )
+
+
+def gpu_kernels() -> tuple[GpuKernel, ...]:
+    """The kernels by 128-bit access; for operands that repeat they are with ``elementwise``."""
+    return wide_maps(SPECS)

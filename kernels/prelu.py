@@ -11,6 +11,8 @@ with a slope for each column; a block does a part of a row:
 * ``prelu_kernel``: the value.
 * ``prelu_backward_kernel``: dx, and the terms of dw, which ``reduce`` then sums in a fixed order
   (atomic additions would give other bits in every run).
+* ``prelu_wide``, ``prelu_backward_wide``: the same with four items to a thread, for float32 on a
+  GPU; the slopes repeat as in ``elementwise.wide_broadcast``.
 """
 
 from __future__ import annotations
@@ -20,14 +22,25 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda, float32, int64, types
+from numba import cuda, float32, int64, types, uint32, uint64
 
 from .checks import require_float, require_like, require_shape
 from .elementwise import copy
 from .elementwise.mapping import row_grid
 from .elementwise.specs import FLOATS, INTEGERS
+from .elementwise.wide import RUN, fetch, place_of, put_back, shared_head, threads_of
+from .elementwise.wide_broadcast import (
+    BLOCK,
+    MOST,
+    broadcast_kernel,
+    fetch_repeated,
+    gpu_kernel,
+    item_of,
+    launch_broadcast,
+    operand,
+)
 from .engine import Array, DtypeError, Kernel, ShapeError, empty, kernel, zeros
-from .opspec import Arg, OpSpec, Tolerance, Wrong
+from .opspec import Arg, GpuKernel, OpSpec, Tolerance, Wrong
 from .reduce import sum
 
 
@@ -37,6 +50,19 @@ def prelu_reference(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def _slopes(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return weight if weight.size == 1 else weight.reshape((-1,) + (1,) * (x.ndim - 2))
+
+
+@cuda.jit(device=True)
+def value_of(v, slope):
+    """PReLU of an item."""
+    return v if v > float32(0.0) else slope * v
+
+
+@cuda.jit(device=True)
+def slopes_of(g, v, slope):
+    """(gradient of an item, its term of the gradient of the slope)."""
+    right = v > float32(0.0)
+    return (g if right else slope * g), (float32(0.0) if right else v * g)
 
 
 @functools.cache
@@ -52,8 +78,7 @@ def prelu_kernels(per_column: bool) -> tuple[Kernel, Kernel]:
         row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
         if row < x.shape[0] and column < x.shape[1]:
             slope = weight[column if per_column else row % channels]
-            v = x[row, column]
-            y[row, column] = v if v > float32(0.0) else slope * v
+            y[row, column] = value_of(x[row, column], slope)
 
     @kernel
     def prelu_backward_kernel(dy, x, weight, channels, dx, terms):  # dy, x, dx, terms: (rows, n)
@@ -61,13 +86,31 @@ def prelu_kernels(per_column: bool) -> tuple[Kernel, Kernel]:
         row = cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y
         if row < x.shape[0] and column < x.shape[1]:
             slope = weight[column if per_column else row % channels]
-            v = x[row, column]
-            g = dy[row, column]
-            right = v > float32(0.0)
-            dx[row, column] = g if right else slope * g
-            terms[row, column] = float32(0.0) if right else v * g
+            g, term = slopes_of(dy[row, column], x[row, column], slope)
+            dx[row, column], terms[row, column] = g, term
 
     return prelu_kernel, prelu_backward_kernel
+
+
+prelu_wide = broadcast_kernel("prelu_wide", value_of, 2)
+
+
+@kernel
+def prelu_backward_wide(dy, x, weight, dx, terms, head, period, repeat, alike):
+    """dy, x, dx, terms (n,), aligned alike; weight (period,)."""
+    i, whole = place_of(x.size, head)
+    if whole:
+        g, v = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
+        slope = cuda.local.array(RUN, float32)
+        fetch(g, dy, i)
+        fetch(v, x, i)
+        fetch_repeated(slope, weight, i, period, repeat, alike)
+        for j in range(RUN):
+            g[j], v[j] = slopes_of(g[j], v[j], slope[j])
+        put_back(dx, i, g)
+        put_back(terms, i, v)
+    elif i < uint64(x.size):
+        dx[i], terms[i] = slopes_of(dy[i], x[i], weight[item_of(i, period, repeat)])
 
 
 def prelu(x: Array, weight: Array) -> Array:
@@ -83,14 +126,18 @@ def prelu(x: Array, weight: Array) -> Array:
     """
     rows, n, channels, per_column = _table("prelu", x, weight)
     y = empty(x.shape, x.dtype, x.device)
-    if rows * n:
-        forward, _ = prelu_kernels(per_column)
-        forward[row_grid(rows, n)](
-            _dense(x).reshape((rows, n)),
-            _dense(weight),
-            np.int64(channels),
-            y.reshape((rows, n)),
-        )
+    if rows * n == 0:
+        return y
+    x, weight = _dense(x), _dense(weight)
+    shape, slopes = _broadcast(weight, rows, n, channels, per_column)
+    if _head(y) is not None:
+        inputs = x.reshape(shape), slopes
+        if launch_broadcast(prelu_wide, y.reshape(shape), inputs):
+            return y
+    forward, _ = prelu_kernels(per_column)
+    forward[row_grid(rows, n)](
+        x.reshape((rows, n)), weight, np.int64(channels), y.reshape((rows, n))
+    )
     return y
 
 
@@ -103,17 +150,20 @@ def prelu_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     dx = empty(x.shape, x.dtype, x.device)
     if rows * n == 0:
         return dx, zeros(weight.shape, x.dtype, x.device)
-    table = (rows, n)
-    terms = empty(table, x.dtype, x.device)
-    _, backward = prelu_kernels(per_column)
-    backward[row_grid(rows, n)](
-        _dense(dy).reshape(table),
-        _dense(x).reshape(table),
-        _dense(weight),
-        np.int64(channels),
-        dx.reshape(table),
-        terms,
-    )
+    dy, x, weight = _dense(dy), _dense(x), _dense(weight)
+    table, terms = (rows, n), empty((rows, n), x.dtype, x.device)
+    shape, slopes = _broadcast(weight, rows, n, channels, per_column)
+    head = _head(dy, x, dx, terms)
+    given = None if head is None else operand(slopes, dx.reshape(shape), head)
+    if head is not None and given is not None:
+        line, *numbers = given
+        pair, made = ((a.reshape((x.size,)) for a in two) for two in ((dy, x), (dx, terms)))
+        run = prelu_backward_wide[-(-threads_of(x.size, head) // BLOCK), BLOCK]
+        run(*pair, line, *made, np.uint32(head), *numbers)
+    else:
+        _, backward = prelu_kernels(per_column)
+        tables = dy.reshape(table), x.reshape(table), weight, np.int64(channels)
+        backward[row_grid(rows, n)](*tables, dx.reshape(table), terms)
     if weight.shape == (1,):
         return dx, sum(terms).reshape((1,))
     if not per_column:
@@ -136,6 +186,21 @@ def _table(op: str, x: Array, weight: Array) -> tuple[int, int, int, bool]:
         return x.shape[0], x.shape[1], 1, True
     channels = x.shape[1]
     return x.shape[0] * channels, math.prod(x.shape[2:]), channels, False
+
+
+def _broadcast(
+    weight: Array, rows: int, n: int, channels: int, per_column: bool
+) -> tuple[tuple[int, ...], Array]:
+    """A shape for x, and the slopes in one that broadcasts to it."""
+    if per_column:
+        return (rows, n), weight
+    return (rows // channels, channels, n), weight.reshape((channels, 1))
+
+
+def _head(*arrays: Array) -> int | None:
+    """``shared_head`` on a GPU, None on a CPU and for arrays that are too long."""
+    first = arrays[0]
+    return None if first.device.kind == "cpu" or first.size >= MOST else shared_head(*arrays)
 
 
 def _dense(x: Array) -> Array:
@@ -183,3 +248,12 @@ SPECS: tuple[OpSpec, ...] = (
         smooth=False,
     ),
 )
+
+
+def gpu_kernels() -> tuple[GpuKernel, ...]:
+    """The kernels by 128-bit access."""
+    line = types.Array(types.float32, 1, "C")
+    expects = "LDG.128 == 3", "STG.128 == 2", "LDL == 0"
+    signature = (line,) * 5 + (uint32,) * 4
+    backward = GpuKernel("prelu_backward", prelu_backward_wide, signature, expects=expects)
+    return gpu_kernel("prelu", prelu_wide, 2), backward

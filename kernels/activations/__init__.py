@@ -18,6 +18,8 @@ The kernels are those of :mod:`nnlite.kernels.elementwise.mapping`; ``functions.
 gives the same functions to the epilogue of the matrix multiply.
 """
 
+from ..elementwise.specs import wide_maps
+from ..opspec import GpuKernel
 from . import glu as _glu
 from . import specs, units_specs
 from .glu import glu, glu_backward
@@ -71,6 +73,12 @@ from .units import (
 
 SPECS = (*specs.SPECS, *units_specs.SPECS, *_glu.SPECS)
 
+
+def gpu_kernels() -> tuple[GpuKernel, ...]:
+    """The kernels by 128-bit access."""
+    return (*wide_maps(SPECS), *_glu.gpu_kernels())
+
+
 __all__ = [
     "SPECS",
     "celu",
@@ -81,6 +89,7 @@ __all__ = [
     "gelu_backward",
     "glu",
     "glu_backward",
+    "gpu_kernels",
     "hardshrink",
     "hardshrink_backward",
     "hardsigmoid",

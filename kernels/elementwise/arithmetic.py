@@ -9,11 +9,11 @@ from ..engine import Array, ShapeError, empty
 from . import functions
 from .mapping import Map, broadcast_shape, require_rank
 
-ADD = Map("add", functions.add_items, inputs=2)
-SUB = Map("sub", functions.sub_items, inputs=2)
-MUL = Map("mul", functions.mul_items, inputs=2)
-DIV = Map("div", functions.div_items, inputs=2)
-SCALE = Map("scale", functions.mul_items, scalars=1)
+ADD = Map("add", functions.add_items, inputs=2, broadcasts=True)
+SUB = Map("sub", functions.sub_items, inputs=2, broadcasts=True)
+MUL = Map("mul", functions.mul_items, inputs=2, broadcasts=True)
+DIV = Map("div", functions.div_items, inputs=2, broadcasts=True)
+SCALE = Map("scale", functions.mul_items, scalars=1, broadcasts=True)
 NEG = Map("neg", functions.neg_item)
 
 

@@ -14,7 +14,7 @@ from .mapping import Map, require_rank
 from .transposing import transposed_copy
 
 CASTABLE = tuple(np.dtype(t) for t in ("f4", "f8", "i4", "i8", "u1", "?"))
-COPY = Map("copy", functions.identity)
+COPY = Map("copy", functions.identity, broadcasts=True)
 FILL = Map("fill", functions.constant, scalars=1)
 
 

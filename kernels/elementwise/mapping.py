@@ -1,6 +1,6 @@
 """Maps: ``out[i] = function(x[i], …)`` for a scalar device function, on arrays of any strides.
 
-A :class:`Map` makes three kernels of its function:
+A :class:`Map` makes these kernels of its function:
 
 * ``flat``: one thread per item of contiguous arrays; neighbouring threads touch neighbouring
   items, so every warp moves whole 32-byte sectors. It is limited by memory bandwidth alone.
@@ -8,6 +8,8 @@ A :class:`Map` makes three kernels of its function:
   stride 0). The grid has one dimension for each of the last three axes, so that no thread has to
   divide a flat index; threads run along the last one.
 * ``wide``: contiguous float32 arrays on a GPU, four items to a thread; see :mod:`.wide`.
+* ``broadcast``: on a GPU, operands that repeat in a contiguous float32 result; see
+  :mod:`.wide_broadcast`. Made for the maps that broadcasting is common for.
 
 A function takes one or two items, then the scalars of the map: none, one or two.
 """
@@ -19,11 +21,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
 from ..engine import Array, Kernel, ShapeError, kernel
 from ..engine.tuning import Choice
+from .scalar import FACTORIES
 from .wide import make_wide, shared_head, threads_of
+from .wide_broadcast import broadcast_kernel, launch_broadcast
 
 THREADS = 256  # enough warps to hide latency, small enough for good occupancy on every GPU
 ROW_THREADS = 32  # threads of the strided kernel: last axes are often short
@@ -31,111 +35,11 @@ MAX_GRID = 65535  # most blocks in grid dimensions y and z; longer axes take sev
 RANK = 4  # axes of the strided kernel; further leading axes are looped over on the host
 MAX_RANK = 8
 NOTHING = np.float32(0.0)  # a scalar that the function of a wide kernel does not take
-
-
-def _make_unary(function: Any) -> tuple[Any, Any]:
-    def flat(x, out):
-        i = cuda.grid(1)
-        if i < out.size:
-            out[i] = function(x[i])
-
-    def strided(x, out):
-        q, r, j = cuda.blockIdx.z, cuda.blockIdx.y, cuda.grid(1)
-        for p in range(out.shape[1]):
-            if j < out.shape[4]:
-                out[0, p, q, r, j] = function(x[0, p, q, r, j])
-
-    return flat, strided
-
-
-def _make_unary_scalar(function: Any) -> tuple[Any, Any]:
-    def flat(x, alpha, out):
-        i = cuda.grid(1)
-        if i < out.size:
-            out[i] = function(x[i], alpha)
-
-    def strided(x, alpha, out):
-        q, r, j = cuda.blockIdx.z, cuda.blockIdx.y, cuda.grid(1)
-        for p in range(out.shape[1]):
-            if j < out.shape[4]:
-                out[0, p, q, r, j] = function(x[0, p, q, r, j], alpha)
-
-    return flat, strided
-
-
-def _make_binary(function: Any) -> tuple[Any, Any]:
-    def flat(x, y, out):
-        i = cuda.grid(1)
-        if i < out.size:
-            out[i] = function(x[i], y[i])
-
-    def strided(x, y, out):
-        q, r, j = cuda.blockIdx.z, cuda.blockIdx.y, cuda.grid(1)
-        for p in range(out.shape[1]):
-            if j < out.shape[4]:
-                out[0, p, q, r, j] = function(x[0, p, q, r, j], y[0, p, q, r, j])
-
-    return flat, strided
-
-
-def _make_binary_scalar(function: Any) -> tuple[Any, Any]:
-    def flat(x, y, alpha, out):
-        i = cuda.grid(1)
-        if i < out.size:
-            out[i] = function(x[i], y[i], alpha)
-
-    def strided(x, y, alpha, out):
-        q, r, j = cuda.blockIdx.z, cuda.blockIdx.y, cuda.grid(1)
-        for p in range(out.shape[1]):
-            if j < out.shape[4]:
-                out[0, p, q, r, j] = function(x[0, p, q, r, j], y[0, p, q, r, j], alpha)
-
-    return flat, strided
-
-
-def _make_unary_two_scalars(function: Any) -> tuple[Any, Any]:
-    def flat(x, alpha, beta, out):
-        i = cuda.grid(1)
-        if i < out.size:
-            out[i] = function(x[i], alpha, beta)
-
-    def strided(x, alpha, beta, out):
-        q, r, j = cuda.blockIdx.z, cuda.blockIdx.y, cuda.grid(1)
-        for p in range(out.shape[1]):
-            if j < out.shape[4]:
-                out[0, p, q, r, j] = function(x[0, p, q, r, j], alpha, beta)
-
-    return flat, strided
-
-
-def _make_binary_two_scalars(function: Any) -> tuple[Any, Any]:
-    def flat(x, y, alpha, beta, out):
-        i = cuda.grid(1)
-        if i < out.size:
-            out[i] = function(x[i], y[i], alpha, beta)
-
-    def strided(x, y, alpha, beta, out):
-        q, r, j = cuda.blockIdx.z, cuda.blockIdx.y, cuda.grid(1)
-        for p in range(out.shape[1]):
-            if j < out.shape[4]:
-                out[0, p, q, r, j] = function(x[0, p, q, r, j], y[0, p, q, r, j], alpha, beta)
-
-    return flat, strided
-
-
 # Threads per block of the wide kernel; results do not depend on it.
 WIDE_THREADS = Choice(
     "wide threads", lambda device, problem: (128, 256, 512), lambda device, problem: THREADS,
     sources=(__name__, make_wide.__module__),
 )  # fmt: skip
-FACTORIES = {
-    (1, 0): _make_unary,
-    (1, 1): _make_unary_scalar,
-    (1, 2): _make_unary_two_scalars,
-    (2, 0): _make_binary,
-    (2, 1): _make_binary_scalar,
-    (2, 2): _make_binary_two_scalars,
-}
 
 
 class Map:
@@ -146,19 +50,31 @@ class Map:
         function: a ``cuda.jit(device=True)`` function of ``inputs`` items (and scalars).
         inputs: number of input arrays, 1 or 2.
         scalars: how many scalars the function takes after the items, 0 to 2.
+        broadcasts: make a kernel for operands that repeat.
 
     Attributes:
-        flat, strided, wide: the three kernels.
+        flat, strided, wide, broadcast: the kernels; the last is None unless ``broadcasts``.
     """
 
-    __slots__ = ("name", "inputs", "scalars", "flat", "strided", "wide")
+    __slots__ = ("name", "inputs", "scalars", "flat", "strided", "wide", "broadcast")
 
-    def __init__(self, name: str, function: Any, inputs: int = 1, scalars: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Any,
+        inputs: int = 1,
+        scalars: int = 0,
+        broadcasts: bool = False,
+    ) -> None:
         flat, strided = FACTORIES[inputs, scalars](function)
         self.name, self.inputs, self.scalars = name, inputs, scalars
         self.flat: Kernel = _named(flat, f"{name}_flat")
         self.strided: Kernel = _named(strided, f"{name}_strided")
         self.wide: Kernel = _named(make_wide(function, inputs, scalars), f"{name}_wide")
+        self.broadcast: Kernel | None = None
+        if broadcasts:
+            broadcast = f"{name}_broadcast_wide"
+            self.broadcast = broadcast_kernel(broadcast, function, inputs, scalars)
 
     def __call__(self, out: Array, *args: Any) -> Array:
         """Overwrite ``out`` with the map of ``args`` (input arrays, then the scalars).
@@ -186,6 +102,12 @@ class Map:
                 args = arrays + args[self.inputs :]
             if out.device.kind == "cpu" or not self._launch_wide(target, args):
                 self.flat[(size + THREADS - 1) // THREADS, THREADS](*args, target)
+            return out
+        if (
+            out.device.kind != "cpu"
+            and self.broadcast is not None
+            and launch_broadcast(self.broadcast, out, arrays, *args[self.inputs :])
+        ):
             return out
         for views in _rank_four(out, arrays):
             _, _, planes, rows, columns = views[-1].shape

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numba import types
 
 from ..engine import ArgumentError, DtypeError, ShapeError
-from ..opspec import Arg, OpSpec, Wrong
+from ..opspec import Arg, GpuKernel, OpSpec, Wrong
 from . import arithmetic, convert, transposing, unary
+from .wide_broadcast import gpu_kernel
 
 X = Arg("x", "...")
 FLOATS = np.ones((2, 3), np.float32)
@@ -204,3 +206,23 @@ SPECS: tuple[OpSpec, ...] = (
         block=256,
     ),
 )
+
+
+def wide_maps(specs: Iterable[OpSpec]) -> tuple[GpuKernel, ...]:
+    """The wide kernels among the maps of some ops, and what their machine code is to hold."""
+    found = {}  # several ops may share a map
+    for spec in specs:
+        for made, signature in spec.kernels:
+            if made.__name__.endswith("_wide"):
+                arrays = sum(isinstance(kind, types.Array) for kind in signature)
+                reads = 0 if made is convert.FILL.wide else arrays - 1
+                expects = f"LDG.128 == {reads}", "STG.128 == 1", "LDL == 0"
+                found[made] = GpuKernel(spec.name, made, signature, expects=expects)
+    return tuple(found.values())
+
+
+def gpu_kernels() -> tuple[GpuKernel, ...]:
+    """The kernels by 128-bit access."""
+    maps = (getattr(arithmetic, name) for name in ("ADD", "SUB", "MUL", "DIV", "SCALE"))
+    made = ((m.name, m.broadcast, m.inputs) for m in (*maps, convert.COPY))
+    return (*wide_maps(SPECS), *(gpu_kernel(*m) for m in made))
