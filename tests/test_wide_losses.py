@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from nnlite.kernels import all_specs, dropout, loss
+from nnlite.kernels.elementwise import wide_broadcast
 from nnlite.kernels.loss import wide
 from nnlite.testing.compare import assert_same_bits
 from nnlite.testing.pretend import run, sums_to, tables
@@ -20,7 +22,12 @@ SIZES = (3, 37, 1030, 8203)
 @pytest.fixture
 def at(monkeypatch):
     """Lets the launchers of losses choose as for arrays of a GPU that begin at a place."""
-    return lambda head: monkeypatch.setattr(wide, "head_of", lambda *lines: head)
+
+    def begin(head):
+        monkeypatch.setattr(wide, "head_of", lambda *lines: head)
+        monkeypatch.setattr(wide_broadcast, "shared_head", lambda *arrays: head)
+
+    return begin
 
 
 @pytest.mark.parametrize("name", ["mse", "smooth_l1", "bce_logits"])
@@ -62,6 +69,48 @@ def test_gradients_are_those_of_the_scalar_kernels(name, reduction, of_target, a
             found, names = run(gradient, dloss, p, t)
         assert names == ["gradient_wide"]
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=5e-7, atol=1e-12)
+
+
+# Losses, reductions, and shapes of the weights that are given beside (2, 3, n).
+WEIGHTS = (
+    ("bce", "none", ((2, 3, 1),)),
+    ("bce_logits", "sum", ((), None)),
+    ("bce_logits", "none", (None, (3, 1))),
+    ("bce_logits", "sum", (("n",), (2, 3, "n"))),
+    ("bce_logits", "none", ((2, 1, "n"), ("n",))),
+)
+
+
+@pytest.mark.parametrize(("name", "reduction", "shapes"), WEIGHTS)
+def test_weighted_losses(name, reduction, shapes, monkeypatch):
+    """Bits of the scalar kernels, but where sums are added in another order."""
+    forward, backward = getattr(loss, name), getattr(loss, f"{name}_backward")
+    each, spec = reduction == "none", OPS[name]
+    for head, n in enumerate((1, 5, 12, 231)):
+        p, t, dloss = (x.reshape(2, 3, n) for x in tables(n, 6, n, 3))
+        p, t = (1 / (1 + np.exp(-p)) if name == "bce" else p), np.abs(t) % 1
+        sizes = [s if s is None else tuple(n if k == "n" else k for k in s) for s in shapes]
+        rng = np.random.default_rng(n)
+        weights = [s if s is None else np.asarray(rng.random(s), np.float32) for s in sizes]
+        dloss = dloss if each else np.array(1.5, np.float32)
+        calls = [functools.partial(backward, of_target=of) for of in (False, True)[: 1 + each]]
+        expected = [run(call, dloss, p, t, *weights, reduction)[0] for call in calls]
+        losses, _ = run(forward, p, t, *weights, reduction)
+        with monkeypatch.context() as patch:
+            patch.setattr(wide, "head_of", lambda *lines: head)  # noqa: B023
+            patch.setattr(wide_broadcast, "shared_head", lambda *arrays: head)  # noqa: B023
+            found, names = run(forward, p, t, *weights, reduction)
+            assert "weighted_each_wide" in names if each else "weighted_total_wide" in names
+            slopes = [run(call, dloss, p, t, *weights, reduction) for call in calls]
+        for (slope, names), want in zip(slopes, expected, strict=True):
+            assert names[-1] == "weighted_gradient_wide"
+            assert_same_bits(slope.numpy(), want.numpy())
+        if each:
+            assert_same_bits(found.numpy(), losses.numpy())
+        else:
+            values = [None if x is None else x.astype(float) for x in (p, t, *weights)]
+            size = spec.magnitude(*values, reduction=reduction)
+            sums_to(found, spec.reference(*values, reduction=reduction), size, p.size, name)
 
 
 def test_a_total_of_parts(at, monkeypatch):

@@ -6,6 +6,7 @@ file                what it holds
 functions.py        the device functions: value and slopes for one item, and their stable forms
 kernels.py          the kernels: one item per thread, or a sum per block
 wide.py             the kernels by 128-bit access, on a GPU
+wide_weighted.py    those with weights
 launchers.py        the common launch; squared, absolute, smooth and Huber errors
 probabilities.py    binary cross entropy (of probabilities, of scores), Kullback-Leibler
 reference.py        NumPy references
@@ -16,7 +17,7 @@ The losses of class numbers, cross entropy and negative log-likelihood, are in `
 """
 
 from ..opspec import GpuKernel
-from . import wide
+from . import wide, wide_weighted
 from .launchers import (
     BCE,
     BCE_LOGITS,
@@ -48,7 +49,8 @@ from .specs import SPECS
 
 def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernels by 128-bit access."""
-    return wide.gpu_kernels((MSE, L1, SMOOTH_L1, HUBER, BCE, BCE_LOGITS, KL, KL_LOG))
+    plain = wide.gpu_kernels((MSE, L1, SMOOTH_L1, HUBER, BCE, BCE_LOGITS, KL, KL_LOG))
+    return (*plain, *wide_weighted.gpu_kernels((BCE, BCE_LOGITS)))
 
 
 __all__ = [

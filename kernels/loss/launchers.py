@@ -20,9 +20,9 @@ import numpy as np
 
 from .. import checks
 from ..elementwise import copy
-from ..engine import ArgumentError, Array, ShapeError, empty, full
+from ..engine import ArgumentError, Array, Device, ShapeError, cached_constant, empty, full
 from ..reduce import sum
-from . import functions, wide
+from . import functions, wide, wide_weighted
 from .kernels import BLOCK, MOST_PARTS, PART, gradient_kernels, value_kernels, weighted_kernels
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -74,26 +74,31 @@ class Options:
 def _value(loss: Loss, pred: Array, target: Array, o: Options) -> Array:
     _check(loss.name, pred, target, o)
     n, dtype = pred.size, pred.dtype
-    weights, pair, number = _weights(pred, o), (_flat(pred), _flat(target)), dtype.type(o.number)
-    if weights:
-        each, total = weighted_kernels(loss.value, dtype)
-    else:
-        each, total = value_kernels(loss.value, dtype)
-    inputs = (*pair, *(weights or (number,)))
-    head = None if weights or not n else wide.head_of(*pair)
+    pair, number, weights = (_flat(pred), _flat(target)), dtype.type(o.number), _weights(pred, o)
+    head = wide.head_of(*pair) if n else None
     if o.reduction == "none":
         out = empty(pred.shape, dtype, pred.device)
         if head is not None and wide.head_of(*pair, out) == head:
-            wide.each(loss.value, *pair, number, out.reshape((n,)), head)
+            if weights:
+                found = wide_weighted.Weights(weights, out, head)
+                wide_weighted.each(loss.value, pair, found, out.reshape((n,)), head)
+            else:
+                wide.each(loss.value, *pair, number, out.reshape((n,)), head)
         elif n:
-            each[-(-n // BLOCK), BLOCK](*inputs, out.reshape((n,)))
+            each, _ = (weighted_kernels if weights else value_kernels)(loss.value, dtype)
+            extra = _spread(weights, pred) or (number,)
+            each[-(-n // BLOCK), BLOCK](*pair, *extra, out.reshape((n,)))
         return out
     parts = min(max(n // PART, 1), MOST_PARTS)
-    chunk = -(-n // parts)
     sums = empty((parts,), dtype, pred.device)
     divisor = dtype.type(_divisor(pred, o))
     if head is None:
-        total[parts, BLOCK](*inputs, sums, np.int64(chunk), divisor)
+        _, total = (weighted_kernels if weights else value_kernels)(loss.value, dtype)
+        extra = _spread(weights, pred) or (number,)
+        total[parts, BLOCK](*pair, *extra, sums, np.int64(-(-n // parts)), divisor)
+    elif weights:
+        found = wide_weighted.Weights(weights, pair[0].reshape(pred.shape), head)
+        wide_weighted.total(loss.value, pair, found, sums, divisor, head)
     else:
         wide.total(loss.value, *pair, number, sums, divisor, head)
     return sums.reshape(()) if parts == 1 else sum(sums)
@@ -121,12 +126,16 @@ def _gradient(
     weights = _weights(pred, o)
     lines = _flat(dloss), _flat(pred), _flat(target)
     out, rate = dx.reshape((n,)), dtype.type(scale)
-    head = None if weights else wide.head_of(*lines[0 if each else 1 :], out)
+    head = wide.head_of(*lines[0 if each else 1 :], out)
+    if head is not None and weights:
+        found = wide_weighted.Weights(weights, dx, head)
+        wide_weighted.gradient(slope, lines, found, out, each, rate, head)
+        return dx
     if head is not None:
         wide.gradient(slope, lines, dtype.type(o.number), out, each, rate, head)
         return dx
     launch = weighted if weights else plain
-    numbers = weights or (dtype.type(o.number),)
+    numbers = _spread(weights, pred) or (dtype.type(o.number),)
     launch[-(-n // BLOCK), BLOCK](*lines, *numbers, out, np.int64(each), rate)
     return dx
 
@@ -155,12 +164,22 @@ def _divisor(pred: Array, o: Options) -> int:
 
 
 def _weights(pred: Array, o: Options) -> tuple[Array, ...]:
-    """Both weights with an item for each of ``pred``; nothing if none is given."""
+    """Both weights, 1 for one that is missing; nothing if none is given."""
     if o.weight is None and o.pos_weight is None:
         return ()
-    one = full((), 1, pred.dtype, pred.device)
-    both = (one if w is None else w for w in (o.weight, o.pos_weight))
-    return tuple(_flat(w.broadcast_to(pred.shape)) for w in both)
+    one = _one(pred.dtype, pred.device)
+    return tuple(one if w is None else w for w in (o.weight, o.pos_weight))
+
+
+@cached_constant(64)
+def _one(dtype: np.dtype, device: Device) -> Array:
+    """The weight that stands for a missing one; never written to."""
+    return full((), 1, dtype, device)
+
+
+def _spread(weights: tuple[Array, ...], pred: Array) -> tuple[Array, ...]:
+    """The weights with an item for each of ``pred``."""
+    return tuple(_flat(w.broadcast_to(pred.shape)) for w in weights)
 
 
 def _flat(x: Array) -> Array:
