@@ -118,7 +118,9 @@ def test_the_command_of_the_tests(monkeypatch, tmp_path):
         assert (correctness.ROOT / name).exists()
 
 
-def test_a_program_is_ended_with_what_it_had_printed():
+def test_a_program_is_ended_with_what_it_had_printed(monkeypatch):
+    """Also where it ignores interrupts, as what a shell starts in the background does."""
+    monkeypatch.setattr(correctness, "GRACE", 1.0)
     program = "import time; print('begun', flush=True); time.sleep(60)"
     start = time.monotonic()
     done = run([sys.executable, "-c", program], 1.5)

@@ -145,10 +145,12 @@ def test_the_command_prints_a_table_and_draws_a_picture(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_prints_json():
+def test_the_command_prints_json(monkeypatch):
+    # A quarter of the usual numbers: the blocks' own sums weigh four times as much.
+    monkeypatch.setitem(LADDERS["reduce"].sizes, "lens", (1 << 18,))
     command = ("ladder", "reduce", "--sizes", "4000", "--json", "--lens")
     found = json.loads(succeed(*command))["reduce"]
-    assert all(4 <= step["lens"]["sectors"] < 4.2 for step in found)
+    assert all(4 <= step["lens"]["sectors"] < 4.8 for step in found)
     assert [step["right"] for step in found] == [True] * len(found)
     assert all(step["per_second"] > 0 for step in found)
 
