@@ -256,6 +256,24 @@ def test_a_wrong_option_changes_nothing() -> None:
         same_bits(before, [p.numpy() for p in params])
 
 
+def test_a_gradient_may_have_any_strides() -> None:
+    found = []
+    for alone in (False, True):
+        with fake_gpu():
+            params = [nl.nn.Parameter(numbers(i, 12).reshape(3, 4)) for i in range(2)]
+            optimizer = SGD(params, lr=0.1, momentum=0.9)
+            if alone:
+                optimizer._takes_many = lambda: False  # type: ignore[method-assign]
+            for step in range(2):
+                for i, p in enumerate(params):
+                    p.grad = nl.tensor(numbers((step, i), 12).reshape(4, 3))
+                    p.grad.array = p.grad.array.transpose()
+                    assert not p.grad.array.is_contiguous
+                optimizer.step()
+            found.append([p.numpy() for p in params])
+    same_bits(*found)
+
+
 def test_every_kernel_is_run_here() -> None:
     """By an optimizer above; averages have a test of their own."""
     assert {*OPTIMIZERS, "average_many"} == set(many_kernels())
