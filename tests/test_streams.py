@@ -13,6 +13,7 @@ from numba import cuda
 import nnlite as nl
 from nnlite.kernels.engine import gpu
 from nnlite.kernels.engine.replay import beside, here
+from nnlite.kernels.update.many import moving_table
 
 pool = sys.modules["nnlite.kernels.engine.gpu.pool"]
 
@@ -176,6 +177,14 @@ def assert_reused_by_graph(side, held, run, y):
     assert address not in [o.pointer for o in others]
     with side:
         assert y.numpy().tolist() == [5] * 5
+
+
+def test_tables_of_places_are_written_in_each_stream(side):
+    """Both may read the same arrays; neither knows when the other has its table."""
+    arrays = [filled(1), filled(2)]
+    with side:
+        moving_table(arrays)
+    assert moving_table(arrays).numpy().tolist() == [a.place for a in arrays]
 
 
 def test_nothing_is_noted_without_other_streams(driver):

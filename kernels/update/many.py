@@ -41,7 +41,7 @@ from .common import BLOCK
 CHUNK = 2048  # items of a block, two runs of four for each thread; not measured on a GPU
 MOST = BLOCK  # tensors of a launch: a thread for each
 NUMBERS = 8  # that a kernel takes; a rule ignores those that it does not need
-GROUP = 16  # numbers that one launch of `put` writes
+GROUP = 32  # numbers that one launch of `put` writes
 REMEMBERED = 64  # tables: the caching pool hands out the same few blocks in turn
 
 
@@ -167,7 +167,8 @@ def written_table(values: Sequence[int], device: Device) -> Array:
 
 
 @functools.lru_cache(REMEMBERED)
-def _remembered_table(values: tuple[int, ...], device: Device) -> Array:
+def _remembered_table(values: tuple[int, ...], device: Device, stream: int) -> Array:
+    """The same for one stream: others do not know when it is written."""
     return written_table(values, device)
 
 
@@ -182,7 +183,7 @@ def moving_table(arrays: Sequence[Any]) -> Array:
     places, device = tuple([x.place for x in arrays]), arrays[0].device
     if here.recorder is not None:  # a graph writes its own, whenever it runs
         return written_table(places, device)
-    return _remembered_table(places, device)
+    return _remembered_table(places, device, here.stream if here.index == device.index else 0)
 
 
 def in_parts(arrays: Sequence[Array]) -> list[tuple[list[int], tuple[int, ...], int]]:
