@@ -41,7 +41,7 @@ from .common import BLOCK
 CHUNK = 2048  # items of a block, two runs of four for each thread; not measured on a GPU
 MOST = BLOCK  # tensors of a launch: a thread for each
 NUMBERS = 8  # that a kernel takes; a rule ignores those that it does not need
-GROUP = 32  # numbers that one launch of `put` writes
+GROUP = 16  # numbers that one launch of `put` writes
 REMEMBERED = 64  # tables: the caching pool hands out the same few blocks in turn
 
 
