@@ -72,5 +72,7 @@ def _for_many_tensors() -> list[GpuKernel]:
         expects = *once, "STG.128 >= 1"
         found.append(GpuKernel(name, clip_many_kernel(name), (*read, float32), expects=expects))
     written = table, uint32, types.UniTuple(types.int64, GROUP)
-    found.append(GpuKernel("put", put, written, expects=("STG.64 >= 1", "LDL == 0")))
+    found.append(
+        GpuKernel("put", put, written, expects=(f"STG.64 >= {GROUP}", "LDL == 0", "STL == 0"))
+    )
     return found
