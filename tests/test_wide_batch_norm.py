@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from nnlite.kernels import all_specs
-from nnlite.kernels.norm import batch, batch_wide
+from nnlite.kernels.norm import batch, batch_columns_wide, batch_wide
 from nnlite.kernels.norm.specs import normalised
+from nnlite.testing.compare import assert_close
 from nnlite.testing.pretend import pretend, run, sums_to
 
 OPS = {spec.name: spec for spec in all_specs()}
@@ -41,23 +44,90 @@ def test_training(i, shape, part, on_a_gpu):
     (y, stats), names = run(batch.batch_norm, x, weight, bias, EPS, means, variances, 0.25)
     kernels = ["batch_parts_wide", "batch_combine_wide", "batch_apply_wide"]
     assert names == kernels
-    count, side = x.size // shape[1], (1, -1, 1)
+    count = x.size // shape[1]
     values = (x.astype(float), weight.astype(float), bias.astype(float))
     spec = OPS["batch_norm"]
     expected = spec.reference(*values, eps=EPS)
     sums_to(y, expected, spec.magnitude(*values, eps=EPS), count, "y")
-    (dx, dw, db), names = run(batch.batch_norm_backward, dy, x, weight, stats)
+    found, names = run(batch.batch_norm_backward, dy, x, weight, stats)
     assert names[0] == "batch_sums_wide"
     assert names[-1] == "batch_slopes_wide"
-    hat, size = normalised(values[0], (0, 2), EPS)
-    g, axes = dy.astype(float), (0, 2)
-    sums_to(dw, (g * hat).sum(axes), (np.abs(g) * size).sum(axes), count, "dw")
-    sums_to(db, g.sum(axes), np.abs(g).sum(axes), count, "db")
-    scale = values[1].reshape(side) / np.sqrt(values[0].var(axes, keepdims=True) + EPS)
+    for a, b, size, what in zip(found, *gradients(dy, x, weight), ("dx", "dw", "db"), strict=True):
+        sums_to(a, b, size, count, what)
+
+
+def gradients(dy, x, weight):
+    """(dx, dw, db) and the sizes of their terms, for x (n, c, l)."""
+    x, g, side, axes = x.astype(float), dy.astype(float), (1, -1, 1), (0, 2)
+    hat, size = normalised(x, axes, EPS)
+    scale = weight.astype(float).reshape(side) / np.sqrt(x.var(axes, keepdims=True) + EPS)
     mean = g.mean(axes, keepdims=True) + hat * (g * hat).mean(axes, keepdims=True)
     terms = np.abs(g) + np.abs(g).mean(axes, keepdims=True)
     terms += size * (np.abs(g) * size).mean(axes, keepdims=True)
-    sums_to(dx, (g - mean) * scale, terms * np.abs(scale), count, "dx")
+    sums = (np.abs(g) * size).sum(axes), np.abs(g).sum(axes)
+    values = (g - mean) * scale, (g * hat).sum(axes), g.sum(axes)
+    return values, (terms * np.abs(scale), *sums)
+
+
+@pytest.mark.parametrize(("n", "c"), [(2, 4), (9, 36), (40, 132), (70, 260)])
+@pytest.mark.parametrize("part", [8, 10**6])
+def test_columns(n, c, part, monkeypatch):
+    """(n, c), four channels to a thread, in several parts or one."""
+    monkeypatch.setattr(batch_columns_wide, "COLUMN_PART", part)
+    monkeypatch.setattr(batch_columns_wide, "takes", lambda *arrays: True)
+    x, dy = (a.reshape(n, c) for a in images(n, (n, c, 1), 2))
+    weight, bias = images(c, (1, c, 2), 1)[0][0].T.copy()
+    means, variances = np.zeros(c, np.float32), np.ones(c, np.float32)
+    kept = batch.empty((c,)).copy_from(means), batch.empty((c,)).copy_from(variances)
+    (y, stats), names = run(batch.batch_norm, x, weight, bias, EPS, *kept, 0.25)
+    assert names == ["column_parts_wide", "batch_combine_wide", "column_apply_wide"]
+    values = x[..., None].astype(float), weight.astype(float), bias.astype(float)
+    spec = OPS["batch_norm"]
+    expected, size = spec.reference(*values, eps=EPS), spec.magnitude(*values, eps=EPS)
+    sums_to(y, expected[..., 0], size[..., 0], n, "y")
+    moved = OPS["batch_norm_statistics"]
+    given = values[0], means.astype(float), variances.astype(float)
+    where = moved.reference(*given, momentum=0.25), moved.magnitude(*given, momentum=0.25)
+    for a, b, size in zip(kept, *where, strict=True):
+        sums_to(a, b, size, n, "running statistics")
+    found, names = run(batch.batch_norm_backward, dy, x, weight, stats)
+    assert names[0] == "column_sums_wide"
+    assert names[-1] == "column_slopes_wide"
+    expected, sizes = gradients(dy[..., None], x[..., None], weight)
+    for a, b, size in zip(found, expected, sizes, strict=True):
+        sums_to(a, b.reshape(a.shape), size.reshape(a.shape), n, "gradients")
+
+
+@pytest.mark.parametrize("length", [1, 9, 131])
+def test_given_statistics(length, monkeypatch):
+    """The normalisation of inference, by the kernels that apply the statistics of training."""
+    monkeypatch.setattr(batch_columns_wide, "takes", lambda *arrays: True)
+    pretend(monkeypatch, None if length == 1 else 3, batch)
+    (x,) = images(length, (5, 8, length), 1)
+    mean, var, weight, bias = images(3, (4, 8, 1), 1)[0][..., 0]
+    var = np.abs(var)
+    y, names = run(batch.batch_norm_inference, x, mean, var, weight, bias, EPS)
+    assert names == ["constants", f"{'column' if length == 1 else 'batch'}_apply_wide"]
+    values = [a.astype(float) for a in (x, mean, var, weight, bias)]
+    spec = OPS["batch_norm_inference"]
+    size = spec.magnitude(*values, eps=EPS)
+    expected = spec.reference(*values, eps=EPS)
+    assert_close(y.numpy(), expected, dtype=np.float32, magnitude=size)
+
+
+def test_which_columns_are_taken():
+    def table(shape, place=0, kind="cuda"):
+        buffer, device = SimpleNamespace(pointer=1 << 20), SimpleNamespace(kind=kind)
+        dtype = np.dtype(np.float32)
+        return SimpleNamespace(shape=shape, buffer=buffer, offset=place, dtype=dtype, device=device)
+
+    takes = batch_columns_wide.takes
+    assert takes(table((16, 32)), table((32,), 64))
+    assert not takes(table((16, 32)), table((32,), 4))
+    assert not takes(table((16, 32), kind="cpu"))
+    assert not takes(table((15, 32)))
+    assert not takes(table((16, 28)))
+    assert not takes(table((16, 34)))
 
 
 def test_running_statistics_and_a_mean_far_from_zero(on_a_gpu):

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from nnlite.kernels import all_specs
-from nnlite.kernels.norm import row_wide, row_wide_slopes, rows
+from nnlite.kernels.norm import (
+    row_sums,
+    row_wide,
+    row_wide_gradients,
+    row_wide_slopes,
+    rows,
+)
 from nnlite.kernels.norm.specs import normalised
 from nnlite.testing.pretend import pretend, run, sums_to, tables
 
@@ -28,7 +34,7 @@ def on_a_gpu(monkeypatch):
 
 def place(monkeypatch, where: int) -> None:
     """Let weight and bias lie at a place of their own."""
-    for module in (row_wide, row_wide_slopes):
+    for module in (row_wide, row_wide_slopes, row_wide_gradients):
         monkeypatch.setattr(module, "place_of", lambda *vectors: np.uint32(where))
 
 
@@ -77,7 +83,7 @@ def test_all_gradients_from_one_read(name, on_a_gpu, monkeypatch):
     """With one row of threads for all rows, more rows than parts, and parts without a row."""
     place(monkeypatch, 0)
     on_a_gpu(0, rows)
-    monkeypatch.setattr(row_wide_slopes, "EACH", 2)
+    monkeypatch.setattr(row_wide_gradients, "ROWS_OF_PART", 2)
     forward, backward = NORMS[name]
     for n, c in ((1, 12), (7, 36), (41, 68), (13, 132), (9, 520), (6, 1032)):
         x, dy = tables(n, n, c, 2)
@@ -90,16 +96,56 @@ def test_all_gradients_from_one_read(name, on_a_gpu, monkeypatch):
             sums_to(found, want, size, c + n, f"{what} of {n} rows of {c}")
 
 
+@pytest.mark.parametrize(
+    ("n", "c", "length", "groups", "long"),
+    [
+        (2, 4, 9, 2, False),
+        (3, 6, 3, 2, False),
+        (5, 12, 1, 3, False),
+        (1, 4, 131, 4, False),
+        (2, 4, 9, 2, True),
+        (1, 2, 521, 1, True),
+    ],
+)
+def test_groups_of_channels(n, c, length, groups, long, on_a_gpu, monkeypatch):
+    """Channels that begin within four items, of fewer than four, and of one."""
+    if long:
+        monkeypatch.setattr(row_wide, "LONGEST", 0)
+        monkeypatch.setattr(row_wide_slopes, "LONGEST", 0)
+    on_a_gpu(length % 4, rows, row_sums)
+    place(monkeypatch, 4)
+    kind, shape = "_long" if long else "", (n, c, length)
+    x, dy = (a.reshape(shape) for a in tables(c, n * c, length, 2))
+    weight, bias = tables(50, 2, c, 1)[0]
+    (y, stats), names = run(rows.group_norm, x, weight, bias, groups)
+    assert names == [f"group_norm{kind}_wide"]
+    spec, options, size = OPS["group_norm"], {"groups": groups, "eps": EPS}, c * length // groups
+    given = [a.astype(float) for a in (x, weight, bias)]
+    sums_to(y, spec.reference(*given, **options), spec.magnitude(*given, **options), size, "y")
+    (dx, dw, db), names = run(rows.group_norm_backward, dy, x, weight, stats, groups)
+    sums = "channel_sums_wide" if length > 1 else "column_sums"
+    assert names[:2] == [f"group_norm_backward{kind}_wide", sums]
+    table = (n * groups, size)
+    weights = np.broadcast_to(weight[:, None], shape).reshape(table)
+    expected, terms = slopes(dy.reshape(table), x.reshape(table), weights, True)
+    sums_to(dx, expected[0].reshape(shape), terms[0].reshape(shape), size, "dx")
+    hat, sizes = (a.reshape(shape) for a in normalised(given[0].reshape(table), (1,), EPS))
+    g = dy.astype(float)
+    count = size + n * length
+    sums_to(dw, (g * hat).sum((0, 2)), (np.abs(g) * sizes).sum((0, 2)), count, "dw")
+    sums_to(db, g.sum((0, 2)), np.abs(g).sum((0, 2)), n * length, "db")
+
+
 def test_what_takes_one_read(monkeypatch):
-    widest = row_wide_slopes.WIDEST
+    widest = row_wide_gradients.WIDEST
     place(monkeypatch, 0)
-    assert row_wide_slopes.summable(None, 4, 0)
-    assert row_wide_slopes.summable(None, widest, 0)
-    assert not row_wide_slopes.summable(None, widest + 4, 0)
-    assert not row_wide_slopes.summable(None, 6, 0)
-    assert not row_wide_slopes.summable(None, 8, 1)
+    assert row_wide_gradients.summable(None, 4, 0)
+    assert row_wide_gradients.summable(None, widest, 0)
+    assert not row_wide_gradients.summable(None, widest + 4, 0)
+    assert not row_wide_gradients.summable(None, 6, 0)
+    assert not row_wide_gradients.summable(None, 8, 1)
     place(monkeypatch, 2)
-    assert not row_wide_slopes.summable(None, 8, 0)
+    assert not row_wide_gradients.summable(None, 8, 0)
 
 
 def test_a_mean_far_from_zero_costs_no_digits(on_a_gpu, monkeypatch):

@@ -4,14 +4,21 @@
 - ``reference``: the references in NumPy.
 - ``batch_kernels``, ``batch``: batch normalisation.
 - ``batch_wide``, ``batch_wide_slopes``: the same by 128-bit access on a GPU, with several blocks
-  to a channel.
+  to a channel; ``batch_columns_wide``: that of (n, c).
 - ``row_kernels``, ``row_sums``, ``rows``: the normalisations of single items.
-- ``row_wide``, ``row_wide_slopes``: those of the last axis by 128-bit access, on a GPU.
+- ``row_wide``, ``row_wide_slopes``, ``row_wide_gradients``: those by 128-bit access, on a GPU.
 - ``specs``, ``row_specs``: ``SPECS``.
 """
 
 from ..opspec import GpuKernel
-from . import batch_wide, batch_wide_slopes, row_wide, row_wide_slopes
+from . import (
+    batch_columns_wide,
+    batch_wide,
+    batch_wide_slopes,
+    row_wide,
+    row_wide_gradients,
+    row_wide_slopes,
+)
 from .batch import (
     batch_norm,
     batch_norm_backward,
@@ -34,7 +41,14 @@ SPECS = (*BATCH, *ROWS)
 
 def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernels by 128-bit access."""
-    parts = (batch_wide, batch_wide_slopes, row_wide, row_wide_slopes)
+    parts = (
+        batch_wide,
+        batch_wide_slopes,
+        batch_columns_wide,
+        row_wide,
+        row_wide_slopes,
+        row_wide_gradients,
+    )
     return tuple(found for part in parts for found in part.gpu_kernels())
 
 

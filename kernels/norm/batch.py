@@ -24,7 +24,7 @@ from .. import checks
 from ..elementwise import copy
 from ..engine import Array, Device, ShapeError, cached_constant, empty, full
 from ..reduce.wide_rows import row_head
-from . import batch_wide, batch_wide_slopes
+from . import batch_columns_wide, batch_wide, batch_wide_slopes
 from .batch_kernels import backward_kernels, inference_kernels, train_kernels
 from .sums import COLUMNS, ROWS
 
@@ -89,9 +89,11 @@ def batch_norm(
     )
     by_row, by_column = train_kernels(x.dtype)
     view = _table(x)
+    w, b, _, *numbers = arguments[:5]
     head = _head(view, _table(y))
-    if head is not None:
-        w, b, _, *numbers = arguments[:5]
+    if _wide_columns(view, _table(y), w, b):
+        batch_columns_wide.forward(view, (w, b), numbers, kept, _table(y), stats)
+    elif head is not None:
         batch_wide.forward(view, (w, b), numbers, kept, _table(y), stats, head)
     elif len(view.shape) == 2:
         by_column[-(-channels // WARP), WARP](view, *arguments, _table(y), stats)
@@ -133,6 +135,8 @@ def batch_norm_backward(
     by_row, by_column = backward_kernels(x.dtype, batch)
     count = x.dtype.type(x.size // channels)
     view, w = _table(x), vector(weight, 1, channels, x)
+    if batch and _wide_columns(view, _table(dy), _table(dx), w, stats):
+        return dx, *batch_columns_wide.backward(_table(dy), view, w, stats, _table(dx))
     head = _head(_table(dy), view, _table(dx)) if batch else None
     if head is not None:
         return dx, *batch_wide_slopes.backward(_table(dy), view, w, stats, _table(dx), head)
@@ -171,6 +175,14 @@ def batch_norm_inference(
         by_row, by_column, _ = inference_kernels(x.dtype)
         view, out = _table(x), _table(y)
         columns = len(view.shape) == 2
+        affine = vector(weight, 1, channels, x), vector(bias, 0, channels, x)
+        head = None if columns else row_head((view.shape[0] * channels, view.shape[2]), view, out)
+        if head is not None:
+            batch_wide.apply(view, affine, batch_norm_constants(mean, var, eps), out, head)
+            return y
+        if _wide_columns(view, out, *affine):
+            batch_columns_wide.apply(view, affine, batch_norm_constants(mean, var, eps), out)
+            return y
         shape = view.shape if columns else (view.shape[0] * channels, view.shape[2])
         rows, width = shape
         grid: int | tuple[int, int] = rows
@@ -181,8 +193,7 @@ def batch_norm_inference(
             view.reshape(shape),
             vector(mean, 0, channels, x),
             vector(var, 1, channels, x),
-            vector(weight, 1, channels, x),
-            vector(bias, 0, channels, x),
+            *affine,
             x.dtype.type(eps),
             np.int64(channels),
             out.reshape(shape),
@@ -237,6 +248,11 @@ def _head(*tables: Array) -> int | None:
     if len(shape) == 2 or not batch_wide.splits(shape[0], shape[2]):
         return None
     return row_head((shape[0] * shape[1], shape[2]), *tables)
+
+
+def _wide_columns(x: Array, *arrays: Array) -> bool:
+    """Whether x is (n, c), for which four channels to a thread are taken."""
+    return len(x.shape) == 2 and batch_columns_wide.takes(x, *arrays)
 
 
 def vector(v: Array | None, value: float, size: int, x: Array) -> Array:

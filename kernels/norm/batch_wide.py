@@ -193,14 +193,33 @@ def forward(
     chunk = chunk_of(n, c, length)
     parts = empty((3, -(-n // chunk), c), x.dtype, x.device)
     line = x.reshape((x.size,))
-    many, where = parts.shape[1], (np.uint32(head), np.uint32(n), np.uint32(c), np.uint32(length))
-    batch_parts_wide[(c, many), (COLUMNS, ROWS)](line, parts, *where, np.uint32(chunk))
-    batch_combine_wide[-(-c // THREADS), THREADS](
-        parts, np.uint32(n), np.uint32(length), np.uint32(chunk), *numbers, *kept, stats
-    )
+    where = np.uint32(head), np.uint32(n), np.uint32(c), np.uint32(length), np.uint32(chunk)
+    batch_parts_wide[(c, parts.shape[1]), (COLUMNS, ROWS)](line, parts, *where)
+    combine(parts, n, length, chunk, numbers, kept, stats)
+    apply(x, affine, stats, y, head)
+
+
+def combine(
+    parts: Array,
+    n: int,
+    length: int,
+    chunk: int,
+    numbers: list[Any],
+    kept: tuple[Array, Array],
+    stats: Array,
+) -> None:
+    """Fill stats (3, c) from parts (3, parts, c) of ``chunk`` images; the rest as above."""
+    c = parts.shape[2]
+    sizes = np.uint32(n), np.uint32(length), np.uint32(chunk)
+    batch_combine_wide[-(-c // THREADS), THREADS](parts, *sizes, *numbers, *kept, stats)
+
+
+def apply(x: Array, affine: tuple[Array, Array], stats: Array, y: Array, head: int) -> None:
+    """Normalise x (n, c, l) into y by stats (3, c)."""
+    n, c, length = x.shape
     rows = np.uint32(head), np.uint32(n * c), np.uint32(c), np.uint32(length)
-    target = y.reshape((x.size,))
-    batch_apply_wide[row_launch(n * c, length)](line, *affine, stats, target, *rows)
+    lines = x.reshape((x.size,)), *affine, stats, y.reshape((x.size,))
+    batch_apply_wide[row_launch(n * c, length)](*lines, *rows)
 
 
 def gpu_kernels() -> tuple[GpuKernel, ...]:

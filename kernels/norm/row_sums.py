@@ -13,6 +13,8 @@ from ..elementwise import copy
 from ..elementwise.mapping import MAX_GRID
 from ..engine import Array, empty, zeros
 from ..reduce import sum
+from ..reduce.wide_rows import row_head
+from . import batch_wide_slopes
 from .row_kernels import sum_kernels
 from .sums import COLUMNS, ROWS
 
@@ -48,13 +50,18 @@ def column_sums(
 def channel_sums(dy: Array, x: Array, stats: Array, per: int, groups: int) -> tuple[Array, Array]:
     """dw and db, where each channel of x (n, c, ...) has its weight; ``per`` of them in a group."""
     n, c = x.shape[:2]
+    length = math.prod(x.shape[2:])
+    dy, x = (contiguous(a).reshape((n, c, length)) for a in (dy, x))
+    head = row_head((n * c, length), dy, x)
+    if head is not None:
+        total = batch_wide_slopes.channel_sums(dy, x, stats, groups, head)
+        return total[0], total[1]
     total = zeros((2, c), x.dtype, x.device)
     if x.size:
-        view = (n, c, math.prod(x.shape[2:]))
         _, by_channel = sum_kernels(x.dtype)
         by_channel[c, (COLUMNS, ROWS)](
-            contiguous(dy).reshape(view),
-            contiguous(x).reshape(view),
+            dy,
+            x,
             stats,
             np.int64(groups),
             np.int64(per),

@@ -25,7 +25,7 @@ from ..elementwise.mapping import fold
 from ..engine import ArgumentError, Array, ShapeError, empty
 from ..reduce.tree import row_blocks
 from ..reduce.wide_rows import row_head
-from . import row_wide, row_wide_slopes
+from . import row_wide, row_wide_gradients, row_wide_slopes
 from .batch import vector
 from .row_kernels import backward_kernel, forward_kernel
 from .row_sums import channel_sums, column_sums, contiguous
@@ -50,6 +50,11 @@ class Rows(NamedTuple):
     weights: int
     groups: int = 1
     each: bool = True
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Rows until the weights repeat, and elements of a row that share one."""
+        return self.groups, 1 if self.each else self.inner
 
 
 def layer_norm(
@@ -224,8 +229,8 @@ def _forward(
     )
     table, head = _table(how, x, y)
     if head is not None:
-        tables = x.reshape(table), weight, bias, eps, y.reshape(table)
-        row_wide.forward(*tables, stats, centred, head)
+        tables = x.reshape(table), (weight, bias), eps, y.reshape(table), stats
+        row_wide.forward(*tables, centred, how.channels, head)
         return y, stats
     view = (how.rows, how.per, how.inner)
     forward_kernel(x.dtype, centred, how.each)[_blocks(how)](
@@ -251,7 +256,7 @@ def _backward(
     table, head = _table(how, dy, x, dx)
     if head is not None:
         tables = dy.reshape(table), x.reshape(table), weight, stats, dx.reshape(table)
-        row_wide_slopes.backward(*tables, centred, head)
+        row_wide_slopes.backward(*tables, centred, how.channels, head)
         return dx
     view = (how.rows, how.per, how.inner)
     backward_kernel(x.dtype, centred, how.each)[_blocks(how)](
@@ -281,9 +286,9 @@ def _backward_and_sums(
     dy, x, w = contiguous(dy), contiguous(x), vector(weight, 1, how.weights, x)
     dx = empty(x.shape, x.dtype, x.device)
     table, head = _table(how, dy, x, dx)
-    if x.size and head is not None and row_wide_slopes.summable(w, how.weights, head):
+    if x.size and head is not None and row_wide_gradients.summable(w, how.weights, head):
         tables = dy.reshape(table), x.reshape(table), w, stats, dx.reshape(table)
-        return (dx, *row_wide_slopes.gradients(*tables, centred))
+        return (dx, *row_wide_gradients.gradients(*tables, centred))
     dx = _backward(dy, x, weight, stats, how, centred)
     return (dx, *column_sums(dy, x, stats, how.weights, how.groups))
 
@@ -291,6 +296,4 @@ def _backward_and_sums(
 def _table(how: Rows, *arrays: Array) -> tuple[tuple[int, int], int | None]:
     """Shape of the rows as a table; and its head, if rows by 128-bit access can be taken."""
     table = how.rows, how.per * how.inner
-    if not how.each or how.groups > 1:
-        return table, None
     return table, row_head(table, *arrays)
