@@ -54,9 +54,33 @@ def test_layer_norm():
     (x,) = tables(1, rows, c, 1)
     (weight,), (bias,) = tables(2, 1, c, 2)
     y, stats = np.zeros(rows * c, np.float32), np.zeros((3, rows), np.float32)
-    numbers = np.float32(1e-5), y, stats, 0, 0, rows, c
+    numbers = np.float32(1e-5), y, stats, 0, 0, 1, 1, rows, c
     runs = machine("layer_norm_wide")
     runs.launch(*row_launch(rows, c), x.reshape(-1), weight, bias, *numbers)
     values, spec = [a.astype(float) for a in (x, weight, bias)], OPS["layer_norm"]
     expected, size = spec.reference(*values, eps=1e-5), spec.magnitude(*values, eps=1e-5)
     assert_close(y.reshape(rows, c), expected, dtype=np.float32, terms=c, magnitude=size)
+
+
+def test_group_norm():
+    """Channels of nine items, three to a group: runs of four items begin and end anywhere."""
+    images, groups, length, c = 2, 2, 9, 27
+    (x,) = tables(1, images * groups, c, 1)
+    weight, bias = tables(2, 2, 6, 1)[0]
+    y, stats = np.zeros(x.size, np.float32), np.zeros((3, len(x)), np.float32)
+    numbers = np.float32(1e-5), y, stats, 0, 0, groups, length, len(x), c
+    machine("group_norm_wide").launch(*row_launch(len(x), c), x.reshape(-1), weight, bias, *numbers)
+    values = [a.astype(float) for a in (x.reshape(images, 6, length), weight, bias)]
+    spec, options = OPS["group_norm"], {"groups": groups, "eps": 1e-5}
+    expected, size = spec.reference(*values, **options), spec.magnitude(*values, **options)
+    assert_close(y.reshape(expected.shape), expected, dtype=np.float32, terms=c, magnitude=size)
+
+
+@pytest.mark.parametrize("c", [37, 530])
+def test_argmax(c):
+    x = np.random.default_rng(c).integers(-3, 4, (3, c)).astype(np.float32)
+    x[0], x[1, c // 2 :: 5] = -np.inf, np.nan
+    values, found = np.zeros(3, np.float32), np.zeros(3, np.int64)
+    machine("argmax_rows_wide").launch(*row_launch(3, c), x.reshape(-1), values, found, 0, 3, c, c)
+    np.testing.assert_array_equal(found, x.argmax(1))
+    np.testing.assert_array_equal(values, x.max(1))

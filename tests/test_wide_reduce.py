@@ -11,8 +11,9 @@ import pytest
 
 from nnlite.kernels import all_specs, bias, reduce
 from nnlite.kernels.elementwise import wide_columns
-from nnlite.kernels.reduce import kernels, wide
+from nnlite.kernels.reduce import extremes, kernels, wide
 from nnlite.kernels.update import clip
+from nnlite.testing.compare import assert_same_bits
 from nnlite.testing.pretend import pretend, run, sums_to, tables
 
 OPS = {spec.name: spec for spec in all_specs()}
@@ -70,6 +71,41 @@ def test_nan_wins(on_a_gpu):
         for function, expected in ((reduce.max, table.max(axis)), (reduce.min, table.min(axis))):
             found, _ = run(function, table, axis)
             np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def ties(shape: tuple[int, int], seed: int) -> np.ndarray:
+    """Whole numbers, so that many are equal; rows of one number, with NaN, and with infinities."""
+    x = np.random.default_rng(seed).integers(-3, 4, shape).astype(np.float32)
+    x[0] = -math.inf
+    x[-1, seed % shape[1] :: 7] = (math.nan, math.inf)[seed % 2]
+    return x
+
+
+@pytest.mark.parametrize("part", [8192, 1030])
+def test_argmax_of_rows(part, on_a_gpu, monkeypatch):
+    """The first of equal numbers and of NaNs, wherever the threads and the parts begin."""
+    monkeypatch.setattr(wide, "ROW_PART", part)
+    for i, shape in enumerate(((3, 9), (2, 3), (2, 131), (1, 1030), (4, 4099))):
+        on_a_gpu(i % 4, extremes)
+        for seed in range(3):
+            x = ties(shape, i + seed)
+            found, names = run(reduce.argmax, x, 1)
+            parts = shape[1] // part
+            assert names == ["argmax_rows_wide", "argmax_parts_wide"][: 1 + (parts > 1)]
+            np.testing.assert_array_equal(found.numpy(), x.argmax(1))
+
+
+def test_gradient_of_the_maximum_of_rows(on_a_gpu, monkeypatch):
+    for i, shape in enumerate(((3, 9), (2, 131), (1, 1030))):
+        x, dy = ties(shape, i), np.linspace(-1, 1, shape[0], dtype=np.float32)
+        y = x.max(1)
+        expected, names = run(reduce.extreme_backward, dy, x, y, 1)
+        assert names == ["share_rows"]
+        with monkeypatch.context() as patch:
+            pretend(patch, i % 4, extremes)
+            found, names = run(reduce.extreme_backward, dy, x, y, 1)
+        assert names == ["share_rows_wide"]
+        assert_same_bits(found.numpy(), expected.numpy())
 
 
 @pytest.mark.parametrize(("n", "c", "launches"), [(1, 4, 1), (40, 36, 1), (130, 132, 2)])

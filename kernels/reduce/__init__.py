@@ -2,17 +2,24 @@
 
 - ``plan``: any tuple of axes as one (outer, n, inner) view.
 - ``kernels``: one kernel per access pattern, for any operation; two launches for long axes.
-- ``wide``: both kernels by 128-bit access, on a GPU.
+- ``wide``: both kernels by 128-bit access, on a GPU; ``wide_extremes``: argmax and gradients.
 - ``tree``, ``wide_rows``: what rows are combined by; the latter by 128-bit access, on a GPU.
 - ``sums``: sum, mean and their gradients; sum_to, the reverse of broadcasting.
 - ``extremes``: max, min, argmax and their gradient.
 - ``specs``: references and ``SPECS``.
 """
 
+from ..opspec import GpuKernel
+from . import wide, wide_extremes
 from .extremes import argmax, extreme_backward, max, min
 from .specs import SPECS
 from .sums import mean, mean_backward, sum, sum_backward, sum_to
-from .wide import gpu_kernels
+
+
+def gpu_kernels() -> tuple[GpuKernel, ...]:
+    """The kernels by 128-bit access."""
+    return (*wide.gpu_kernels(), *wide_extremes.gpu_kernels())
+
 
 __all__ = [
     "SPECS",

@@ -16,16 +16,12 @@ from numba import cuda, float32, float64, int32, int64
 from .. import checks
 from ..elementwise import copy
 from ..engine import ArgumentError, Array, Kernel, ShapeError, empty, kernel
+from . import wide_extremes
 from .kernels import WARP, column_blocks, reduce
 from .plan import Plan, plan
 from .sums import Axis
-from .tree import BLOCK, SHORT_ROW, block_sum
-
-
-@cuda.jit(device=True)
-def beats(a: Any, b: Any) -> Any:
-    """True if ``a`` comes before ``b`` as the maximum: it is larger, or the only NaN of the two."""
-    return a > b or (a != a and b == b)
+from .tree import BLOCK, SHORT_ROW, beats, block_sum
+from .wide_rows import row_head
 
 
 @functools.cache
@@ -180,8 +176,12 @@ def argmax(x: Array, axis: int | None = None) -> Array:
     outer, n, inner = view.shape
     rows, columns = argmax_kernels(x.dtype)
     if inner == 1:
-        block = WARP if n <= SHORT_ROW else BLOCK
-        rows[outer, block](view.reshape((outer, n)), out.reshape((outer,)))
+        table, line = view.reshape((outer, n)), out.reshape((outer,))
+        head = row_head((outer, n), table)
+        if head is not None:
+            wide_extremes.argmax_rows(table, line, head)
+            return out
+        rows[outer, WARP if n <= SHORT_ROW else BLOCK](table, line)
     else:
         tiles, block = column_blocks(inner)
         columns[outer * tiles, block](view, out.reshape((outer, inner)), np.int64(tiles))
@@ -216,11 +216,13 @@ def extreme_backward(
     dy, y = (a if a.is_contiguous else copy(a) for a in (dy, y))
     rows, columns = share_kernels(x.dtype)
     if inner == 1:
-        block = WARP if n <= SHORT_ROW else BLOCK
-        table = (outer, n)
-        rows[outer, block](
-            dy.reshape(outer), view.reshape(table), y.reshape(outer), dx.reshape(table)
-        )
+        table = outer, n
+        given = dy.reshape(outer), view.reshape(table), y.reshape(outer), dx.reshape(table)
+        head = row_head(table, given[1], given[3])
+        if head is None:
+            rows[outer, WARP if n <= SHORT_ROW else BLOCK](*given)
+        else:
+            wide_extremes.share_rows(*given, head)
     else:
         tiles, block = column_blocks(inner)
         top, dtop = y.reshape(outer, inner), dy.reshape(outer, inner)

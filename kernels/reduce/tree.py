@@ -57,6 +57,12 @@ def smaller(a: Any, b: Any) -> Any:
     return a if a < b or a != a else b
 
 
+@cuda.jit(device=True)
+def beats(a: Any, b: Any) -> Any:
+    """True if ``a`` comes before ``b`` as the maximum: it is larger, or the only NaN of the two."""
+    return a > b or (a != a and b == b)
+
+
 # Operation -> how two values combine, and the value that changes nothing.
 OPERATIONS = {"add": (add, 0.0), "larger": (larger, -math.inf), "smaller": (smaller, math.inf)}
 

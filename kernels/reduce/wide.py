@@ -70,10 +70,15 @@ def rows_kernel(operation: str) -> Kernel:
     return row_kernel(reduce_rows_wide)
 
 
+def parts_of(rows: int, n: int) -> int:
+    """Parts that rows of n items are cut into, each for a block."""
+    return 1 if rows >= MANY_ROWS else min(max(n // ROW_PART, 1), MOST_ROW_PARTS)
+
+
 def reduce_rows(operation: str, x: Array, divisor: Any, head: int) -> Array:
     """Reduce x (rows, n), whose ``row_head`` is ``head``, to (rows,)."""
     rows, n = x.shape
-    parts = 1 if rows >= MANY_ROWS else min(max(n // ROW_PART, 1), MOST_ROW_PARTS)
+    parts = parts_of(rows, n)
     if parts > 1:
         x, head = _rows(operation, x, parts, np.float32(1.0), head), 0
     return _rows(operation, x, 1, divisor, head).reshape((rows,))

@@ -21,8 +21,7 @@ from numba import cuda, float32, float64, int32, int64
 from ..elementwise import copy
 from ..engine import Array, Kernel, kernel, zeros
 from ..reduce import argmax
-from ..reduce.extremes import beats
-from ..reduce.tree import block_sum
+from ..reduce.tree import beats, block_sum
 from .entropy import require_labels
 from .plain import FEW_COLUMNS
 
