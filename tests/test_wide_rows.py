@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numba import cuda, uint32
 
 from nnlite.kernels import all_specs, softmax
-from nnlite.kernels.engine import kernel
+from nnlite.kernels.engine import array, empty, kernel
 from nnlite.kernels.reduce import wide_rows
 from nnlite.kernels.reduce.wide_rows import LONGEST, row_head, row_launch, row_threads, span_of
-from nnlite.kernels.softmax import entropy, plain
+from nnlite.kernels.softmax import entropy, plain, weighted, weighted_wide
 from nnlite.testing.pretend import pretend, run, sums_to, tables
 
 OPS = {spec.name: spec for spec in all_specs()}
@@ -159,3 +159,45 @@ def test_wrong_labels_make_nan(on_a_gpu, monkeypatch):
     dx, _ = run(entropy.cross_entropy_backward, np.ones(200, np.float32), saved, labels, "none")
     for found in (losses.numpy(), dx.numpy().sum(1)):
         assert np.isnan(found).tolist() == [True] * 4 + [False] * 196
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.25])
+@pytest.mark.parametrize("integer", [np.int32, np.int64])
+def test_cross_entropy_with_its_options(smoothing, integer, on_a_gpu, monkeypatch):
+    """Class weights, a class that is ignored, a row whose class there is not."""
+    spec, how = OPS["cross_entropy_weighted"], {"reduction": "none", "label_smoothing": smoothing}
+    for i, c in enumerate((9, 516) if integer is np.int32 else (131,)):
+        on_a_gpu(i % 4, weighted)
+        side = (i % 4, None)[i % 2]
+        monkeypatch.setattr(weighted_wide, "shared_head", lambda *arrays: side)  # noqa: B023
+        (x,), rng = tables(i, 40, c, 1), np.random.default_rng(i)
+        labels, weight = rng.integers(0, c, 40).astype(integer), rng.random(c, np.float32) + 0.25
+        call = functools.partial(weighted.cross_entropy_weighted, ignore_index=3, **how)
+        (losses, saved), names = run(call, x, labels, weight)
+        assert names[0] == "weighted_loss_wide"
+        values = x.astype(float), labels, weight.astype(float)
+        size = spec.magnitude(*values, ignore_index=3, **how)
+        sums_to(losses, spec.reference(*values, ignore_index=3, **how), size, c, f"losses of {c}")
+        dloss = np.linspace(-1, 2, 40, dtype=np.float32)
+        backward = functools.partial(weighted.cross_entropy_weighted_backward, **how)
+        dx, names = run(backward, dloss, saved)
+        assert names == ["weighted_gradient_wide"]
+        p, hit = OPS["softmax"].reference(values[0]), np.arange(c) == labels[:, None]
+        target = ((1 - smoothing) * hit + smoothing / c) * weight * (labels != 3)[:, None]
+        mass = target.sum(1, keepdims=True)
+        size = (OPS["softmax"].magnitude(x) * mass + target) * np.abs(dloss[:, None])
+        sums_to(dx, (p * mass - target) * dloss[:, None], size, c, f"gradient of {c}")
+
+
+def test_a_class_that_there_is_not_makes_nan(monkeypatch):
+    """On a GPU it is not refused, and nothing outside the row is read."""
+    monkeypatch.setattr(weighted_wide, "shared_head", lambda *arrays: 0)
+    labels, ones = array(np.array([-1, 12, 1 << 32, 5, 11, 0])), array(np.ones(12, np.float32))
+    x, numbers = array(tables(0, 6, 12, 1)[0]), (np.float32(1), np.float32(0))
+    stats, losses, dx = empty((6, 3)), empty((2, 6)), empty((6, 12))
+    ignored = np.int64(weighted.NOTHING_IGNORED), *numbers
+    run(weighted_wide.launch_loss, x, labels, ones, ignored, stats, losses, 0)
+    saved, g, out = (stats, labels, ones), array(np.ones(6, np.float32)), array(np.ones(2, "f4"))
+    run(weighted_wide.launch_gradient, g, out, x, saved, numbers, dx, 0)
+    for found in (losses.numpy()[0], dx.numpy().sum(1)):
+        assert np.isnan(found).tolist() == [True] * 3 + [False] * 3

@@ -16,6 +16,8 @@ from ..elementwise import copy
 from ..elementwise.mapping import row_grid
 from ..engine import ArgumentError, Array, Device, cached_constant, empty, full, zeros
 from ..reduce.tree import BLOCK, row_blocks
+from ..reduce.wide_rows import row_head
+from . import weighted_wide
 from .entropy import REDUCTIONS, reduced
 from .plain import FEWEST_COLUMNS, log_softmax_reference
 from .weighted_kernels import (
@@ -112,11 +114,15 @@ def cross_entropy_weighted(
     stats = empty((n, 3), x.dtype, x.device)
     rows = empty((2, n), x.dtype, x.device)
     if n:
-        if c <= FEWEST_COLUMNS:
-            run = loss_thread_kernel(x.dtype)[-(-n // ROWS), ROWS]
+        head = row_head((n, c), x) if c > FEWEST_COLUMNS else None
+        if head is not None:
+            weighted_wide.launch_loss(x, labels, w, (ignore, a, b), stats, rows, head)
         else:
-            run = loss_block_kernel(x.dtype)[row_blocks(n, c)]
-        run(x, labels, w, ignore, a, b, stats, rows)
+            if c <= FEWEST_COLUMNS:
+                run = loss_thread_kernel(x.dtype)[-(-n // ROWS), ROWS]
+            else:
+                run = loss_block_kernel(x.dtype)[row_blocks(n, c)]
+            run(x, labels, w, ignore, a, b, stats, rows)
     loss, out = _finished(rows, reduction)
     return loss, (x, labels, w, stats, out)
 
@@ -141,8 +147,13 @@ def cross_entropy_weighted_backward(
     if n * c:
         kind = x.dtype.type
         a, b = kind(1.0 - label_smoothing), kind(label_smoothing / c)
-        gradient, _ = gradient_kernels(x.dtype)
-        gradient[row_grid(n, c)](dloss, out, x, stats, labels, w, a, b, step, dx)
+        head = row_head((n, c), x, dx)
+        if head is None:
+            gradient, _ = gradient_kernels(x.dtype)
+            gradient[row_grid(n, c)](dloss, out, x, stats, labels, w, a, b, step, dx)
+        else:
+            kept = stats, labels, w
+            weighted_wide.launch_gradient(dloss, out, x, kept, (a, b), dx, head)
     return dx
 
 
