@@ -4,6 +4,7 @@
 - ``reference``: the references in NumPy.
 - ``launch``: planes and grids.
 - ``maximum``, ``average``: kernels and launchers.
+- ``wide_cells``: cells of 2 x 2 by 128-bit access, on a GPU.
 - ``specs``: ``SPECS``.
 """
 
@@ -20,6 +21,7 @@ from .maximum import (
     max_pool2d_backward,
 )
 from .specs import SPECS
+from .wide_cells import gpu_kernels
 
 __all__ = [
     "SPECS",
@@ -29,6 +31,7 @@ __all__ = [
     "adaptive_max_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "gpu_kernels",
     "max_pool2d",
     "max_pool2d_backward",
 ]

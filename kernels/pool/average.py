@@ -30,6 +30,7 @@ from .. import checks
 from ..elementwise import scale
 from ..engine import ArgumentError, Array, Kernel, empty, kernel
 from ..reduce import mean
+from . import wide_cells
 from .launch import COMPILED_CELLS, over, place, planes, require_image, require_result
 from .windows import Size, Windows, adaptive, pair, windows
 
@@ -244,7 +245,9 @@ def _forward(x: Array, found: Windows, sizes: int, divisor: float) -> Array:
         flat, flat_y = planes(x), planes(y)
         grid, block = over(flat_y.shape)
         real = x.dtype.type
-        if found.cells in COMPILED_CELLS:
+        if wide_cells.takes(found.cells, flat_y, flat):
+            wide_cells.average(flat, divisor or math.prod(wide_cells.CELLS), flat_y)
+        elif found.cells in COMPILED_CELLS:
             average_cells, _ = cell_kernels(x.dtype, *found.cells)
             average_cells[grid, block](flat, real(divisor or math.prod(found.cells)), flat_y)
         else:
@@ -270,7 +273,9 @@ def _backward(
     if dx.size:
         flat, flat_dx = planes(dy), planes(dx)
         real = dy.dtype.type
-        if found.cells in COMPILED_CELLS:
+        if wide_cells.takes(found.cells, flat, flat_dx):
+            wide_cells.average_backward(flat, divisor or math.prod(wide_cells.CELLS), flat_dx)
+        elif found.cells in COMPILED_CELLS:
             _, average_cells_backward = cell_kernels(dy.dtype, *found.cells)
             grid, block = over(flat.shape)
             scalar = real(divisor or math.prod(found.cells))

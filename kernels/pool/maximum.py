@@ -12,7 +12,8 @@ Kernels (x has planes, rows, columns; neighbouring threads take neighbouring col
 - ``max_windows_backward``: one thread per element looks at the windows that may hold it, so that
   nothing is added atomically and results repeat bit for bit.
 - ``max_cells``, ``max_cells_backward``: windows that tile the image, of a size fixed when compiling
-  (2 x 2, the usual one): no tables, and the gradient writes each cell from its window.
+  (2 x 2, the usual one): no tables, and the gradient writes each cell from its window. On a GPU
+  :mod:`.wide_cells` has them by 128-bit access.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from numba import float32, float64
 
 from .. import checks
 from ..engine import Array, Kernel, empty, kernel
+from . import wide_cells
 from .launch import COMPILED_CELLS, over, place, planes, require_image, require_result
 from .windows import Size, Windows, adaptive, pair, windows
 
@@ -219,7 +221,9 @@ def _forward(x: Array, found: Windows) -> Result:
     if y.size:
         flat, flat_y, flat_index = planes(x), planes(y), planes(index)
         grid, block = over(flat_y.shape)
-        if found.cells in COMPILED_CELLS:
+        if wide_cells.takes(found.cells, flat_y, flat) and wide_cells.begins_aligned(flat_index):
+            wide_cells.maximum(flat, flat_y, flat_index)
+        elif found.cells in COMPILED_CELLS:
             max_cells, _ = cell_kernels(x.dtype, *found.cells)
             max_cells[grid, block](flat, flat_y, flat_index)
         else:
@@ -243,7 +247,9 @@ def _backward(op: str, dy: Array, index: Array, shape: tuple[int, ...], found: W
     dx = empty(shape, dy.dtype, dy.device)
     if dx.size:
         flat, flat_index, flat_dx = planes(dy), planes(index), planes(dx)
-        if found.cells in COMPILED_CELLS:
+        if wide_cells.takes(found.cells, flat, flat_dx) and wide_cells.begins_aligned(flat_index):
+            wide_cells.maximum_backward(flat, flat_index, flat_dx)
+        elif found.cells in COMPILED_CELLS:
             _, max_cells_backward = cell_kernels(dy.dtype, *found.cells)
             grid, block = over(flat.shape)
             max_cells_backward[grid, block](flat, flat_index, flat_dx)
