@@ -220,6 +220,15 @@ def test_the_command_prints_a_table_and_json():
 
 
 @linux
+def test_the_table_knows_what_a_launch_adds():
+    """A kernel with bounds and dynamic shared memory, which one multiprocessor holds once."""
+    rows = json.loads(succeed("resources", "bf16 nt, wgmma", "--arch", "sm_90a", "--json"))
+    assert [row["block"] for row in rows] == [384]
+    assert rows[0]["shared"] > 200 * 1024
+    assert rows[0]["occup"] == 384 / 2048
+
+
+@linux
 def test_the_command_writes_all_architectures_to_a_file(tmp_path):
     json_file, csv_file = tmp_path / "found.json", tmp_path / "found.csv"
     assert "lines written" in succeed(
@@ -228,8 +237,14 @@ def test_the_command_writes_all_architectures_to_a_file(tmp_path):
     succeed("resources", "clip_scale", "--arch", "sm_80", "--out", csv_file)
     found = json.loads(json_file.read_text())
     assert found["versions"]["numba"]
-    rows = [dict(zip(found["columns"], row)) for row in found["kernels"]]
-    assert {row["arch"] for row in rows} == set(ARCHITECTURES)
+    kernels = [dict(zip(found["columns"], row)) for row in found["kernels"]]
+    assert {k["kernel"] for k in kernels} >= {"clip_scale", "clip_scale_wide"}
+    assert all(tuple(k["figures"]) == ARCHITECTURES for k in kernels)
+    rows = [
+        {"arch": arch, **dict(zip(found["figures"], figures))}
+        for k in kernels
+        for arch, figures in k["figures"].items()
+    ]
     assert all(row["regs"] > 0 and row["spill"] == 0 and not row["missed"] for row in rows)
     lines = list(csv.DictReader(csv_file.read_text().splitlines()))
     of_one = [row for row in rows if row["arch"] == "sm_80"]

@@ -88,7 +88,9 @@ Architecture = Annotated[
 ResourcesOut = Annotated[
     Path | None, Option("--out", help="File for the figures, .json or .csv, instead of a table.")
 ]
-Block = Annotated[int, Option(help="Threads per block, for the occupancy.", min=1, max=1024)]
+Block = Annotated[
+    int, Option(help="Threads per block of kernels without launch bounds.", min=1, max=1024)
+]
 CheckTargets = Annotated[
     list[str],
     Argument(help="FILE.py:KERNEL, launched as the file's inputs() says, or an op or kernel here."),

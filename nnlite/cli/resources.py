@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich import box
 from rich.progress import track
@@ -20,27 +20,40 @@ from ..kernels.engine.resources import ARCHITECTURES, Resources, resources_of_al
 from ..kernels.opspec import GpuKernel
 from .terminal import open_console
 
-# Column -> what it shows, and how it is taken from the figures and the block size.
-COLUMNS: dict[str, tuple[str, Callable[[Resources, int], int | float]]] = {
-    "regs": ("registers per thread", lambda r, block: r.registers),
-    "spill": ("bytes spilled to memory", lambda r, block: r.spills),
-    "stack": ("bytes of local memory per thread", lambda r, block: r.stack),
-    "shared": ("bytes of static shared memory per block", lambda r, block: r.shared),
-    "occup": ("warps resident, of those possible", lambda r, block: r.occupancy(block)),
-    "instr": ("machine instructions", lambda r, block: r.instructions),
-    "loop": ("of these in the main loop", lambda r, block: sum(r.loop.values())),
-    "FFMA": ("float32 multiply-adds, of the main loop", lambda r, block: r.share("FFMA")),
-    "MMA": ("tensor core instructions, of the main loop", lambda r, block: tensor_cores(r)),
-    "LDG": ("128-bit loads and copies of global memory", lambda r, block: global_loads(r)),
-    "STG": ("128-bit stores to global memory", lambda r, block: r.count("STG.128")),
-    "LDS": ("128-bit loads of shared memory", lambda r, block: r.count("LDS.128")),
-    "f64": ("float64 instructions", lambda r, block: r.float64),
+
+class Launched(NamedTuple):
+    """What a launch adds to a kernel."""
+
+    threads: int  # per block
+    shared: int  # bytes of dynamic shared memory per block
+
+
+# Column -> what it shows, and how it is taken from the figures and the launch.
+COLUMNS: dict[str, tuple[str, Callable[[Resources, Launched], int | float]]] = {
+    "regs": ("registers per thread", lambda r, _: r.registers),
+    "spill": ("bytes spilled to memory", lambda r, _: r.spills),
+    "stack": ("bytes of local memory per thread", lambda r, _: r.stack),
+    "shared": ("bytes of shared memory per block", lambda r, launch: r.shared + launch.shared),
+    "block": (
+        "threads per block: the kernel's own, or as asked for",
+        lambda _, launch: launch.threads,
+    ),
+    "occup": ("warps resident, of those possible", lambda r, launch: r.occupancy(*launch)),
+    "instr": ("machine instructions", lambda r, _: r.instructions),
+    "loop": ("of these in the main loop", lambda r, _: sum(r.loop.values())),
+    "FFMA": ("float32 multiply-adds, of the main loop", lambda r, _: r.share("FFMA")),
+    "MMA": ("tensor core instructions, of the main loop", lambda r, _: tensor_cores(r)),
+    "LDG": ("128-bit loads and copies of global memory", lambda r, _: global_loads(r)),
+    "STG": ("128-bit stores to global memory", lambda r, _: r.count("STG.128")),
+    "LDS": ("128-bit loads of shared memory", lambda r, _: r.count("LDS.128")),
+    "f64": ("float64 instructions", lambda r, _: r.float64),
 }
+LABELS = ("op", "kernel", "signature", "expects")
 PACKAGES = (
     *("nnlite-cuda", "numba", "numba-cuda", "llvmlite"),
     *("nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cuda-nvdisasm"),
 )
-TOGETHER = 48  # kernels that are compiled in one go
+TOGETHER = 60  # kernels that are compiled in one go
 NARROWEST = 120  # columns of a table that goes to a file or a pipe
 
 
@@ -88,12 +101,19 @@ def measured(some: Sequence[GpuKernel], arch: str, block: int) -> list[dict[str,
         line = {"op": k.name, "kernel": k.kernel.__name__, "signature": text(k.signature)}
         line |= {"arch": arch, "expects": ", ".join(k.expects)}
         line["missed"] = ", ".join(unmet(figures, k.expects))
-        lines.append(line | {name: take(figures, block) for name, (_, take) in COLUMNS.items()})
+        launch = Launched(threads(k, block), k.dynamic_shared)
+        lines.append(line | {name: take(figures, launch) for name, (_, take) in COLUMNS.items()})
     return lines
 
 
+def threads(k: GpuKernel, otherwise: int) -> int:
+    """Threads of a kernel's blocks: the most that its launch bounds allow."""
+    bounds = k.kernel.launch_bounds or otherwise
+    return int(bounds[0] if isinstance(bounds, tuple) else bounds)
+
+
 def write(out: Path, rows: list[dict[str, Any]], block: int) -> None:
-    """The lines to a file: CSV, or JSON with versions and meanings, a line each."""
+    """The lines to a file: CSV, or JSON with versions and meanings, a line for each kernel."""
     rows = [{k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()} for r in rows]
     if out.suffix == ".csv":
         with out.open("w", newline="") as file:
@@ -101,14 +121,19 @@ def write(out: Path, rows: list[dict[str, Any]], block: int) -> None:
             writer.writeheader()
             writer.writerows(rows)
         return
-    head = {
+    head: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "versions": {name: version for name in PACKAGES if (version := version_of(name))},
         "block": block,
         "meanings": {name: meaning for name, (meaning, _) in COLUMNS.items()},
-        "columns": list(rows[0]),
+        "columns": [*LABELS, "figures"],
+        "figures": [name for name in rows[0] if name not in (*LABELS, "arch")],
     }
-    lines = ",\n".join(json.dumps(list(row.values())) for row in rows)
+    kernels: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        found = kernels.setdefault(tuple(row[name] for name in LABELS), {})
+        found[row["arch"]] = [row[name] for name in head["figures"]]
+    lines = ",\n".join(json.dumps([*labels, found]) for labels, found in kernels.items())
     out.write_text(json.dumps(head, indent=1)[:-2] + f',\n "kernels": [\n{lines}\n]}}\n')
 
 
