@@ -28,30 +28,36 @@ class Pretended:
     is_cpu: bool = False
 
 
-def problem(kind: str, c: int, exact: bool = False, stride: int = 1, size: int = 56) -> Problem:
+def problem(
+    kind: str, c: int, factors: str | None = "tf32", stride: int = 1, size: int = 56
+) -> Problem:
     g = geometry("test", (3, 3), stride, 1, 1)
     y = (32, c, *g.output((size, size)))
-    return Problem(kind, (32, c, size, size), (c, c, 3, 3), y, tuple(vars(g).values()), exact)
+    return Problem(kind, (32, c, size, size), (c, c, 3, 3), y, tuple(vars(g).values()), factors)
 
 
 def test_choice_needs_a_lower_precision_and_many_channels():
-    a100 = Pretended(GPUS["A100"])
+    """And tensor cores that are no faster than float32, as on boards for games."""
+    a100, board = Pretended(GPUS["A100"]), Pretended(GPUS["RTX 4090"])
     for kind in ("forward", "input"):
-        assert default(a100, problem(kind, 256)) == "winograd"
-        assert default(a100, problem(kind, 256, exact=True)) == "tiled"
-        assert default(a100, problem(kind, 16)) != "winograd"
+        assert default(board, problem(kind, 256)) == "winograd"
+        assert default(board, problem(kind, 256, None)) == "tiled"
+        assert default(board, problem(kind, 16)) != "winograd"
+        assert default(a100, problem(kind, 256)) == "tf32"
+        assert "winograd" in candidates(a100, problem(kind, 256))
         assert "winograd" not in candidates(a100, problem(kind, 256, stride=2))
         assert "winograd" not in candidates(a100, problem(kind, 24))
-    assert default(a100, problem("weight", 256)) == "tiled"
+    assert default(board, problem("weight", 256)) == "tiled"
+    assert default(a100, problem("weight", 256, "bf16")) == "bf16"
 
 
-@pytest.mark.parametrize(("precision", "exact"), [("highest", True), ("high", False)])
-def test_precision_decides(precision, exact):
+@pytest.mark.parametrize(("precision", "factors"), [("highest", None), ("high", "tf32")])
+def test_precision_decides(precision, factors):
     before = nl.get_float32_matmul_precision()
     nl.set_float32_matmul_precision(precision)
     try:
         x, g = array(np.ones((1, 16, 5, 5), np.float32)), geometry("test", (3, 3), 1, 1, 1)
-        assert passes._problem("forward", x, (16, 16, 3, 3), x, g).exact is exact
+        assert passes._problem("forward", x, (16, 16, 3, 3), x, g).factors == factors
     finally:
         nl.set_float32_matmul_precision(before)
 
@@ -72,10 +78,11 @@ def test_without_room_for_its_copies_another_computes(high, monkeypatch):
     x, w = (rng.standard_normal(s).astype(np.float32) for s in ((1, 16, 12, 12), (16, 16, 3, 3)))
     wide = [v.astype(np.float64) for v in (x, w)]
     expected, size = conv_reference(*wide), conv_reference(*map(np.abs, wide))
-    order = ["winograd", "tiled", "small"]
+    order = ["winograd", "tiled", "tf32", "small"]
     monkeypatch.setattr(algorithms, "time", lambda name, *_: order.index(name))
     asked, real = [], winograd.forward
-    monkeypatch.setattr(winograd, "forward", lambda *a: asked.append(1) or real(*a))
+    kept = lambda *a: asked.append(1) or real(*a)  # noqa: E731
+    monkeypatch.setitem(passes.WIDE["winograd"], "forward", kept)
     with fake_gpu() as driver:
         given = [array(v, device=default_device()) for v in (x, w)]
         driver.room = 16 * 25 * 16 * 4 + 40_000  # one of both copies, and less than the other
@@ -96,7 +103,9 @@ def test_each_algorithm_is_asked_once_for_memory(high):
     given = problem("forward", 256), 1, np.dtype(np.float32)
     with fake_gpu(), pytest.raises(MemoryError):
         algorithms.carry_out(*given, default_device(), run, ())
-    assert asked == ["winograd", "tiled", "small"]
+    assert sorted(asked) == ["small", "tf32", "tiled", "winograd"]
+    assert asked[0] == "tf32"
+    assert asked[-1] == "small"
 
 
 def test_measurements_are_of_the_source_of_all_kernels():

@@ -11,6 +11,7 @@ correlate.py      which of direct.py and gemm.py runs
 tiled.py          on a GPU, for many channels: implicit GEMM with wide tiles, NHWC inside
 tiled_weight.py   the same for the gradient of the weights
 channels_last.py  their launch, and the order of the numbers that they take
+tensor.py         both on tensor cores, of factors rounded to tf32 or bfloat16
 winograd.py       3x3 taps by fewer multiplications, on the same tiles
 algorithm.py      whether these are used
 geometry.py       sizes and options; which taps meet which pixels

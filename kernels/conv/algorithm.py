@@ -1,12 +1,13 @@
 """Which algorithm computes a convolution on a GPU: by shape, or as measured.
 
-=============  =================================================================================
-name           what computes
-=============  =================================================================================
-``small``      the kernels of :mod:`.direct`, :mod:`.gemm`, :mod:`.weight`: every shape and dtype
-``tiled``      implicit GEMM with wide tiles, NHWC inside (:mod:`.channels_last`)
-``winograd``   the same after a transform that saves multiplications, 3x3 only (:mod:`.winograd`)
-=============  =================================================================================
+==================  ==============================================================================
+name                what computes
+==================  ==============================================================================
+``small``           the kernels of :mod:`.direct`, :mod:`.gemm`, :mod:`.weight`: all shapes, dtypes
+``tiled``           implicit GEMM with wide tiles, NHWC inside (:mod:`.channels_last`)
+``tf32``, ``bf16``  the same on tensor cores, factors rounded to such numbers (:mod:`.tensor`)
+``winograd``        the same after a transform that saves multiplications, 3x3 (:mod:`.winograd`)
+==================  ==============================================================================
 
 The CPU always takes ``small``, and so does what the others cannot do (``channels_last.fits``) or
 have no use for: float64, GPUs without ``cp.async``, and groups, each of which has few of the
@@ -16,7 +17,8 @@ unless ``nl.tune`` has measured them.
 ``winograd`` computes in float32, and the error that is measured is that of plain sums; but there
 are numbers for which the bound that every other kernel keeps is not kept, and infinities become NaN
 (both in :mod:`.winograd`). So it is a candidate only where ``nl.set_float32_matmul_precision`` asks
-for less than ``"highest"``, or alone where ``style`` names it.
+for less than ``"highest"``, with the one of ``tf32`` and ``bf16`` that it allows; or alone where
+``style`` names it.
 
 All but ``small`` make copies of the images, ``winograd`` copies of four times their size. Where a
 GPU has no memory left for them, the best of the others computes instead (:func:`carry_out`).
@@ -35,9 +37,10 @@ from ..matmul.sgemm import WIDTH
 from . import winograd
 from .channels_last import fits
 from .geometry import Geometry
+from .tensor import FACTORS
 
 SMALL, TILED, WINOGRAD = "small", "tiled", "winograd"
-STYLES = (None, "direct", "gemm", TILED, WINOGRAD)
+STYLES = (None, "direct", "gemm", TILED, *FACTORS, WINOGRAD)
 Shape = tuple[int, ...]
 
 # The model counts multiply-adds of one multiprocessor. Nothing of it is measured on a GPU: the
@@ -46,7 +49,14 @@ Shape = tuple[int, ...]
 SMALL_SHARE = 0.15
 TILED_SHARE = 0.88
 PER_ITEM = 8 * 64 / 13  # to read a number and to write it
-TOLERANCE = 1e-3  # between the results, relative to the largest item: the sums have other orders
+# How many times as many multiply-adds as in float32 tensor cores do, by the data sheets of the A100
+# (H100: 7.4 and 14.8) and, for other chips, of the RTX 4090; half of it is what the product by
+# mma.sync is expected to reach (``matmul.hopper``). NOT measured either.
+CENTRES = ((8, 0), (9, 0), (10, 0))
+CORES = {"tf32": (8.0, 1.0), "bf16": (16.0, 2.0)}
+CORES_SHARE = 0.5
+# Between the results, relative to the largest item: a term rounded to bfloat16 is off by 2^-7.
+TOLERANCE = 2.0**-7
 
 _too_large: set[tuple[Device, str, Problem]] = set()  # what found no memory for its copies
 on_change(_too_large.clear)
@@ -58,7 +68,8 @@ class Problem(NamedTuple):
     Args:
         kind: ``"forward"``, ``"input"`` or ``"weight"``.
         options: the fields of ``Geometry``.
-        exact: the error must be bounded by the terms of each sum.
+        factors: the numbers to which factors may be rounded, ``"tf32"`` or ``"bf16"``; None: to
+            none, and the error must be bounded by the terms of each sum.
     """
 
     kind: str
@@ -66,7 +77,7 @@ class Problem(NamedTuple):
     w: Shape
     y: Shape
     options: tuple[tuple[int, int], ...]
-    exact: bool = True
+    factors: str | None = None
 
 
 def algorithm(
@@ -160,19 +171,24 @@ def time(name: str, device: Device, problem: Problem) -> float:
         blocks = winograd.PLACES * -(-tiles // WIDTH) * -(-made[1] // WIDTH)
         total += -(-blocks // sms) * WIDTH * WIDTH * given[1] / TILED_SHARE
         return total + PER_ITEM * winograd.PLACES * tiles * (given[1] + made[1]) / sms
+    share = TILED_SHARE
+    if name in CORES:
+        share = CORES_SHARE * CORES[name][device.limits.compute_capability not in CENTRES]
     for m, n, k in products(problem):
         parts = large.slices(m, n, k, sms) if m * n else 1
         blocks = parts * -(-m // WIDTH) * -(-n // WIDTH)
-        total += -(-blocks // sms) * WIDTH * WIDTH * k / parts / TILED_SHARE
+        total += -(-blocks // sms) * WIDTH * WIDTH * k / parts / share
         total += PER_ITEM * (parts - 1) * m * n / sms
     return total
 
 
 def candidates(device: Device, problem: Problem) -> list[str]:
     """What can compute this with the precision that is asked for, and found memory so far."""
-    names = (SMALL, TILED) if problem.exact else (SMALL, TILED, WINOGRAD)
-    names = (name for name in names if (device, name, problem) not in _too_large)
-    return [name for name in names if supported(name, problem)]
+    names: tuple[str, ...] = SMALL, TILED
+    if problem.factors is not None:
+        names = SMALL, TILED, WINOGRAD, problem.factors
+    left = (name for name in names if (device, name, problem) not in _too_large)
+    return [name for name in left if supported(name, problem)]
 
 
 def default(device: Device, problem: Problem) -> str:
@@ -186,6 +202,7 @@ SOURCES = (
     "direct",
     "gemm",
     "passes",
+    "tensor",
     "tiled",
     "tiled_weight",
     "tiles",

@@ -9,9 +9,14 @@ number of x once for M T multiply-adds.
 * :func:`input_grad`: the gradient of its input, a correlation of dy for each pair of remainders
   modulo the stride (``geometry.phases``); each writes to pixels of its own.
 * :func:`weight_grad`: the gradient of the weights.
+
+Each computes in float32 or, with ``factors`` of ``"tf32"`` or ``"bf16"``, on tensor cores
+(:mod:`.tensor`).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import cuda, float32, types, uint32
@@ -23,6 +28,7 @@ from ..matmul.sgemm import DEPTH, RUN, THREADS, WIDTH
 from ..opspec import GpuKernel
 from .correlate import no_bias
 from .geometry import Geometry, Pair
+from .tensor import FACTORS, make_correlate, make_weight_grad
 from .tiled import FARTHEST, GROUPS, OUTSIDE, ROW_BITS, correlate_tiled
 from .tiled_weight import weight_grad_tiled
 from .tiles import Window
@@ -53,25 +59,30 @@ def can_turn(*images: Shape) -> bool:
     return all(high * wide <= MAX_GRID * TILE for _, _, high, wide in images)
 
 
-def forward(x: Array, w: Array, bias: Array | None, y: Array, g: Geometry) -> None:
+def forward(
+    x: Array, w: Array, bias: Array | None, y: Array, g: Geometry, factors: str | None = None
+) -> None:
     """Fill y (N, M, P, Q) with the convolution; all arrays are contiguous, nothing is empty."""
     window = g.window()
     made = empty(_last(y.shape), y.dtype, y.device)
     packed = pack(w, tuple(range(len(window.taps))), True)
-    correlate(channels_last(x), packed, bias, made, window)
+    correlate(channels_last(x), packed, bias, made, window, factors=factors)
     channels_first(made, y)
 
 
-def input_grad(dy: Array, w: Array, bias: Array | None, dx: Array, g: Geometry) -> None:
+def input_grad(
+    dy: Array, w: Array, bias: Array | None, dx: Array, g: Geometry, factors: str | None = None
+) -> None:
     """Fill dx (N, C, H, W): the gradient, or the transposed convolution with its bias."""
     made = empty(_last(dx.shape), dx.dtype, dx.device)
     source = channels_last(dy)
     for first, numbers, window in g.phases():
-        correlate(source, pack(w, numbers, False), bias, made, window, first, g.stride)
+        packed = pack(w, numbers, False)
+        correlate(source, packed, bias, made, window, first, g.stride, factors)
     channels_first(made, dx)
 
 
-def weight_grad(dy: Array, x: Array, dw: Array, g: Geometry) -> None:
+def weight_grad(dy: Array, x: Array, dw: Array, g: Geometry, factors: str | None = None) -> None:
     """Fill dw (M, C, kernel rows, kernel columns)."""
     window = g.window()
     (n, m, p, q), c, taps = dy.shape, x.shape[1], len(window.taps)
@@ -88,7 +99,8 @@ def weight_grad(dy: Array, x: Array, dw: Array, g: Geometry) -> None:
     grid = (-(-k // WIDTH), -(-m // WIDTH), parts)
     flat = channels_last(dy).reshape(-1), channels_last(x).reshape(-1)
     table = taps_table(window.taps, wx, c, x.device)
-    weight_grad_tiled[grid, THREADS](*flat, table, sums, *numbers)
+    run = weight_grad_tiled if factors is None else make_weight_grad(factors)
+    run[grid, THREADS](*flat, table, sums, *numbers)
     if parts > 1:
         total = empty((m * k,), x.dtype, x.device)
         add_slices(sums, no_bias(k, x.dtype, x.device), total, k, parts)
@@ -104,8 +116,9 @@ def correlate(
     window: Window,
     first: Pair = (0, 0),
     step: Pair = (1, 1),
+    factors: str | None = None,
 ) -> None:
-    """Correlation of NHWC images by ``correlate_tiled``.
+    """Correlation of NHWC images by ``correlate_tiled``, or by that of :mod:`.tensor`.
 
     Args:
         x: (N, H, W, C).
@@ -113,6 +126,7 @@ def correlate(
         bias: (M,), or None.
         y: (N, P, Q, M).
         first, step: the pixels of y that are computed: every so many rows and columns.
+        factors: the numbers to which x and w are rounded, or None.
     """
     (n, hx, wx, c), (_, high, wide, m) = x.shape, y.shape
     p, q = (-(-(all_ - a) // s) for all_, a, s in zip((high, wide), first, step))
@@ -129,7 +143,8 @@ def correlate(
     numbers = _words(*sizes, size * m, high * wide * m, step[0] * wide * m, step[1] * m)
     grid = (-(-size // WIDTH) * -(-m // WIDTH), parts)
     table = taps_table(window.taps, wx, c, x.device)
-    correlate_tiled[grid, THREADS](x.reshape(-1), w.reshape(-1), given, table, target, *numbers)
+    run = correlate_tiled if factors is None else make_correlate(factors)
+    run[grid, THREADS](x.reshape(-1), w.reshape(-1), given, table, target, *numbers)
     if parts > 1:
         add_slices(target, bias, y.reshape(-1), m, parts)
 
@@ -239,10 +254,16 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernels of this module, for the compile gate and ``nnlite resources``."""
     f, u = types.Array(types.float32, 1, "C"), types.Array(types.uint32, 1, "C")
     loop = ("FFMA >= 88%", "LDS.128 >= 5%", "LDGSTS.128 == 8", "STG.128", "LDL == 0")
+    on_cores = ("HMMA >= 8%", "LDGSTS.128 >= 8", "STG.64", "LDL == 0")
     sizes = (types.uint32,) * 18
-    found = (
-        ("conv, tiled", correlate_tiled, (f, f, f, u, f, *sizes[:17]), loop),
-        ("conv weight gradient, tiled", weight_grad_tiled, (f, f, u, f, *sizes), loop),
+    of_correlate, of_weights = (f, f, f, u, f, *sizes[:17]), (f, f, u, f, *sizes)
+    found: list[tuple[Any, ...]] = [
+        ("conv, tiled", correlate_tiled, of_correlate, loop),
+        ("conv weight gradient, tiled", weight_grad_tiled, of_weights, loop),
         ("conv, weights of tiled", pack_tiled, (f, u, f, *sizes[:3], types.boolean), ()),
-    )
+    ]
+    for kind in FACTORS:
+        gradient = f"conv weight gradient, {kind}"
+        found.append((f"conv, {kind}", make_correlate(kind), of_correlate, on_cores))
+        found.append((gradient, make_weight_grad(kind), of_weights, on_cores))
     return tuple(GpuKernel(name, k, s, large.SINCE, expects=e) for name, k, s, e in found)

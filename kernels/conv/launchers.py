@@ -34,10 +34,12 @@ def conv2d(
         stride, dilation: an integer or (rows, columns).
         padding: an integer, (rows, columns), ``"valid"`` or ``"same"``.
         groups: channels are divided into so many independent convolutions.
-        style: None chooses the kernel by shape; ``"direct"``, ``"gemm"``, ``"tiled"`` or
-            ``"winograd"`` runs that one. The last two take float32, one group, channels that are
-            multiples of 4 or 16, and a CPU or a GPU of compute capability 8.0 or later; the last
-            one only 3x3 kernels with steps of 1, and its error is bounded less closely.
+        style: None chooses the kernel by shape; ``"direct"``, ``"gemm"``, ``"tiled"``, ``"tf32"``,
+            ``"bf16"`` or ``"winograd"`` runs that one. The last four take float32, one group,
+            channels that are multiples of 4, and a CPU or a GPU of compute capability 8.0 or later;
+            ``"tf32"`` and ``"bf16"`` round x and w to such numbers, whose products tensor cores
+            add; ``"winograd"`` takes only multiples of 16 channels and 3x3 kernels with steps of 1,
+            and its error is bounded less closely.
 
     Returns:
         A new array (n, o, rows, columns).

@@ -5,8 +5,8 @@ A transposed convolution is made of the same four, with input and output changin
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
 
 from ..checks import FLOAT32
 from ..elementwise import copy
@@ -16,16 +16,33 @@ from . import channels_last, winograd
 from .algorithm import SMALL, TILED, WINOGRAD, Problem, carry_out, supported
 from .correlate import correlate, pack
 from .geometry import Geometry, Pair
+from .tensor import FACTORS
 from .tiles import Window
 from .weight import plan_weight, shared_items_of, weight_grad
 from .weight_pixels import plan_pixels, weight_pixels_grad
 from .weight_sums import channel_sums
 
-WIDE: dict[str, Any] = {TILED: channels_last, WINOGRAD: winograd}  # by wide tiles, on a GPU
-NEEDS = {
-    TILED: "multiples of 4 channels",
-    WINOGRAD: "multiples of 16 channels, 3x3, and steps of 1",
+PASSES = "forward", "input", "weight"
+
+
+def _wide(name: str) -> dict[str, Callable[..., None]]:
+    """The passes of :mod:`.channels_last` with all factors in float32, or rounded."""
+    factors = name if name in FACTORS else None
+    run: tuple[Callable[..., None], ...] = (
+        channels_last.forward,
+        channels_last.input_grad,
+        channels_last.weight_grad,
+    )
+    return {p: functools.partial(f, factors=factors) for p, f in zip(PASSES, run)}
+
+
+# By wide tiles, on a GPU: algorithm and pass -> what computes it.
+WIDE: dict[str, dict[str, Callable[..., None]]] = {
+    WINOGRAD: {"forward": winograd.forward, "input": winograd.input_grad},
+    **{name: _wide(name) for name in (TILED, *FACTORS)},
 }
+NEEDS = dict.fromkeys(WIDE, "multiples of 4 channels")
+NEEDS[WINOGRAD] = "multiples of 16 channels, 3x3, and steps of 1"
 
 
 def gather(
@@ -45,7 +62,7 @@ def gather(
 
     def run(name: str) -> None:
         if name in WIDE:
-            WIDE[name].forward(x, w, bias, y, g)
+            WIDE[name]["forward"](x, w, bias, y, g)
         else:
             flat = w.reshape(w.shape[0], w.size // w.shape[0])
             correlate(op, x, flat, bias, y, g.window(), groups, style)
@@ -69,7 +86,7 @@ def spread(
 
     def run(name: str) -> None:
         if name in WIDE:
-            WIDE[name].input_grad(dy, w, bias, dx, g)
+            WIDE[name]["input"](dy, w, bias, dx, g)
         else:
             _spread(op, dy, w, bias, dx, g, groups)
 
@@ -95,8 +112,8 @@ def weights(dy: Array, x: Array, shape: tuple[int, ...], g: Geometry, groups: in
     dw = empty(shape, x.dtype, x.device)
 
     def run(name: str) -> None:
-        if name == TILED:
-            channels_last.weight_grad(dy, x, dw, g)
+        if name in WIDE:
+            WIDE[name]["weight"](dy, x, dw, g)
         else:
             _weights(dy, x, dw, g, groups)
 
@@ -159,8 +176,8 @@ def _carry_out(
 
 
 def _problem(kind: str, x: Array, w: tuple[int, ...], y: Array, g: Geometry) -> Problem:
-    w, exact = (w[0], w[1], *g.kernel), precision.kind() is None
-    return Problem(kind, x.shape, w, y.shape, tuple(vars(g).values()), exact)
+    w, options = (w[0], w[1], *g.kernel), tuple(vars(g).values())
+    return Problem(kind, x.shape, w, y.shape, options, precision.kind())
 
 
 def _require(op: str, style: str, x: Array, w: Array, y: Array, g: Geometry, groups: int) -> None:

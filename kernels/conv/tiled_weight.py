@@ -97,8 +97,19 @@ def copy_items(tile, place, x, base, i, j, tap0, tap1, inside, hx, wx):
 
 
 @cuda.jit(device=True)
-def copy_slopes(tile, place, dy, at, aside, inside):
-    """Two groups of four channels of one pixel of dy."""
+def channels_of(first, m):
+    """The first of four of m channels, and how far the other four are that a thread copies.
+
+    Beyond the last, the last are read again: what they add belongs to items that nobody stores.
+    """
+    last = uint32(m - uint32(RUN))
+    channel = min(first, last)
+    return channel, uint32(min(uint32(first + uint32(ASIDE)), last) - channel)
+
+
+@cuda.jit(device=True)
+def copy_channels(tile, place, dy, at, aside, inside):
+    """Two groups of four channels of one step."""
     cp_async16(tile, place, dy, at, inside)
     cp_async16(tile, place + uint32(ASIDE), dy, uint32(at + aside), inside)
 
@@ -133,15 +144,13 @@ def weight_grad_tiled(
     pixel = uint32(q0 + step_of)
     base, i, j = pixel_of(pixel, p, q, hx, wx, c, u, v)
     rows, columns = uint32(p * u), uint32(q * v)
-    last = uint32(m - uint32(RUN))
-    channel, further = min(uint32(row0 + column), last), uint32(m * uint32(DEPTH))
-    aside = uint32(min(uint32(row0 + column + uint32(ASIDE)), last) - channel)
-    at = uint32(pixel * m + channel)
+    channel, aside = channels_of(uint32(row0 + column), m)
+    at, further = uint32(pixel * m + channel), uint32(m * uint32(DEPTH))
     place = uint32(step_of * uint32(PITCH) + column)
     for r in range(ITEMS):
         for s in range(ITEMS):
             total[r, s] = float32(0.0)
-    copy_slopes(tiles, place, dy, at, aside, step_of < rest)
+    copy_channels(tiles, place, dy, at, aside, step_of < rest)
     copy_items(tiles, place + uint32(BOTH), x, base, i, j, tap0, tap1, step_of < rest, hx, wx)
     cp_async_commit()
     lane, warp = uint32(t & uint32(31)), uint32(t >> uint32(5))
@@ -155,7 +164,7 @@ def weight_grad_tiled(
         base, i, j = moved(base, i, j, step, di, dj, rows, columns, u, line, image)
         other = uint32(uint32(TILE) - now)
         to = uint32(place + other)
-        copy_slopes(tiles, to, dy, at, aside, step_of < rest)
+        copy_channels(tiles, to, dy, at, aside, step_of < rest)
         copy_items(tiles, to + uint32(BOTH), x, base, i, j, tap0, tap1, step_of < rest, hx, wx)
         cp_async_commit()
         multiply(total, tiles, now + row, tiles, uint32(BOTH) + now + column)

@@ -18,8 +18,10 @@ def set_float32_matmul_precision(precision: str) -> None:
     accelerator rounds to tf32 itself, and does not say which way: by at most 2^-10 of a factor,
     where other GPUs round to the nearest, by 2^-11.
 
-    Less than ``"highest"`` also lets convolutions of many channels on a GPU compute 3x3 kernels by
-    Winograd's algorithm, in float32, whose error is bounded less closely.
+    It governs convolutions of many channels and their gradients on such a GPU as well, unlike in
+    PyTorch, where they have a setting of their own: less than ``"highest"`` lets them round images,
+    weights and gradients to the same numbers, or compute 3x3 kernels by Winograd's algorithm, in
+    float32, whose error is bounded less closely; whichever is expected to be faster.
 
     Args:
         precision: ``"highest"`` (float32, the default), ``"high"`` (tf32: 10 bits after the point)
