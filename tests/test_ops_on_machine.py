@@ -86,7 +86,7 @@ def _size(call: Call) -> int:
 
 
 def _movable(spec, arg, value, layout: str) -> bool:
-    if value is None or not value.size:
+    if value is None or not value.size or not value.ndim:
         return False
     return layout == "shifted" or (arg.name not in spec.mutates and fits(layout, value))
 

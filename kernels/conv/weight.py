@@ -23,7 +23,7 @@ from numba import cuda, float32, float64, uint64
 
 from ..checks import FLOAT32
 from ..elementwise.transposing import transpose_planes
-from ..engine import Array, Kernel, empty, kernel
+from ..engine import Array, Kernel, empty, kernel, zeros
 from .tiles import LANES, Window, halo_filler, offset_table, shared_items
 from .weight_sums import collect, images_of_part, own_images
 
@@ -149,8 +149,11 @@ def weight_grad(dy: Array, x: Array, dw: Array, window: Window, groups: int, pla
     threads = 1 if x.device.is_cpu else max(1, min(GPU_THREADS, -(-plan.chunk * taps // PRODUCTS)))
     grid = (g * -(-c // plan.chunk), -(-m // (plan.channels * LANES)), parts)
     rows, columns = dy.shape[2:]
-    # Rows of whole LANES: threads beyond the last channel read anything, and use nothing.
-    turned = empty((n, g, rows * columns, grid[1] * plan.channels * LANES), dy.dtype, dy.device)
+    # Rows of whole LANES: threads beyond the last channel read anything, and use nothing. On a GPU
+    # zeros, which are cheap there: tools that look for reads of what nobody wrote find none.
+    whole = grid[1] * plan.channels * LANES
+    make = empty if whole == m or x.device.is_cpu else zeros
+    turned = make((n, g, rows * columns, whole), dy.dtype, dy.device)
     transpose_planes(dy.reshape(n * g, m, rows * columns), turned.reshape(n * g, *turned.shape[2:]))
     weight_grad_kernel(real, plan.channels, window.step[1] == 1)[grid, (LANES, threads)](
         x,
