@@ -7,10 +7,11 @@ graph, and from then on hands the GPU the whole graph at once.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import trees
@@ -31,16 +32,16 @@ def graph(step: Callable[..., Any]) -> GraphedStep:
     The first call runs ``step``: kernels are compiled, optimizers make their state. The second
     captures it, the third compares it with what was captured, and every further one copies the
     arguments into place and replays it without running its Python code. The result is that of
-    calling ``step``, bit for bit. New shapes of the arguments, an option of an optimizer other than
-    the learning rate, parameters that ``Module.to`` or an optimizer's first step has put elsewhere:
-    with these it is captured anew.
+    calling ``step``, bit for bit. New shapes of the arguments, ``train()`` and ``eval()`` have
+    graphs of their own. An option of an optimizer other than the learning rate, parameters that
+    ``Module.to`` or an optimizer's first step has put elsewhere: with these it is captured anew.
 
     In a replay, step counts and learning rates of ``nl.optim``, their schedules, the seeds of
     dropout and the counts of batch normalisation go on as they should. Other numbers that the host
-    computes do not reach the GPU, nor does ``eval()`` or what else only Python code looks at. If
-    the third call shows that there are such numbers, or if the step does what no graph can hold -
-    it reads a result on the host (``item()``, ``numpy()``), copies data from the host, prints in a
-    kernel - then one RuntimeWarning says why, and every call runs ``step``.
+    computes do not reach the GPU, nor does what else only Python code looks at. If the third call
+    shows that there are such numbers, or if the step does what no graph can hold - it reads a
+    result on the host (``item()``, ``numpy()``), copies data from the host, prints in a kernel -
+    then one RuntimeWarning says why, and every call runs ``step``.
 
     Args:
         step: takes and returns tensors, also in tuples, lists and dicts; other arguments must be
@@ -94,18 +95,25 @@ class GraphedStep:
         problem = trees.unfit(key, tensors, device)
         if problem:
             return self._give_up(problem, lambda: self.step(*args, **kwargs))
-        found = self._found.get((device, key))
-        if found is None:
-            if len(self._found) >= SHAPES:
-                self._found.popitem(last=False)
-            found = self._found[device, key] = _Captured(self.step, device)
-        self._found.move_to_end((device, key))
+        found = self._captured_for((device, key), device)
         result = found((args, kwargs), tensors)
         self.captures += found.did == "captured"
         self.replays += found.did == "replayed"
         if found.reason:
             self._give_up(found.reason, lambda: None)
         return result
+
+    def _captured_for(self, key: Any, device: Device) -> _Captured:
+        first = self._found.get(key)
+        if first is not None and not first.modes_hold():  # since train() or eval()
+            key = key, tuple([module.training for module, _ in first.modes])
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= SHAPES:
+                self._found.popitem(last=False)
+            found = self._found[key] = _Captured(self.step, device)
+        self._found.move_to_end(key)
+        return found
 
     def _give_up(self, reason: str, step: Callable[[], Any]) -> Any:
         self.reason = reason
@@ -125,6 +133,8 @@ class _Captured:
     Attributes:
         did: what the last call did: ``"ran"``, ``"captured"``, ``"verified"`` or ``"replayed"``.
         reason: why there will be no graph.
+        modes: modules whose mode the step has looked at, and whether they were in training before
+            the last call that looked, or after the first.
     """
 
     def __init__(self, step: Callable[..., Any], device: Device) -> None:
@@ -136,9 +146,14 @@ class _Captured:
         self._inputs: list[Tensor] = []
         self._output: Any = None
         self._leaves: dict[int, _Leaf] = {}
+        self.modes: list[tuple[Any, bool]] = []
+
+    def modes_hold(self) -> bool:
+        """Whether all modules are in the mode in which the step has found them."""
+        return all(module.training == mode for module, mode in self.modes)
 
     def __call__(self, arguments: Any, given: list[Tensor]) -> Any:
-        if self._graph is not None and not (self._graph.holds() and self._grads_are_as_captured()):
+        if self._graph is not None and not self._graph_holds():
             self._graph, self._verified = None, False
             self.did = ""  # state that has been replaced is moved into place before a capture
         if self._graph is None and (not self.did or self._attempts == ATTEMPTS):
@@ -168,16 +183,22 @@ class _Captured:
 
     def _run(self, arguments: Any) -> Any:
         """Call the step, noting which tensors receive gradients."""
-        self.did, self._leaves = "ran", {}
+        self.did, self._leaves, self.modes = "ran", {}, []
         args, kwargs = arguments
-        here.received = self._note
-        try:
+        with self._noting():
             return trees.detached(self.step(*args, **kwargs))
-        finally:
-            here.received = None
 
-    def _note(self, leaf: Tensor) -> None:
-        self._leaves.setdefault(id(leaf), _Leaf(leaf)).see()
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note which tensors receive gradients, and which modules look at their mode."""
+        modes = {id(module): (module, module.training) for module, _ in self.modes}
+        here.received = lambda leaf: self._leaves.setdefault(id(leaf), _Leaf(leaf)).see()
+        here.looked = lambda module: modes.setdefault(id(module), (module, None))
+        try:
+            yield
+        finally:
+            here.received = here.looked = None
+            self.modes = [(m, m.training if mode is None else mode) for m, mode in modes.values()]
 
     def _capture(self, arguments: Any) -> Any:
         from .kernels.engine.gpu.recorder import capture
@@ -188,13 +209,10 @@ class _Captured:
         for leaf in self._leaves.values():
             leaf.begin()
         args, kwargs = trees.replaced(arguments, iter(self._inputs))
-        here.received = self._note
-        try:
+        with self._noting():
             output, graph, recorder = capture(
                 self.device.index, lambda: trees.detached(self.step(*args, **kwargs))
             )
-        finally:
-            here.received = None
         if recorder.reason:
             self.did = "ran"
             self.reason = recorder.reason if recorder.for_good else ""
@@ -218,8 +236,10 @@ class _Captured:
         self._keep_grads()
         return self._output
 
-    def _grads_are_as_captured(self) -> bool:
-        return all(leaf.holds() for leaf in self._leaves.values())
+    def _graph_holds(self) -> bool:
+        """Whether a call now would do what the captured one did."""
+        grads = all(leaf.holds() for leaf in self._leaves.values())
+        return grads and self.modes_hold() and self._graph.holds()
 
     def _keep_grads(self) -> None:
         """Give the leaves the gradients that the graph writes."""

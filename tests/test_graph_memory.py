@@ -119,6 +119,28 @@ def test_an_exception_at_the_beginning_of_a_capture_leaves_no_recorder(driver, m
     gpu.synchronize(nl.device("cuda"))
 
 
+# -- what Python code looks at ---------------------------------------------------------------------
+@pytest.mark.parametrize("inside", [False, True])
+def test_training_and_evaluation_have_graphs_of_their_own(driver, inside):
+    """Each is captured once, whether or not the step sets modes of its own, too."""
+    layers = nl.nn.Linear(3, 4), nl.nn.BatchNorm1d(4), nl.nn.Dropout(0.5)
+    model, x = nl.nn.Sequential(*layers), nl.tensor(np.ones((2, 3), np.float32))
+
+    def step(x):
+        if inside:
+            model.eval()
+            assert model(x).shape == (2, 4)
+            model.train()
+        return model(x)
+
+    run = nl.graph(step)
+    for number in range(20):
+        model.train(number % 10 < 5)
+        masked = (run(x).numpy() == 0).any()
+        assert not masked or model.training or inside
+    assert (run.captures, run.replays, run.reason) == (2, 14, "")
+
+
 # -- numbers of the host ---------------------------------------------------------------------------
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i8", "u4", "?", "c8", "c16"])
 @pytest.mark.parametrize("how", ["cpu", "machine"])

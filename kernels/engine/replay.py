@@ -24,12 +24,14 @@ class _Here(threading.local):
             GPUs have the default stream.
         recorder: takes the work instead of the driver, while a graph is captured or rerun.
         received: if not None, called with each tensor that is about to receive a gradient.
+        looked: if not None, called with each module that looks at its mode, training or not.
     """
 
     index = 0
     stream = 0
     recorder: Any = None
     received: Callable[[Any], None] | None = None
+    looked: Callable[[Any], Any] | None = None
 
 
 here = _Here()

@@ -14,6 +14,7 @@ from ..kernels.engine.memory import check_dtype
 from ..kernels.engine.replay import rebound
 from ..tensor import Tensor
 from .hooks import Hookable
+from .mode import Mode
 from .parameter import Parameter
 
 M = TypeVar("M", bound="Module")
@@ -46,7 +47,7 @@ class Module(Hookable):
         ...         return self.out(self.hidden(x).relu())
     """
 
-    training: bool
+    training = Mode()
     _parameters: dict[str, Any]
     _buffers: dict[str, Any]
     _modules: dict[str, Any]
