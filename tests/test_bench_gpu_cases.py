@@ -12,9 +12,10 @@ import typer
 import nnlite as nl
 from bench.gpu import __main__ as command
 from bench.gpu import convolutions, products, sample
-from bench.gpu.case import OURS, Case, Result, Side, measure
+from bench.gpu.case import OURS, Case, Missing, Result, Side, measure
 from bench.gpu.place import Place, StandIn, host, require_close
 from nnlite.kernels import FAMILIES
+from nnlite.kernels.engine.tuning import choice as choices
 from nnlite.testing.fake_gpu import fake_gpu
 
 ENDS = [
@@ -110,6 +111,29 @@ def test_each_pass_of_a_convolution_is_checked(layer, number):
     wrong[-1 if number < 2 else 0, 0, 0, 0] += 1.0
     with pytest.raises(AssertionError, match="relative error"):
         case.check(place, given, OURS, wrong)
+
+
+def test_a_convolution_in_tf32_is_one_on_both_sides(monkeypatch):
+    """Precision, algorithm and that of PyTorch are set for the case alone; the bound is of tf32."""
+    case, place = convolutions.case(convolutions.LAYERS[2], 0, "tf32"), StandIn(nl.device("cpu"))
+    given, asked = case.inputs(place), []
+
+    def torch_on(place, precision):
+        asked.append(precision)
+        raise Missing("no torch here")
+
+    monkeypatch.setattr(convolutions.peers, "torch_on", torch_on)
+    with pytest.raises(Missing):
+        case.sides["cuDNN NCHW"].make(place, given)
+    assert asked == [case.limit] == ["tf32"]
+    case.before()
+    seen = nl.get_float32_matmul_precision(), choices._overrides["convolution"]
+    case.after()
+    assert (*seen, nl.get_float32_matmul_precision()) == ("high", "tf32", "highest")
+    found = case.sides[OURS].make(place, given)().numpy()
+    case.check(place, given, OURS, found * np.float32(1.0005))
+    with pytest.raises(AssertionError, match="relative error"):
+        case.check(place, given, OURS, found * np.float32(1.01))
 
 
 def test_a_product_is_checked_at_its_corners():

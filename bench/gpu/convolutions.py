@@ -1,4 +1,4 @@
-"""Convolutions in float32 against cuDNN (through PyTorch, autotuned), in both memory layouts."""
+"""Convolutions against cuDNN (through PyTorch, autotuned), in both memory layouts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .place import Place, host, require_close
 EPS = float(np.finfo(np.float32).eps)
 ALGORITHM = "convolution"  # the choice between the algorithms, by that name
 WINOGRAD = 4.0  # F(2x2, 3x3) adds up numbers some times larger than its result before it subtracts
+TF32 = 2e-3  # error of a result, to its largest item; half of it is that of a term
 
 
 @dataclass(frozen=True)
@@ -68,24 +69,26 @@ PASSES = ("forward", "dgrad", "wgrad")
 
 
 def cases() -> list[Case]:
-    """Every layer and pass; and by Winograd's algorithm what can be computed so."""
+    """Every layer and pass; by Winograd's algorithm what can be computed so; tf32, 3x3."""
     found = [case(layer, number) for layer in LAYERS for number in range(len(PASSES))]
-    return found + [case(layer, number, True) for layer in LAYERS[:3] for number in range(2)]
+    found += [case(layer, number, "winograd") for layer in LAYERS[:3] for number in range(2)]
+    return found + [case(layer, number, "tf32") for layer in LAYERS[1:3] for number in range(3)]
 
 
-def case(layer: Layer, number: int, by_winograd: bool = False) -> Case:
-    """One pass of a layer, all in float32.
+def case(layer: Layer, number: int, how: str | None = None) -> Case:
+    """One pass of a layer, all in float32, or ``"tf32"`` on tensor cores on both sides.
 
     cuDNN may take Winograd's algorithm for any. nnlite takes it only where less than the highest
-    precision will do, as its error is not bounded by the terms of each sum: a case of its own.
+    precision will do, as its error is not bounded by the terms of each sum: ``"winograd"``, a case
+    of its own.
     """
     settings = contextlib.ExitStack()
 
     def before() -> None:
-        if by_winograd:
+        if how is not None:
             settings.callback(nl.set_float32_matmul_precision, nl.get_float32_matmul_precision())
             nl.set_float32_matmul_precision("high")
-            settings.enter_context(tuning.override(ALGORITHM, "winograd"))
+            settings.enter_context(tuning.override(ALGORITHM, how))
 
     def inputs(place: Place) -> tuple[np.ndarray, ...]:
         now = layer.at(place)
@@ -105,7 +108,7 @@ def case(layer: Layer, number: int, by_winograd: bool = False) -> Case:
 
     def cudnn(channels_last: bool) -> Side:
         def make(place: Place, given: Any) -> Callable[[], Any]:
-            torch = peers.torch_on(place)
+            torch = peers.torch_on(place, "tf32" if how == "tf32" else "float32")
             form = torch.channels_last if channels_last else torch.contiguous_format
             x, w, dy = (peers.tensor(torch, place, a).to(memory_format=form) for a in given)
             ends = [layer.stride] * 2, [layer.padding] * 2, [1, 1]
@@ -120,16 +123,16 @@ def case(layer: Layer, number: int, by_winograd: bool = False) -> Case:
 
     def check(place: Place, given: Any, name: str, found: Any) -> None:
         part, expected, terms = reference(layer.at(place), number, given)
-        limit = 4 * WINOGRAD * terms**0.5 * EPS
+        limit = TF32 if how == "tf32" else 4 * WINOGRAD * terms**0.5 * EPS
         require_close(host(found)[part] if number == 2 else host(found[part]), expected, limit)
 
     name = f"conv {layer.title} {PASSES[number]}"
-    if by_winograd:
-        name = name.replace("3x3", "3x3 winograd", 1)
+    if how is not None:
+        name = name.replace("3x3", f"3x3 {how}", 1)
     sides = {OURS: Side(ours), "cuDNN NCHW": cudnn(False), "cuDNN NHWC": cudnn(True)}
     return Case(
-        name, "convolution", sides, inputs, layer.work(), "FLOP", check, limit="float32",
-        before=before, after=settings.close,
+        name, "convolution", sides, inputs, layer.work(), "FLOP", check,
+        limit="tf32" if how == "tf32" else "float32", before=before, after=settings.close,
     )  # fmt: skip
 
 

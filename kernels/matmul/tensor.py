@@ -8,7 +8,7 @@ tiles, or the next few, by ``cp.async`` while it multiplies the present one. Wha
    numbers at a time, and nothing has to be turned;
 3. numbers are rounded on their way from shared memory to the registers. Sums are float32.
 
-One term has a relative error of up to 2^-10 (tf32) or 2^-8 (bfloat16), each factor half of it.
+One term has a relative error of up to 2^-10 (tf32) or 2^-7 (bfloat16), each factor half of it.
 
 Source: NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA"; PTX ISA, "mma".
 """
