@@ -48,6 +48,7 @@ KERNELS = (
     "ladder/reduce",
     "loss",
     "matmul",
+    "matmul/halves",
     "matmul/hopper",
     "norm",
     "pool",

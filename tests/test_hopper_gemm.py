@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from numba import types
 
-from nnlite.errors import ArgumentError, DeviceError, DtypeError, ShapeError
+from nnlite.errors import ShapeError
 from nnlite.kernels.engine import array
 from nnlite.kernels.engine.device import GPUS, Limits
 from nnlite.kernels.engine.gpu.offline import link
 from nnlite.kernels.engine.gpu.tensor_map import TensorMap, tensor_map
 from nnlite.kernels.engine.resources import architecture, ptx, resources
-from nnlite.kernels.matmul import hopper, matmul_halves
+from nnlite.kernels.matmul import hopper
 from nnlite.kernels.matmul.hopper import gemm, make_hopper_gemm, operands
 from nnlite.testing.machine.tensor_cores import rounded
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
 FLOATS, MAPS = types.Array(types.float32, 1, "C"), types.Array(types.uint64, 1, "C")
-SIGNATURE = (MAPS, FLOATS, FLOATS, *[types.uint32] * 5)
+SIGNATURE = (MAPS, FLOATS, FLOATS, *[types.uint32] * 6)
 REGISTERS = 65536 // gemm.THREADS // 8 * 8  # a thread, if one block has a multiprocessor
 
 
@@ -157,25 +157,3 @@ def test_what_has_to_be_copied():
     assert hopper.numbers_to_copy(x, False, "tf32") == 48
     assert hopper.numbers_to_copy(odd, True, "tf32") == 42
     assert hopper.numbers_to_copy(x, True, "bf16") == 48
-
-
-HALF, ROW = np.zeros((4, 8), np.float16), np.zeros(4, np.float32)
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "options", "error", "words"),
-    [
-        (HALF, HALF, {"kind": "tf32"}, ArgumentError, "kind: 'tf32' given"),
-        (HALF, HALF, {"activation": "swish"}, ArgumentError, "activation: 'swish' given"),
-        (ROW, HALF, {}, DtypeError, "a: dtype float32 given, expected float16"),
-        (HALF, HALF.view(np.uint16), {}, DtypeError, "b: dtype uint16 given"),
-        (HALF[0], HALF, {}, ShapeError, r"a: shape \(8,\) given"),
-        (HALF, HALF[:, :4].copy(), {}, ShapeError, r"b: shape \(4, 4\) given, expected a contig"),
-        (HALF, np.zeros((4, 16), np.float16), {}, ShapeError, "expected rows of 8 like a"),
-        (HALF, HALF, {}, DeviceError, "expected a GPU of compute capability 9.0"),
-    ],
-)
-def test_wrong_halves_are_refused(a, b, options, error, words):
-    a, b = (array(x, device="cpu") for x in (a, b))
-    with pytest.raises(error, match=f"matmul_halves: .*{words}"):
-        matmul_halves(a, b, **({"kind": "f16"} | options))

@@ -22,6 +22,7 @@ from nnlite.kernels.engine.gpu.tensor_map import KINDS, tensor_map
 from nnlite.kernels.engine.resources import ptx
 from nnlite.kernels.matmul import hopper, large, matmul, matmul_halves
 from nnlite.kernels.matmul.hopper import gemm, make_hopper_gemm
+from nnlite.kernels.matmul.order import STRIP
 from nnlite.testing.fake_gpu import fake_gpu
 from nnlite.testing.machine import Machine
 from nnlite.testing.machine.memory import Fault
@@ -30,11 +31,11 @@ from nnlite.testing.machine.tensor_maps import TensorMap
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools: Linux only")
 FLOATS, MAPS = types.Array(types.float32, 1, "C"), types.Array(types.uint64, 1, "C")
-SIGNATURE = (MAPS, FLOATS, FLOATS, *[types.uint32] * 5)
+SIGNATURE = (MAPS, FLOATS, FLOATS, *[types.uint32] * 6)
 BITS = {"tf32": 11, "bf16": 8, "f16": 11}  # of a number, the one before the point included
 
 
-def encode(found: maps_of_the_driver.TensorMap) -> tuple[int, ...]:
+def encode(found: maps_of_the_driver.TensorMap, device: int = 0) -> tuple[int, ...]:
     """The words that the machine takes for a tensor map, in the place of the driver's."""
     size = KINDS[found.kind][0]
     made = TensorMap(found.address, size, found.sizes, (found.pitch,), found.box, swizzle=128)
@@ -71,7 +72,7 @@ def multiply(text, kind, m, n, k, grid, timing):
     tiles = -(-m // gemm.ROWS), -(-n // gemm.COLUMNS)
     steps = -(-k // gemm.depth_of(kind))
     maps = np.array(words, np.uint64)
-    run.launch(grid, gemm.THREADS, maps, bias, c, m, n, steps, *tiles, shared=gemm.SHARED)
+    run.launch(grid, gemm.THREADS, maps, bias, c, m, n, steps, *tiles, STRIP, shared=gemm.SHARED)
     size = np.abs(a) @ np.abs(b).T + np.abs(bias)
     c = c.reshape(m, n)
     return run, c, np.max(np.abs(c - (a @ b.T + bias)) / size)
@@ -148,6 +149,7 @@ def pretended(monkeypatch):
     """An H200 on which every product is large."""
     monkeypatch.setattr(maps_of_the_driver.TensorMap, "encode", encode)
     monkeypatch.setattr(large, "pays", lambda *arguments: True)
+    monkeypatch.setattr(large, "by_cores", lambda *arguments: True)
     monkeypatch.setattr(hopper, "pays", lambda *arguments: True)
     with fake_gpu("machine", gpu="H200") as driver:
         yield driver

@@ -11,7 +11,7 @@ from nnlite.kernels import elementwise
 from nnlite.kernels.elementwise import arithmetic
 from nnlite.kernels.engine import CPU, tuning
 from nnlite.kernels.engine.tuning import Tuning, override
-from nnlite.kernels.matmul import large, launcher, matmul
+from nnlite.kernels.matmul import cores, large, launcher, matmul
 from nnlite.testing.command import fail, succeed
 
 pytestmark = pytest.mark.usefixtures("tuning_folder", "command_on_the_cpu")
@@ -114,7 +114,7 @@ def test_slices_suit_the_problem():
         assert counts[-1] * m * n < large.ITEMS
         assert counts[-1] == 1 or k // counts[-1] >= 4 * large.DEPTH
     assert large._slice_counts(CPU, (128, 128, 1 << 16, None, True, False))[-1] == 128
-    assert large._instructions(CPU, (512, 512, 512, "tf32", True, False)) == ("mma.sync",)
+    assert cores._instructions(CPU, (512, 512, 512, "tf32", True, False)) == ("mma.sync",)
 
 
 def test_the_bench_finds_the_choices_that_it_overrides():
@@ -122,7 +122,7 @@ def test_the_bench_finds_the_choices_that_it_overrides():
     from nnlite.kernels.conv.algorithm import STYLES
 
     assert {products.TENSOR_CORES, convolutions.ALGORITHM} <= tuning.names()
-    assert {large.WARPS, large.WARPGROUPS} == {"mma.sync", "wgmma"}
+    assert {cores.WARPS, cores.WARPGROUPS} == set(products.WAYS)
     assert "winograd" in STYLES
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import nnlite as nl
-from nnlite.errors import DeviceError
+from nnlite.errors import ArgumentError, DeviceError
 from nnlite.kernels import matmul
 from nnlite.kernels.engine import tuning
 
@@ -21,6 +21,7 @@ SQUARES = ((1024, 1024, 1024), (4096, 4096, 4096), (8192, 8192, 8192))
 # Odd sizes, few columns, few tiles with many steps.
 OTHERS = ((4095, 4097, 1023), (65536, 64, 1024), (128, 128, 65536))
 TENSOR_CORES = "matmul tensor cores"  # the choice between mma.sync and wgmma, by that name
+WAYS = ("mma.sync", "wgmma")
 SETTING = {"float32": "highest", "tf32": "high", "bf16": "medium"}
 EPS = float(np.finfo(np.float32).eps)
 
@@ -38,10 +39,11 @@ def cases() -> list[Case]:
     """All products."""
     found = [case("float32", *shape) for shape in (*SQUARES, *OTHERS)]
     for kind in ("tf32", "bf16"):
-        found += [case(kind, *shape, way="mma.sync") for shape in SQUARES]
         found += [case(kind, *shape) for shape in (*SQUARES[1:], *OTHERS[:2])]
-    found += [case("tf32", *shape, way="wgmma") for shape in SQUARES]
-    found += [halves(kind, *shape) for kind in ("bf16", "f16") for shape in SQUARES]
+    for way in WAYS:
+        found += [case("tf32", *shape, way=way) for shape in SQUARES]
+        found += [halves("bf16", *shape, way=way) for shape in SQUARES]
+        found += [halves("f16", *shape, way=way) for shape in SQUARES[1:]]
     return found
 
 
@@ -61,25 +63,26 @@ def case(kind: str, m: int, n: int, k: int, way: str = "") -> Case:
             settings.enter_context(forced(way))
         a, b = (nl.array(x, device=place.device) for x in given)
         out = nl.empty((a.shape[0], b.shape[1]), device=place.device)
-        return lambda: matmul.matmul(a, b, out=out)
+        return possible(lambda: matmul.matmul(a, b, out=out))
 
-    title = f"matmul {kind}{' ' * bool(way)}{way} {m}x{n}x{k}"
+    rounded = "bf16 of float32" if kind == "bf16" else kind
+    title = " ".join(("matmul", rounded, *[way] * bool(way), f"{m}x{n}x{k}"))
     return _case(title, kind, (m, n, k), ours, False, before, settings.close)
 
 
-def halves(kind: str, m: int, n: int, k: int) -> Case:
-    """A product of 16-bit matrices by wgmma, b stored as its transpose; on Hopper GPUs alone."""
+def halves(kind: str, m: int, n: int, k: int, way: str) -> Case:
+    """A product of 16-bit matrices by one way, b stored as its transpose, as wgmma wants it."""
+    settings = contextlib.ExitStack()
 
     def ours(place: Place, given: Any) -> Callable[[], Any]:
         a, b = (nl.array(as_halves(x, kind), device=place.device) for x in (given[0], given[1].T))
         out = nl.empty((a.shape[0], b.shape[0]), device=place.device)
-        try:
-            matmul.matmul_halves(a, b, kind=kind, out=out)
-        except DeviceError as error:
-            raise Missing(str(error)) from error
-        return lambda: matmul.matmul_halves(a, b, kind=kind, out=out)
+        if place.is_gpu:
+            settings.enter_context(forced(way))
+        return possible(lambda: matmul.matmul_halves(a, b, kind=kind, out=out))
 
-    return _case(f"matmul {kind} wgmma {m}x{n}x{k}", kind, (m, n, k), ours, True)
+    title = f"matmul {kind} {way} {m}x{n}x{k}"
+    return _case(title, kind, (m, n, k), ours, True, after=settings.close)
 
 
 def as_halves(x: np.ndarray, kind: str) -> np.ndarray:
@@ -129,13 +132,18 @@ def _case(
 
 
 def forced(way: str) -> contextlib.AbstractContextManager[None]:
-    """Products by one kind of tensor core instruction.
+    """Products by one kind of tensor core instruction."""
+    return tuning.override(TENSOR_CORES, way)
+
+
+def possible(product: Callable[[], Any]) -> Callable[[], Any]:
+    """The function, after a first call.
 
     Raises:
-        Missing: this version has no such choice.
+        Missing: this GPU has not the instruction that was asked for.
     """
-    if TENSOR_CORES in tuning.names():
-        return tuning.override(TENSOR_CORES, way)
-    if way == "mma.sync":
-        return contextlib.nullcontext()  # there is nothing else
-    raise Missing(f"no {way} kernel behind matmul in this version")
+    try:
+        product()
+    except (ArgumentError, DeviceError) as error:
+        raise Missing(str(error)) from error
+    return product

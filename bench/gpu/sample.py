@@ -17,11 +17,14 @@ import typer
 
 import nnlite as nl
 from nnlite.kernels import FAMILIES, matmul
+from nnlite.kernels.matmul import cores, large
 from nnlite.testing.check_op import compare_call
 from nnlite.testing.edges import boundary_calls
 
+from . import products
+
 PER_FAMILY = 2  # ops of each family
-LARGE = (200, 160, 96)  # a product that takes the wide tile, with tails
+LARGE = (200, 160, 96)  # of a product, with tails
 
 
 def samples() -> Iterator[tuple[str, Any]]:
@@ -43,21 +46,37 @@ def _has_items(call: Any) -> bool:
 
 
 def run_products(device: str) -> None:
-    """The large product in each precision, against float64."""
+    """The kernels for large products, in each precision and by each instruction, against float64.
+
+    They are launched whether they pay for a product of this size or not; on a CPU those alone that
+    it has for itself, and one of a GPU.
+    """
     rng = np.random.default_rng(0)
     m, n, k = LARGE
     a, b = (rng.standard_normal(s, np.float32) for s in ((m, k), (k, n)))
     expected = a.astype(np.float64) @ b.astype(np.float64)
-    before = nl.get_float32_matmul_precision()
-    try:
-        for precision, bound in (("highest", 1e-5), ("high", 2e-3), ("medium", 1.6e-2)):
-            nl.set_float32_matmul_precision(precision)
-            found = matmul.matmul(*(nl.array(x, device=device) for x in (a, b))).numpy()
-            error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
-            if not error <= bound:
-                raise AssertionError(f"matmul, {precision}: relative error {error:.3g}")
-    finally:
-        nl.set_float32_matmul_precision(before)
+    found = nl.device(device)
+    x, y, bias = (nl.array(v, device=found) for v in (a, b, np.zeros(n, np.float32)))
+    c = nl.empty((m, n), device=found)
+    _require("float32", matmul.matmul(x, y), expected)
+    if not found.is_cpu:
+        large.launch(x, y, bias, c, False, False, None)
+        _require("float32", c, expected)
+    hopper = not found.is_cpu and found.limits.compute_capability == (9, 0)
+    for way in products.WAYS if hopper else products.WAYS[:1]:
+        with products.forced(way):
+            for kind in () if found.is_cpu else ("tf32", "bf16"):
+                cores.launch(kind, x, y, bias, c, True, False, None)
+                _require(kind, c, expected)
+            for kind in ("f16",) if found.is_cpu else ("f16", "bf16"):
+                halves = (nl.array(products.as_halves(v, kind), device=found) for v in (a, b.T))
+                _require(kind, matmul.matmul_halves(*halves, kind=kind), expected)
+
+
+def _require(kind: str, found: Any, expected: np.ndarray) -> None:
+    error = np.linalg.norm(found.numpy() - expected) / np.linalg.norm(expected)
+    if not error <= products.bound(kind, LARGE[2]):
+        raise AssertionError(f"matmul, {kind}: relative error {error:.3g}")
 
 
 def main(

@@ -8,9 +8,12 @@ launcher.py     ``matmul(a, b, …)``: checks, choice of the tile, gradient
 sgemm.py        the kernel for large float32 matrices on a GPU: wide tiles, copied ahead
 split.py        the sum of its slices, where many steps are split over blocks
 tensor.py       the same by tensor cores, for factors rounded to tf32 or bfloat16
-hopper/         the same on Hopper GPUs, by wgmma and TMA
+halves/         matrices of float16 and bfloat16, by tensor cores: ``matmul_halves``
+hopper/         products on Hopper GPUs, by wgmma and TMA
 precision.py    whether that is allowed: ``set_float32_matmul_precision``
-large.py        when to use these, and their launch
+cores.py        how long tensor cores take, by which of their instructions, and the launch
+large.py        when to use wide tiles, and their launch
+order.py        the order in which a kernel computes its tiles
 alignment.py    which matrices allow 128-bit accesses
 batched.py      ``bmm(a, b)``: many products of one size, whole
 specs.py        NumPy reference, wrong inputs, tolerances
@@ -19,7 +22,7 @@ specs.py        NumPy reference, wrong inputs, tolerances
 
 from . import batched, specs
 from .batched import bmm, bmm_backward
-from .hopper import matmul_halves
+from .halves import matmul_halves
 from .kernels import TILE, make_matmul, matmul_tiled
 from .large import gpu_kernels
 from .launcher import matmul, matmul_backward

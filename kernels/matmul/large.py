@@ -11,11 +11,11 @@ from numba import types
 from ..checks import FLOAT32
 from ..elementwise.mapping import fold
 from ..engine import Array, Device, empty
-from ..engine.device import GPUS
 from ..engine.tuning import Choice
 from ..opspec import GpuKernel
-from . import hopper, precision, split
+from . import cores, halves, hopper, precision, split
 from .alignment import is_wide
+from .cores import TENSOR_STAGES, UNTOLD
 from .kernels import TILE
 from .sgemm import DEPTH, PAIR_BYTES, RUN, THREADS, WIDTH, make_sgemm
 from .stages import dynamic_bytes, stages_for
@@ -38,10 +38,9 @@ BLOCK_TIME = 4 * 9.0 * 0.34 / 0.89
 # multiprocessor); with 256 and more, that is less than a sixth of the work. NOT measured either.
 SLICE = 256
 
-SGEMM_STAGES, TENSOR_STAGES = 3, 4  # most pairs of tiles; beyond them copies have arrived anyway
+SGEMM_STAGES = 3  # most pairs of tiles; beyond them copies have arrived anyway
 EFFICIENCY = 0.89  # of the peak of float32: the share of multiply-adds
 LAUNCH = 3e-6  # seconds for a kernel more; shared measurements say 3 us, of a cubin
-UNTOLD = GPUS["A100"]  # whose clocks stand for those that a driver gives as 0
 ROOMY = ("sm_80", "sm_90", "sm_90a", "sm_100")  # shared memory for two blocks of so many stages
 
 
@@ -61,27 +60,56 @@ def slices(m: int, n: int, k: int, sms: int) -> int:
 
 
 def pays(m: int, n: int, k: int, dtype: Any, device: Device, tiles: Any) -> bool:
-    """Whether the large tile finishes before the smaller ones of ``tiles``, (items, time) pairs."""
+    """Whether the large tile finishes before the smaller ones of ``tiles``, (items, time) pairs.
+
+    In strict float32, or by tensor cores where less precision will do.
+    """
     if device.is_cpu:
         return False
-    return _pays(m, n, k, dtype, device, tiles, precision.kind() is None)
+    return _pays(m, n, k, dtype, device, tiles, precision.kind())
 
 
 @functools.lru_cache(maxsize=1024)
-def _pays(m: int, n: int, k: int, dtype: Any, device: Device, tiles: Any, may_split: bool) -> bool:
+def _pays(m: int, n: int, k: int, dtype: Any, device: Device, tiles: Any, kind: str | None) -> bool:
     if not fits(m, n, k, dtype, device):
         return False
+    least = 0.0 if kind is None else cores.memory_seconds(m, n, k, device)
+    large = max(exact_seconds(m, n, k, device), least)
+    if kind is not None:
+        large = min(large, cores.seconds(m, n, k, kind, device))
     sms = device.limits.sms
-    rate = (device.limits.float32 or UNTOLD.float32) * 1e12 * EFFICIENCY / sms
-    unit = 2 * WIDTH * WIDTH * k / rate / BLOCK_TIME  # seconds for 1 of the scale
 
-    def time(width: int, block: float, parts: int = 1) -> float:
-        blocks = parts * -(-m // width) * -(-n // width)
-        return -(-blocks // sms) * block / parts * unit
+    def time(width: int, block: float) -> float:
+        return -(-(-(-m // width) * -(-n // width)) // sms) * block
 
-    parts = slices(m, n, k, sms) if may_split else 1
-    large = time(WIDTH, BLOCK_TIME, parts) + (0.0 if parts == 1 else sum_time(m, n, parts, device))
-    return large < min(time(items * TILE, block) for items, block in tiles)
+    smaller = min(time(items * TILE, block) for items, block in tiles) * _unit(k, device)
+    return large < max(smaller, least)
+
+
+def _unit(k: int, device: Device) -> float:
+    """Seconds for 1 of the scale of ``BLOCK_TIME``, for blocks of k steps."""
+    rate = (device.limits.float32 or UNTOLD.float32) * 1e12 * EFFICIENCY / device.limits.sms
+    return 2 * WIDTH * WIDTH * k / rate / BLOCK_TIME
+
+
+def exact_seconds(m: int, n: int, k: int, device: Device) -> float:
+    """Seconds of a product by :mod:`.sgemm`, in slices if that is how it is computed."""
+    sms = device.limits.sms
+    parts = slices(m, n, k, sms)
+    blocks = parts * -(-m // WIDTH) * -(-n // WIDTH)
+    sums = 0.0 if parts == 1 else sum_time(m, n, parts, device)
+    return -(-blocks // sms) * BLOCK_TIME / parts * _unit(k, device) + sums
+
+
+@functools.lru_cache(maxsize=1024)
+def by_cores(m: int, n: int, k: int, kind: str, device: Device) -> bool:
+    """Whether tensor cores finish before the large tile in strict float32.
+
+    They do not where few tiles have many steps, which float32 splits over blocks, and on a GPU
+    whose tensor cores are no faster.
+    """
+    exact = max(exact_seconds(m, n, k, device), cores.memory_seconds(m, n, k, device))
+    return cores.seconds(m, n, k, kind, device) < exact
 
 
 def sum_time(m: int, n: int, parts: int, device: Device) -> float:
@@ -101,26 +129,25 @@ def launch(
 ) -> None:
     """``c = activation(a b + bias)`` of contiguous arrays; see ``launcher.matmul``.
 
-    By :mod:`.sgemm`, or by :mod:`.hopper` or :mod:`.tensor` where less precision will do; in how
-    many slices and by which of the two, rules say unless it was measured (``engine.tuning``).
+    By :mod:`.cores` where less precision will do and they are faster, otherwise by :mod:`.sgemm`;
+    in how many slices, rules say unless it was measured (``engine.tuning``).
     """
     turned_a, turned_b = not transpose_a, transpose_b
-    kind = precision.kind()
     m, n = c.shape
-    problem = m, n, a.shape[0] if transpose_a else a.shape[1], kind, turned_a, turned_b
+    k = a.shape[0] if transpose_a else a.shape[1]
+    kind = precision.kind()
+    if kind is not None and by_cores(m, n, k, kind, c.device):
+        cores.launch(kind, a, b, bias, c, turned_a, turned_b, activation)
+        return
+    problem = m, n, k, None, turned_a, turned_b
     arrays = a, b, bias, c
-    if kind is None:
-        parts = SLICES(c.device, problem, lambda x: _slices(x, problem, arrays, activation), (c,))
-        _slices(parts, problem, arrays, activation)
-    else:
-        cores = CORES(c.device, problem, lambda x: _cores(x, problem, arrays, activation), (c,))
-        _cores(cores, problem, arrays, activation)
+    parts = SLICES(c.device, problem, lambda x: _slices(x, problem, arrays, activation), (c,))
+    _slices(parts, problem, arrays, activation)
 
 
-Problem = tuple[int, int, int, str | None, bool, bool]  # m, n, k, kind, turned_a, turned_b
+Problem = tuple[int, int, int, None, bool, bool]  # m, n, k, no rounding, turned_a, turned_b
 Operands = tuple[Array, Array, Array, Array]
 RULE = 0  # slices: as :func:`slices` says
-BY_RULE, WARPS, WARPGROUPS = "rule", "mma.sync", "wgmma"  # tensor cores: as ``hopper.pays`` says
 
 
 def _slice_counts(device: Device, problem: Problem) -> tuple[int, ...]:
@@ -131,42 +158,11 @@ def _slice_counts(device: Device, problem: Problem) -> tuple[int, ...]:
     return tuple(1 << i for i in range(max(1, most).bit_length()))
 
 
-def _instructions(device: Device, problem: Problem) -> tuple[str, ...]:
-    return (WARPS, WARPGROUPS) if hopper.fits(*problem[:3], device) else (WARPS,)
-
-
 # Another order of the sums changes a result by much less than a missing slice or tile does.
 SLICES = Choice(
     "matmul slices", _slice_counts, lambda device, problem: RULE,
     sources=(__name__, f"{__package__}.sgemm", f"{__package__}.split"), tolerance=1e-3,
 )  # fmt: skip
-CORES = Choice(
-    "matmul tensor cores", _instructions, lambda device, problem: BY_RULE,
-    sources=(__name__, f"{__package__}.tensor", f"{__package__}.hopper"), tolerance=1e-3,
-)  # fmt: skip
-
-
-def _cores(how: str, problem: Problem, arrays: Operands, activation: str | None) -> None:
-    """By :mod:`.hopper` or by :mod:`.tensor`."""
-    (m, n, k, kind, turned_a, turned_b), (a, b, bias, c) = problem, arrays
-    assert kind is not None
-    if how == BY_RULE:
-        how = WARPS
-        if hopper.fits(m, n, k, c.device):
-            sides = (a, turned_a), (b, turned_b)
-            moved = sum(hopper.numbers_to_copy(x, along, kind) for x, along in sides)
-            if hopper.pays(m, n, k, kind, moved, c.device):
-                how = WARPGROUPS
-    if how == WARPGROUPS:
-        hopper.launch(kind, a, b, bias, c, turned_a, turned_b, activation)
-        return
-    wide = is_wide(a) and is_wide(b)
-    pair = 4 * sum(pair_items(kind, turned_a, turned_b))
-    stages = stages_for(pair, TENSOR_STAGES, c.device)
-    kernel = make_tensor_gemm(kind, turned_a, turned_b, wide, activation, stages)
-    sizes = np.uint32(m), np.uint32(n), np.uint32(k)
-    config = (-(-n // WIDTH), *fold(-(-m // WIDTH))), THREADS, 0, dynamic_bytes(stages * pair)
-    kernel[config](a.reshape(-1), b.reshape(-1), bias, c.reshape(-1), *sizes)
 
 
 def _slices(parts: int, problem: Problem, arrays: Operands, activation: str | None) -> None:
@@ -230,4 +226,4 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
         name = f"matmul {kind} nn, {stages} stages"
         size = dynamic_bytes(stages * pair)
         found.append(GpuKernel(name, kernel, of_kernel, SINCE, ROOMY, expected, size))
-    return (*found, *hopper.gpu_kernels())
+    return (*found, *halves.gpu_kernels(), *hopper.gpu_kernels())

@@ -13,10 +13,10 @@ def set_float32_matmul_precision(precision: str) -> None:
     """Allow the matrix product to round float32 factors, which lets a GPU use its tensor cores.
 
     Sums are float32 with every setting. It is heeded by ``matmul``, and so by linear layers, for
-    products large enough for the wide tile, on a GPU from compute capability 8.0 on; everything
-    else, all of the CPU included, computes as with ``"highest"``. On Hopper GPUs the memory
-    accelerator rounds to tf32 itself, and does not say which way: by at most 2^-10 of a factor,
-    where other GPUs round to the nearest, by 2^-11.
+    products large enough for the wide tile, on a GPU from compute capability 8.0 on whose tensor
+    cores are the faster way; everything else, all of the CPU included, computes as with
+    ``"highest"``. On Hopper GPUs the memory accelerator rounds to tf32 itself, and does not say
+    which way: by at most 2^-10 of a factor, where other GPUs round to the nearest, by 2^-11.
 
     It governs convolutions of many channels and their gradients on such a GPU as well, unlike in
     PyTorch, where they have a setting of their own: less than ``"highest"`` lets them round images,

@@ -8,6 +8,7 @@ matrix.py           ``ldmatrix``, ``mma.sync``: tensor cores, warp by warp
 numbers.py          rounding to tf32, bfloat16 and float16
 tiles.py            products of tiles, unrolled
 fragments.py        the same by tensor cores
+halves.py           and of tiles of 16-bit numbers, as they are in memory
 barriers.py         sm_90: barriers that count bytes, bulk copies (TMA), fences, setmaxnreg
 wgmma.py            sm_90a: tensor cores, four warps together
 instruction.py      how an instruction becomes a function
@@ -32,6 +33,7 @@ from .barriers import (
     tma_load_2d,
 )
 from .fragments import Layout, multiply_warp
+from .halves import HalfTile, multiply_halves, place_in_tile
 from .matrix import (
     ldmatrix_x1,
     ldmatrix_x2,
@@ -44,15 +46,26 @@ from .matrix import (
     mma_f16,
     mma_tf32,
 )
-from .memory import cp_async4, cp_async16, cp_async_commit, cp_async_wait, load4, store2, store4
+from .memory import (
+    cp_async4,
+    cp_async16,
+    cp_async16_halves,
+    cp_async_commit,
+    cp_async_wait,
+    load4,
+    store2,
+    store4,
+)
 from .numbers import to_bf16x2, to_f16x2, to_tf32
 from .tiles import multiply_columns, multiply_rows
 from .wgmma import descriptor, wgmma, wgmma_wait, wgmma_wait_for
 
 __all__ = [
+    "HalfTile",
     "Layout",
     "bulk_copy",
     "cp_async16",
+    "cp_async16_halves",
     "cp_async4",
     "cp_async_commit",
     "cp_async_wait",
@@ -77,8 +90,10 @@ __all__ = [
     "mma_tf32",
     "more_registers",
     "multiply_columns",
+    "multiply_halves",
     "multiply_rows",
     "multiply_warp",
+    "place_in_tile",
     "store2",
     "store4",
     "tensor_map_acquire",

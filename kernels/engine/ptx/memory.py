@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import types, uint16
 
 from .instruction import (
     INT32,
@@ -27,6 +27,8 @@ from .instruction import (
 )
 
 WIDE = 4  # elements of 4 bytes in 128 bits
+HALVES = 8  # and of 2 bytes
+ALL = 16  # bytes
 FOUR_BYTES = (types.float32, types.int32, types.uint32)
 
 
@@ -135,7 +137,7 @@ def cp_async4(typing: Any, shared: Any, at: Any, source: Any, index: Any, inside
         index: element that is read.
         inside: boolean; if False nothing is read and the element becomes 0.
     """
-    return _copy("cp_async4", 1, shared, at, source, index, inside)
+    return _copy("cp_async4", 4, shared, at, source, index, inside)
 
 
 def _cp_async16(shared, at, source, index, inside):
@@ -152,16 +154,37 @@ def cp_async16(typing: Any, shared: Any, at: Any, source: Any, index: Any, insid
     PTX: ``cp.async.cg.shared.global`` of 16 bytes (SASS ``LDGSTS.E.BYPASS.128``); sm_80 and later.
     Both addresses must be multiples of 16 bytes.
     """
-    return _copy("cp_async16", WIDE, shared, at, source, index, inside)
+    return _copy("cp_async16", ALL, shared, at, source, index, inside)
 
 
-def _copy(name: str, count: int, shared: Any, at: Any, source: Any, index: Any, inside: Any) -> Any:
-    require_array(name, "shared", shared, *FOUR_BYTES)
+def _cp_async16_halves(shared, at, source, index, inside):
+    for i in range(HALVES):
+        shared[at + i] = source[index + i] if inside else uint16(0)
+
+
+@instruction(_cp_async16_halves)
+def cp_async16_halves(
+    typing: Any, shared: Any, at: Any, source: Any, index: Any, inside: Any
+) -> Any:
+    """:func:`cp_async16` for eight elements of 16 bits, arrays of uint16."""
+    return _copy("cp_async16_halves", ALL, shared, at, source, index, inside, types.uint16)
+
+
+def _copy(
+    name: str,
+    size: int,
+    shared: Any,
+    at: Any,
+    source: Any,
+    index: Any,
+    inside: Any,
+    *dtypes: Any,
+) -> Any:
+    require_array(name, "shared", shared, *(dtypes or FOUR_BYTES))
     require_array(name, "source", source, shared.dtype)
     require_integer(name, "at", at)
     require_integer(name, "index", index)
-    size = 4 * count
-    cache = "cg" if count == WIDE else "ca"
+    cache = "cg" if size == ALL else "ca"
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         target = shared_address(builder, element_pointer(context, builder, sig.args, args))

@@ -11,14 +11,14 @@ launcher.py     when it can be used and pays, and its launch
 """
 
 from .gemm import make_hopper_gemm
-from .launcher import fits, gpu_kernels, launch, matmul_halves, numbers_to_copy, pays
+from .launcher import fits, gpu_kernels, launch, multiply, numbers_to_copy, pays
 
 __all__ = [
     "fits",
     "gpu_kernels",
     "launch",
     "make_hopper_gemm",
-    "matmul_halves",
+    "multiply",
     "numbers_to_copy",
     "pays",
 ]

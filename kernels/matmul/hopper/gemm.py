@@ -10,8 +10,7 @@ What is new over :mod:`..tensor`, which computes the same with the tensor cores'
    consumers is done with them. The tiles of c follow each other without a pause: while the
    consumers store one, the producer fills the tiles of the next;
 3. the kernel is *persistent*: a block for each multiprocessor, which takes every so many-th tile of
-   c. Tiles are numbered down a strip of 16 tile rows before the next tile column, so that those
-   computed at a time, some 16 x 8, need little of a and b and find it in the L2 cache;
+   c, in the order of :mod:`..order`;
 4. a and b are read as they are, with their rows along q, and beyond their edges the TMA fills in
    zeros. What lies beyond the edge of c is not stored.
 
@@ -42,6 +41,7 @@ from ...engine.ptx.barriers import (
     tma_load_2d,
 )
 from ...engine.ptx.wgmma import ROW_BYTES, descriptor, wgmma, wgmma_wait, wgmma_wait_for
+from ..order import place_of
 from .epilogue import HELD, WARP_ITEMS, WARP_ROWS, make_put
 
 ROWS, COLUMNS = 128, 256  # of c to a block
@@ -55,7 +55,6 @@ STAGES, STAGE_BITS = 4, 2  # pairs of tiles
 BARRIERS = 2 * STAGES  # full ones, then empty ones
 BYTES = (ROWS + COLUMNS) * ROW_BYTES  # of a pair
 SHARED = STAGES * BYTES  # dynamic shared memory
-STRIP = 16  # tile rows
 ITEM_BYTES = {"tf32": 4, "bf16": 2, "f16": 2}
 ALL_LANES = 0xFFFFFFFF
 FEW, MANY = 40, 232  # registers of the producer and of a consumer
@@ -68,30 +67,19 @@ def depth_of(kind: str) -> int:
     return ROW_BYTES // ITEM_BYTES[kind]
 
 
-@cuda.jit(device=True)
-def place_of(tile, rows, columns):
-    """Tile row and tile column of a number, strip by strip."""
-    each = uint32(uint32(STRIP) * columns)
-    strip = uint32(tile // each)
-    rest = uint32(tile - strip * each)
-    first = uint32(strip * uint32(STRIP))
-    height = min(uint32(rows - first), uint32(STRIP))
-    return uint32(first + rest % height), uint32(rest // height)
-
-
 def make_produce(kind: str):
-    """The producer: a device function of (tiles, bars, maps, steps, rows, columns)."""
+    """The producer: a device function of (tiles, bars, maps, steps, rows, columns, strip)."""
     DEPTH = depth_of(kind)
     A_TILE = ROWS * DEPTH
     STAGE = A_TILE + COLUMNS * DEPTH
 
     @cuda.jit(device=True)
-    def produce(tiles, bars, maps, steps, rows, columns):
+    def produce(tiles, bars, maps, steps, rows, columns, strip):
         tensor_map_acquire(maps, 0)
         tensor_map_acquire(maps, 1)
         count, tile = uint32(0), uint32(cuda.blockIdx.x)
         while tile < uint32(rows * columns):
-            row, column = place_of(tile, rows, columns)
+            row, column = place_of(tile, rows, columns, strip)
             y, x = int32(row * uint32(ROWS)), int32(column * uint32(COLUMNS))
             q, end = int32(0), uint32(count + steps)
             while count != end:
@@ -150,7 +138,7 @@ def make_consume(kind: str, wide: bool, activation: str | None):
     put = make_put(wide, activation)
 
     @cuda.jit(device=True)
-    def consume(tiles, bars, held, group, bias, c, m, n, steps, rows, columns):
+    def consume(tiles, bars, held, group, bias, c, m, n, steps, rows, columns, strip):
         total = cuda.local.array(SUMS, float32)
         part = uint32(group - uint32(1))
         a = descriptor(tiles, uint32(part * uint32(PART)))
@@ -163,7 +151,7 @@ def make_consume(kind: str, wide: bool, activation: str | None):
         while tile < uint32(rows * columns):
             multiply_tile(total, a, b, bars, count, steps, leads)
             count = uint32(count + steps)
-            at_row, at_column = place_of(tile, rows, columns)
+            at_row, at_column = place_of(tile, rows, columns, strip)
             row = uint32(at_row * uint32(ROWS) + warp * uint32(WARP_ROWS))
             column = uint32(at_column * uint32(COLUMNS))
             put(total, 0, held, own, bias, c, row, column, m, n)
@@ -189,17 +177,18 @@ def make_hopper_gemm(kind: str, wide: bool, activation: str | None) -> Kernel:
         activation: name known to ``activations.functions.value_function``, or None.
 
     Returns:
-        A kernel of (maps, bias, c, m, n, steps, rows, columns): the tensor maps of a, whose boxes
-        have 128 rows, and of b, 256 rows, both of 128 bytes with a swizzle of 128 bytes; bias (n,)
-        and the items of c in a row, float32; as uint32 the sizes of c, the least number of steps of
-        128 bytes that hold k, at least 1, and the tile rows and tile columns of c. For blocks of
-        ``THREADS`` with ``SHARED`` bytes of dynamic shared memory and a grid of any length.
+        A kernel of (maps, bias, c, m, n, steps, rows, columns, strip): the tensor maps of a, whose
+        boxes have 128 rows, and of b, 256 rows, both of 128 bytes with a swizzle of 128 bytes; bias
+        (n,) and the items of c in a row, float32; as uint32 the sizes of c, the least number of
+        steps of 128 bytes that hold k, at least 1, the tile rows and tile columns of c and how many
+        tile rows make a strip. For blocks of ``THREADS`` with ``SHARED`` bytes of dynamic shared
+        memory and a grid of any length.
     """
     item = float32 if kind == "tf32" else uint16
     produce, consume = make_produce(kind), make_consume(kind, wide, activation)
 
     @kernel(launch_bounds=(THREADS, 1))
-    def hopper_gemm(maps, bias, c, m, n, steps, rows, columns):
+    def hopper_gemm(maps, bias, c, m, n, steps, rows, columns, strip):
         tiles = cuda.shared.array(0, item, 1024)
         bars = cuda.shared.array(BARRIERS, uint64, 8)
         held = cuda.shared.array(HELD, float32, 16)
@@ -215,9 +204,9 @@ def make_hopper_gemm(kind: str, wide: bool, activation: str | None) -> Kernel:
         if group == uint32(0):
             fewer_registers(FEW)
             if t == uint32(0):
-                produce(tiles, bars, maps, steps, rows, columns)
+                produce(tiles, bars, maps, steps, rows, columns, strip)
         else:
             more_registers(MANY)
-            consume(tiles, bars, held, group, bias, c, m, n, steps, rows, columns)
+            consume(tiles, bars, held, group, bias, c, m, n, steps, rows, columns, strip)
 
     return hopper_gemm

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from ...checks import require_apart, require_array, require_like, require_ndim, require_option
 from ...elementwise.mapping import fold
-from ...engine import Array, Device, DeviceError, DtypeError, ShapeError, empty, zeros
+from ...engine import Array, Device, empty
 from ...opspec import GpuKernel
 from ..alignment import is_wide
+from ..order import ORDER
 from . import operands
 from .gemm import COLUMNS, ITEM_BYTES, ROWS, SHARED, THREADS, depth_of, make_hopper_gemm
 from .operands import RUN, WORDS, make_convert, make_turn, write_maps
@@ -26,10 +26,9 @@ from .operands import RUN, WORDS, make_convert, make_turn, write_maps
 CAPABILITY = (9, 0)  # wgmma is of this one alone
 ARCHITECTURE = "sm_90a"
 ITEMS = 2**31  # numbers of elements have 32 bits
-HALVES = {"f16": np.dtype(np.float16), "bf16": np.dtype(np.uint16)}
 
 # What others measured on an H200 or H100, for the choice below; our own kernels are NOT measured.
-PEAK = {"tf32": 495e12, "bf16": 989e12}  # multiply-adds counted as two
+PEAK = {"tf32": 495e12, "bf16": 989e12, "f16": 989e12}  # multiply-adds counted as two
 SHARE_OF_PEAK = 0.75  # by wgmma
 SHARE_OF_WARPS = 0.5  # by mma.sync, at most 0.65
 COPY = 4.3e12  # bytes read and written in a second
@@ -89,77 +88,7 @@ def launch(
         copied(z, along, kind) if numbers_to_copy(z, along, kind) else (z, 4 * k)
         for z, along in ((a, along_a), (b, along_b))
     )
-    _multiply(kind, x, y, k, bias, c, activation)
-
-
-def matmul_halves(
-    a: Array,
-    b: Array,
-    *,
-    kind: str,
-    bias: Array | None = None,
-    activation: str | None = None,
-    out: Array | None = None,
-) -> Array:
-    """``activation(a bᵀ + bias)`` of matrices of 16-bit numbers, in float32: on Hopper GPUs alone.
-
-    The kernel itself, without any copy before it; neither on a CPU nor on another GPU.
-
-    Args:
-        a: (m, k), contiguous; float16, or bfloat16 as the uint16 of its bits.
-        b: (n, k), likewise. k is a multiple of 8, at least 8.
-        kind: ``"f16"`` or ``"bf16"``.
-        bias: (n,), float32, or None.
-        activation: as for ``matmul``.
-        out: (m, n), float32, contiguous: receives the result.
-
-    Returns:
-        ``out``, or a new float32 array (m, n).
-
-    Raises:
-        ShapeError: sizes do not agree, or rows do not begin at multiples of 16 bytes.
-        DtypeError: an array of another dtype.
-        DeviceError: another device.
-        ArgumentError: another kind or activation, or ``out`` overlaps an argument.
-    """
-    from ..launcher import ACTIVATIONS
-
-    name = "matmul_halves"
-    require_option(name, "kind", kind, tuple(HALVES))
-    require_option(name, "activation", activation, ACTIVATIONS)
-    require_array(name, "a", a)
-    if a.dtype != HALVES[kind]:
-        raise DtypeError(f"{name}: a: dtype {a.dtype} given, expected {HALVES[kind]}")
-    require_like(name, "b", b, "a", a)
-    for argument, x in (("a", a), ("b", b)):
-        require_ndim(name, argument, x, 2)
-        if not x.is_contiguous or not is_wide(x):
-            raise ShapeError(
-                f"{name}: {argument}: shape {x.shape} given, expected a contiguous matrix whose "
-                "rows begin at multiples of 16 bytes"
-            )
-    (m, k), (n, k_of_b) = a.shape, b.shape
-    if k != k_of_b:
-        raise ShapeError(f"{name}: b: shape {b.shape} given, expected rows of {k} like a")
-    if not fits(m, n, k, a.device):
-        raise DeviceError(
-            f"{name}: a: shape {a.shape} on {a.device} given, expected a GPU of compute capability "
-            f"{CAPABILITY[0]}.{CAPABILITY[1]}, no empty matrix, and less than 2^31 items"
-        )
-    real = np.dtype(np.float32)
-    bias = zeros((n,), real, a.device) if bias is None else bias
-    c = empty((m, n), real, a.device) if out is None else out
-    for argument, x, shape in (("bias", bias, (n,)), ("out", c, (m, n))):
-        require_array(name, argument, x)
-        if x.dtype != real or x.shape != shape or not x.is_contiguous or x.device != a.device:
-            raise ShapeError(
-                f"{name}: {argument}: {x.dtype} of shape {x.shape} on {x.device} given, expected "
-                f"contiguous float32 of shape {shape} on {a.device}"
-            )
-    if out is not None:
-        require_apart(name, out, a=a, b=b, bias=bias)
-    _multiply(kind, (a, k * 2), (b, k * 2), k, bias, c, activation)
-    return c
+    multiply(kind, x, y, k, bias, c, activation)
 
 
 def copied(x: Array, along: bool, kind: str) -> tuple[Array, int]:
@@ -178,7 +107,7 @@ def copied(x: Array, along: bool, kind: str) -> tuple[Array, int]:
     return target, runs * WORDS * 4
 
 
-def _multiply(
+def multiply(
     kind: str,
     a: tuple[Any, int],
     b: tuple[Any, int],
@@ -187,21 +116,31 @@ def _multiply(
     c: Array,
     activation: str | None,
 ) -> None:
-    """The maps of both operands, and the kernel."""
-    from ...engine.gpu.tensor_map import tensor_map
+    """``c = activation(a bᵀ + bias)`` of matrices as the kernel reads them; ``fits`` must be true.
+
+    Args:
+        a, b: each a matrix with rows of k numbers of the kind, the first at a multiple of 16 bytes,
+            and the bytes from a row to the next, a multiple of 16.
+    """
+    from ...engine.gpu.tensor_map import map_words
 
     m, n = c.shape
     words: list[int] = []
     for (x, pitch), rows, box in ((a, m, ROWS), (b, n, COLUMNS)):
-        address = x.buffer.pointer + x.offset
-        words += tensor_map(kind, address, rows, k, pitch, box).encode()
+        words += map_words(kind, x, rows, k, pitch, box)
     maps = empty((len(words),), np.dtype(np.uint64), c.device)
     write_maps[1, operands.BOTH_MAPS](maps, tuple(map(np.uint64, words)))
     tiles = -(-m // ROWS), -(-n // COLUMNS)
     grid = min(tiles[0] * tiles[1], c.device.limits.sms)
     sizes = m, n, -(-k // depth_of(kind)), *tiles
     kernel = make_hopper_gemm(kind, is_wide(c), activation)
-    kernel[grid, THREADS, 0, SHARED](maps, bias, c.reshape(-1), *map(np.uint32, sizes))
+    start = kernel[grid, THREADS, 0, SHARED]
+    arguments = maps, bias, c.reshape(-1), *map(np.uint32, sizes)
+
+    def run(strip: int) -> None:
+        start(*arguments, np.uint32(strip))
+
+    run(ORDER(c.device, (*tiles, k, f"{kind} wgmma"), run, (c,)))
 
 
 def gpu_kernels() -> tuple[GpuKernel, ...]:
@@ -210,7 +149,7 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
     expected = "HGMMA >= 8%", "UTMALDG >= 2", "STG.128", "R2UR <= 8", "LDL == 0"
     items, words = types.Array(types.float32, 1, "C"), types.Array(types.uint32, 1, "C")
     maps, size = types.Array(types.uint64, 1, "C"), types.uint32
-    signature = (maps, items, items, *[size] * 5)
+    signature = (maps, items, items, *[size] * 6)
     found = []
     for kind in ITEM_BYTES:
         name, gemm = f"matmul {kind} nt, wgmma", make_hopper_gemm(kind, True, None)

@@ -1,0 +1,146 @@
+"""Products by tensor cores: how long they take, and by which instruction they are computed.
+
+There are two: ``mma.sync``, of a warp, in :mod:`.tensor` (float32 matrices, rounded on the way) and
+:mod:`.halves` (16-bit ones), and on Hopper GPUs ``wgmma``, of four warps, in :mod:`.hopper`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..elementwise.mapping import fold
+from ..engine import Array, Device
+from ..engine.device import GPUS
+from ..engine.tuning import Choice
+from . import hopper
+from .alignment import is_wide
+from .sgemm import THREADS, WIDTH
+from .stages import dynamic_bytes, stages_for
+from .tensor import make_tensor_gemm, pair_items
+
+TENSOR_STAGES = 4  # most pairs of tiles; beyond them copies have arrived anyway
+UNTOLD = GPUS["A100"]  # whose clocks stand for those that a driver gives as 0
+
+# How many times the rate of float32 the tensor cores have, sums in float32, by compute capability:
+# data sheets of A100, H100 and H200. Others: RTX 4090, of which less is said than of any other.
+RATES = {(8, 0): {"tf32": 8.0, "bf16": 16.0}, (9, 0): {"tf32": 7.4, "bf16": 14.8}}
+LEAST_RATES = {"tf32": 1.0, "bf16": 2.0}
+# What mma.sync makes of that. Others measured at most 0.65 on 9.0, whose other instruction is the
+# faster one, and 0.9 where it is the only one; our kernels are NOT measured.
+SHARES = {(9, 0): 0.5}
+SHARE = 0.7
+
+
+# -- how long they take ----------------------------------------------------------------------------
+def seconds(m: int, n: int, k: int, kind: str, device: Device) -> float:
+    """Seconds of a product of float32 matrices by ``mma.sync``, reckoned by the figures above.
+
+    A block computes 128 x 128 items; steps are not split over blocks. Never less than memory takes.
+    """
+    limits = device.limits
+    rates = RATES.get(limits.compute_capability, LEAST_RATES)
+    share = SHARES.get(limits.compute_capability, SHARE)
+    rate = (limits.float32 or UNTOLD.float32) * 1e12 * rates[kind] * share / limits.sms
+    rounds = -(-(-(-m // WIDTH) * -(-n // WIDTH)) // limits.sms)
+    return max(rounds * 2 * WIDTH * WIDTH * k / rate, memory_seconds(m, n, k, device))
+
+
+def memory_seconds(m: int, n: int, k: int, device: Device) -> float:
+    """Seconds in which float32 matrices are read once and their product is written."""
+    bandwidth = device.limits.bandwidth or UNTOLD.bandwidth
+    return 4 * (m * k + k * n + m * n) / (bandwidth * 1e9)
+
+
+# -- by which instruction --------------------------------------------------------------------------
+BY_RULE, WARPS, WARPGROUPS = "rule", "mma.sync", "wgmma"  # rule: as ``hopper.pays`` says
+HALVES = {"f16": "f16 halves", "bf16": "bf16 halves"}  # kinds of matrices that are so in memory
+
+# m, n, k, kind, and whether the rows of a and of b run along k; for matrices of 16 bits also
+# whether those rows begin at multiples of 16 bytes.
+Problem = tuple[Any, ...]
+
+
+def _instructions(device: Device, problem: Problem) -> tuple[str, ...]:
+    """Float32 matrices are copied where ``wgmma`` wants them otherwise; 16-bit ones are not."""
+    m, n, k, kind, *as_wanted = problem
+    able = hopper.fits(m, n, k, device) and (kind not in HALVES.values() or all(as_wanted))
+    return (WARPS, WARPGROUPS) if able else (WARPS,)
+
+
+# Another order of the sums changes a result by much less than a missing tile does.
+CORES = Choice(
+    "matmul tensor cores", _instructions, lambda device, problem: BY_RULE,
+    sources=(__name__, *(f"{__package__}.{name}" for name in ("tensor", "halves", "hopper"))),
+    tolerance=1e-3,
+)  # fmt: skip
+
+
+def instruction_for(how: str, problem: Problem, kind: str, moved: int, device: Device) -> str:
+    """What a candidate of ``CORES`` stands for: ``WARPS`` or ``WARPGROUPS``.
+
+    Args:
+        moved: numbers of a and b that ``wgmma`` wants to have in another order first.
+    """
+    if how != BY_RULE:
+        return how
+    m, n, k = problem[:3]
+    able = WARPGROUPS in _instructions(device, problem)
+    return WARPGROUPS if able and hopper.pays(m, n, k, kind, moved, device) else WARPS
+
+
+def launch(
+    kind: str,
+    a: Array,
+    b: Array,
+    bias: Array,
+    c: Array,
+    along_a: bool,
+    along_b: bool,
+    activation: str | None,
+) -> None:
+    """``c = activation(a b + bias)`` of contiguous float32 matrices, rounded to ``kind``.
+
+    By :mod:`.tensor` or :mod:`.hopper`: which of them, rules say unless it was measured
+    (``engine.tuning``).
+
+    Args:
+        kind: ``"tf32"`` or ``"bf16"``.
+        along_a: a is (m, k). Otherwise (k, m).
+        along_b: b is (n, k). Otherwise (k, n).
+    """
+    m, n = c.shape
+    k = a.shape[1] if along_a else a.shape[0]
+    problem = m, n, k, kind, along_a, along_b
+
+    def run(how: str) -> None:
+        sides = (a, along_a), (b, along_b)
+        moved = sum(hopper.numbers_to_copy(x, along, kind) for x, along in sides)
+        if instruction_for(how, problem, kind, moved, c.device) == WARPGROUPS:
+            hopper.launch(kind, a, b, bias, c, along_a, along_b, activation)
+        else:
+            _by_warps(kind, a, b, bias, c, along_a, along_b, k, activation)
+
+    run(CORES(c.device, problem, run, (c,)))
+
+
+def _by_warps(
+    kind: str,
+    a: Array,
+    b: Array,
+    bias: Array,
+    c: Array,
+    along_a: bool,
+    along_b: bool,
+    k: int,
+    activation: str | None,
+) -> None:
+    m, n = c.shape
+    wide = is_wide(a) and is_wide(b)
+    pair = 4 * sum(pair_items(kind, along_a, along_b))
+    stages = stages_for(pair, TENSOR_STAGES, c.device)
+    kernel = make_tensor_gemm(kind, along_a, along_b, wide, activation, stages)
+    sizes = np.uint32(m), np.uint32(n), np.uint32(k)
+    config = (-(-n // WIDTH), *fold(-(-m // WIDTH))), THREADS, 0, dynamic_bytes(stages * pair)
+    kernel[config](a.reshape(-1), b.reshape(-1), bias, c.reshape(-1), *sizes)

@@ -1,0 +1,45 @@
+"""In which order the tiles of a product are computed, for kernels that number them themselves.
+
+Blocks that run at the same time should need the same rows of a and columns of b, so that these come
+from the L2 cache. Tiles are therefore numbered down a strip of some tile rows before the next tile
+column: of 128 tiles that run at a time, a strip of 16 makes 16 x 8, which need 24 panels of a and b
+where a single row of tiles would need 129.
+
+Source: NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA", "Threadblock Rasterization".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import cuda, uint32
+
+from ..engine import Device
+from ..engine.tuning import Choice
+
+STRIP = 16  # tile rows; NOT measured: as near to a square as 132 multiprocessors come
+STRIPS = (4, 8, 16, 32)
+
+
+@cuda.jit(device=True)
+def place_of(tile, rows, columns, strip):
+    """Tile row and tile column of a number, strip by strip, of ``rows`` x ``columns`` tiles."""
+    each = uint32(strip * columns)
+    band = uint32(tile // each)
+    rest = uint32(tile - band * each)
+    first = uint32(band * strip)
+    height = min(uint32(rows - first), uint32(strip))
+    return uint32(first + rest % height), uint32(rest // height)
+
+
+def _strips(device: Device, problem: Any) -> tuple[int, ...]:
+    """Those that differ: a strip of more rows than there are is like the next lower one."""
+    rows = problem[0]
+    return tuple(strip for strip in STRIPS if strip < 2 * rows)
+
+
+# By tile rows, tile columns, steps and kind of numbers; results are the same numbers for all.
+ORDER = Choice(
+    "matmul tile order", _strips, lambda device, problem: STRIP,
+    sources=(__name__, f"{__package__}.hopper", f"{__package__}.halves"),
+)  # fmt: skip
