@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import trees
+from .autograd import mode
 from .errors import ArgumentError
 from .kernels.elementwise import copy
 from .kernels.engine import Array, Device, default_device
 from .kernels.engine.replay import here
+from .kernels.matmul import get_float32_matmul_precision
 from .tensor import Tensor, wrap
 
 SHAPES = 8  # captured steps kept, of different shapes of the arguments
@@ -32,9 +34,10 @@ def graph(step: Callable[..., Any]) -> GraphedStep:
     The first call runs ``step``: kernels are compiled, optimizers make their state. The second
     captures it, the third compares it with what was captured, and every further one copies the
     arguments into place and replays it without running its Python code. The result is that of
-    calling ``step``, bit for bit. New shapes of the arguments, ``train()`` and ``eval()`` have
-    graphs of their own. An option of an optimizer other than the learning rate, parameters that
-    ``Module.to`` or an optimizer's first step has put elsewhere: with these it is captured anew.
+    calling ``step``, bit for bit. Each shape of the arguments, ``train()`` and ``eval()``,
+    ``no_grad()`` and each precision of products have a graph of their own. An option of an
+    optimizer other than the learning rate, parameters that ``Module.to`` or an optimizer's first
+    step has put elsewhere: with these it is captured anew.
 
     In a replay, step counts and learning rates of ``nl.optim``, their schedules, the seeds of
     dropout and the counts of batch normalisation go on as they should. Other numbers that the host
@@ -48,9 +51,10 @@ def graph(step: Callable[..., Any]) -> GraphedStep:
             hashable and choose the graph by their value.
 
     Returns:
-        The function. What it returns is not recorded for gradients, and on a GPU the tensors in it
-        are the same in each call: the next one overwrites them. Copy what is to be kept. So are the
-        gradients of the parameters. On a CPU it calls ``step``.
+        The function, for one thread and one stream at a time. What it returns is not recorded for
+        gradients, and on a GPU the tensors in it are the same in each call: the next one overwrites
+        them. Copy what is to be kept. So are the gradients of the parameters. On a CPU it calls
+        ``step``.
 
     Raises:
         ArgumentError: ``step`` cannot be called.
@@ -95,7 +99,8 @@ class GraphedStep:
         problem = trees.unfit(key, tensors, device)
         if problem:
             return self._give_up(problem, lambda: self.step(*args, **kwargs))
-        found = self._captured_for((device, key), device)
+        settings = mode.enabled, get_float32_matmul_precision()
+        found = self._captured_for((device, key, settings), device)
         result = found((args, kwargs), tensors)
         self.captures += found.did == "captured"
         self.replays += found.did == "replayed"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import nnlite as nl
+from nnlite.autograd import mode
 from nnlite.kernels.engine import gpu
 from nnlite.kernels.engine.replay import here, rebound
 
@@ -139,6 +140,26 @@ def test_training_and_evaluation_have_graphs_of_their_own(driver, inside):
         masked = (run(x).numpy() == 0).any()
         assert not masked or model.training or inside
     assert (run.captures, run.replays, run.reason) == (2, 14, "")
+
+
+def test_settings_choose_the_graph(driver):
+    """Those that decide which kernels run, and whether gradients are recorded."""
+
+    def step(x):
+        high = nl.get_float32_matmul_precision() == "high"
+        return x * (2.0 if high else 3.0) + (1.0 if mode.enabled else 0.0)
+
+    run, before = nl.graph(step), nl.get_float32_matmul_precision()
+    try:
+        for number in range(24):
+            precision = ("highest", "high")[number % 2]
+            nl.set_float32_matmul_precision(precision)
+            with nl.no_grad() if number % 3 == 0 else nl.enable_grad():
+                expected = step(x_of(number)).numpy()
+                np.testing.assert_array_equal(run(x_of(number)).numpy(), expected)
+    finally:
+        nl.set_float32_matmul_precision(before)
+    assert (run.captures, run.replays) == (4, 24 - 4 * 3)
 
 
 # -- numbers of the host ---------------------------------------------------------------------------
