@@ -108,7 +108,7 @@ def _load_parameter(i: Instruction, machine: Machine) -> Any:
     if start is None:  # of a function: a register that bears its name
 
         def take(t: Threads) -> None:
-            value = t.registers[f"{name}+{at}"]
+            value = t.registers[f"{name}+{at}:{dtype.itemsize}"]
             t.write(targets[0], value.view(dtype), i.kind)
 
         return take
@@ -156,11 +156,13 @@ def _store_parameter(i: Instruction) -> Any:
     target = i.operands[0]
     assert isinstance(target, Address)
     assert isinstance(target.base, Symbol)
-    name = f"{target.base.name}+{target.offset + target.base.offset}"
-    raw = f"b{8 * KINDS[i.kind].itemsize}"
+    size = KINDS[i.kind].itemsize
+    name, raw = f"{target.base.name}+{target.offset + target.base.offset}:{size}", f"b{8 * size}"
 
     def act(t: Threads) -> None:
-        t.registers[name] = np.array(np.broadcast_to(_raw(t, i.operands[1], i.kind, raw), t.n))
+        value = np.array(np.broadcast_to(_raw(t, i.operands[1], i.kind, raw), t.n))
+        old = t.registers.get(name, value)
+        t.registers[name] = value if t.everyone else np.where(t.active, value, old)
 
     return act
 

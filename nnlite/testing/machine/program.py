@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from .functions import inlined
 from .operands import Operand, parse
 
 _LABEL = re.compile(r"[$\w]+:(?!:)")
@@ -80,11 +81,9 @@ class Program:
 
     def __init__(self, ptx: str) -> None:
         text = re.sub(r"//[^\n]*|/\*.*?\*/", "", ptx, flags=re.S)
-        head, found, rest = text.partition(".entry")
+        head, found, rest = inlined(text).partition(".entry")
         if not found or ".entry" in rest:
             raise ValueError("expected PTX with one kernel")
-        if re.search(r"\.func\b", head):
-            raise NotImplementedError("PTX with functions that are called, not inlined")
         opening = rest.index("(") if "(" in rest[: rest.index("{")] else None
         self.name = re.match(r"\s*([\w$]+)", rest)[1]  # type: ignore[index]
         closing = rest.index(")") if opening is not None else 0
@@ -122,7 +121,7 @@ class Program:
         for name in names.split(","):
             plain = name.strip().partition("<")[0]
             unique = plain
-            if len(self._scopes) > 2:
+            if len(self._scopes) > 2 and "<" not in name:
                 unique = self._scopes[-1][plain] = f"{plain}.{self._made}"
             self.bits[unique] = bits_of(kind)
 
