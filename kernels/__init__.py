@@ -42,9 +42,10 @@ def all_specs() -> tuple:
 
 
 def gpu_kernels() -> tuple:
-    """The ``GpuKernel`` of every family that has kernels which only some GPUs can run."""
+    """Every ``GpuKernel`` that a family declares; one that several declare as the first does."""
     modules = [importlib.import_module(f"{__name__}.{family}") for family in FAMILIES]
-    return tuple(k for module in modules for k in getattr(module, "gpu_kernels", tuple)())
+    declared = [k for module in modules for k in getattr(module, "gpu_kernels", tuple)()]
+    return tuple({(k.kernel, k.signature): k for k in reversed(declared)}.values())[::-1]
 
 
 def all_kernels() -> tuple:
