@@ -1,4 +1,4 @@
-"""Convolution on tensor cores: the sums of rounded factors, on the CPU and in PTX; machine code."""
+"""Convolution on tensor cores: the sums of rounded factors, on the CPU and in PTX."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnlite.kernels.conv import channels_last, conv2d, conv2d_backward, conv_ref
 from nnlite.kernels.conv.geometry import geometry
 from nnlite.kernels.conv.tensor import FACTORS, make_correlate, make_weight_grad
 from nnlite.kernels.engine import array, default_device, empty
-from nnlite.kernels.engine.resources import ptx, resources, unmet
+from nnlite.kernels.engine.resources import ptx
 from nnlite.kernels.engine.tuning import override
 from nnlite.kernels.matmul import large
 from nnlite.testing.fake_gpu import fake_gpu
@@ -26,7 +26,6 @@ from nnlite.testing.machine.tensor_cores import rounded
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
 EPS = 2.0**-24  # half a unit of float32: sums are rounded, products of rounded factors are exact
 BITS = {"tf32": 11, "bf16": 8}  # of a factor, the one before the point included
-PRECISION = {"tf32": "high", "bf16": "medium"}
 
 
 def numbers_of(seed: int, *shapes: tuple[int, ...]) -> list[np.ndarray]:
@@ -60,7 +59,7 @@ def convolutions(draw: Any) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("kind", FACTORS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(case=convolutions())
 def test_sums_are_those_of_rounded_factors(kind, case):
     """And by the bound of ``tensor`` near those of the factors themselves."""
@@ -79,7 +78,7 @@ def test_sums_are_those_of_rounded_factors(kind, case):
 
 
 @pytest.mark.parametrize("kind", FACTORS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(case=convolutions())
 def test_gradients_are_those_of_rounded_factors(kind, case):
     x, w = numbers_of(case.seed, case.x, case.w)
@@ -169,34 +168,19 @@ def test_the_code_for_a_gpu_computes_the_same(name, launches):
 
 
 @linux
-@pytest.mark.parametrize("name", MADE)
-def test_main_loop_is_on_the_tensor_cores(name):
-    """Of one architecture; the compile gate has them all."""
-    kernel, kind = MADE[name]
-    found = resources(kernel, DECLARED[kernel].signature, "sm_90")
-    assert unmet(found, DECLARED[kernel].expects) == []
-    assert found.spills == found.stack == found.float64 == 0
-    assert found.registers <= 128  # two blocks of 256 threads to a multiprocessor
-    products = sum(n for opcode, n in found.loop.items() if opcode.startswith("HMMA"))
-    assert products == (32 if kind == "tf32" else 16)
-    assert sum(n for opcode, n in found.loop.items() if opcode.startswith("LDGSTS")) == 4
-
-
-@linux
-@pytest.mark.parametrize("kind", FACTORS)
-def test_a_gpu_takes_what_is_chosen(kind):
+def test_a_gpu_takes_what_is_chosen():
     """The whole way of a launch, on a GPU that is none."""
     x, w, b = numbers_of(9, (2, 8, 6, 7), (12, 8, 3, 3), (12,))
-    nl.set_float32_matmul_precision(PRECISION[kind])
+    nl.set_float32_matmul_precision("high")
     try:
-        with fake_gpu() as driver, override("convolution", kind):
+        with fake_gpu() as driver, override("convolution", "tf32"):
             given = [array(v, device=default_device()) for v in (x, w, b)]
             y = conv2d(*given, padding=1)
             conv2d_backward(y, *given[:2], (True, True, False), padding=1)
             found = y.numpy()
     finally:
         nl.set_float32_matmul_precision("highest")
-    np.testing.assert_array_equal(found, conv2d(*map(array, (x, w, b)), padding=1, style=kind))
+    np.testing.assert_array_equal(found, conv2d(*map(array, (x, w, b)), padding=1, style="tf32"))
     names = [name for name, *_ in driver.launches]
     assert names.count("correlate_tensor") == 2
     assert names.count("weight_grad_tensor") == 1
