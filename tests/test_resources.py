@@ -11,6 +11,7 @@ import pytest
 from numba import cuda, float32, types, uint8
 
 import nnlite as nl
+from nnlite.cli.resources import write
 from nnlite.errors import ArgumentError, CompileError
 from nnlite.kernels.engine import kernel
 from nnlite.kernels.engine.gpu import offline
@@ -250,6 +251,19 @@ def test_the_command_writes_all_architectures_to_a_file(tmp_path):
     of_one = [row for row in rows if row["arch"] == "sm_80"]
     assert [int(row["regs"]) for row in lines] == [row["regs"] for row in of_one]
     assert "expected a .json or .csv file" in fail("resources", "clip_scale", "--out", "x.txt")
+
+
+def test_kernels_that_look_alike_have_lines_of_their_own(tmp_path):
+    """Such as those of one op for arrays with and without gaps: the labels do not tell them."""
+    labels = {"op": "exp", "kernel": "exp", "signature": "float32[1]", "expects": ""}
+    rows = [{**labels, "arch": a, "regs": r} for a, r in zip(("sm_80", "sm_90") * 2, range(4))]
+    write(tmp_path / "found.json", rows, 256)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["figures"] == ["regs"]
+    assert [k[-1] for k in found["kernels"]] == [
+        {"sm_80": [0], "sm_90": [1]},
+        {"sm_80": [2], "sm_90": [3]},
+    ]
 
 
 def test_the_command_refuses_unknown_names():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -129,11 +130,15 @@ def write(out: Path, rows: list[dict[str, Any]], block: int) -> None:
         "columns": [*LABELS, "figures"],
         "figures": [name for name in rows[0] if name not in (*LABELS, "arch")],
     }
-    kernels: dict[tuple[str, ...], dict[str, Any]] = {}
+    kernels: dict[tuple[Any, ...], dict[str, Any]] = {}
+    count: Counter[tuple[str, ...]] = Counter()
     for row in rows:
-        found = kernels.setdefault(tuple(row[name] for name in LABELS), {})
+        labels = tuple(row[name] for name in LABELS)
+        number = count[(*labels, row["arch"])]  # of those that bear the same labels
+        count[(*labels, row["arch"])] += 1
+        found = kernels.setdefault((labels, number), {})
         found[row["arch"]] = [row[name] for name in head["figures"]]
-    lines = ",\n".join(json.dumps([*labels, found]) for labels, found in kernels.items())
+    lines = ",\n".join(json.dumps([*labels, found]) for (labels, _), found in kernels.items())
     out.write_text(json.dumps(head, indent=1)[:-2] + f',\n "kernels": [\n{lines}\n]}}\n')
 
 
