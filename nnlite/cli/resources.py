@@ -134,8 +134,9 @@ def write(out: Path, rows: list[dict[str, Any]], block: int) -> None:
     count: Counter[tuple[str, ...]] = Counter()
     for row in rows:
         labels = tuple(row[name] for name in LABELS)
-        number = count[(*labels, row["arch"])]  # of those that bear the same labels
-        count[(*labels, row["arch"])] += 1
+        place = (*labels, row["arch"])
+        number = count[place]  # of those that bear the same labels
+        count[place] += 1
         found = kernels.setdefault((labels, number), {})
         found[row["arch"]] = [row[name] for name in head["figures"]]
     lines = ",\n".join(json.dumps([*labels, found]) for (labels, _), found in kernels.items())
