@@ -64,20 +64,22 @@ PACKAGES = {
     "nnlite.kernels": "kernels",
     **{f"nnlite.kernels.{path.replace('/', '.')}": f"kernels/{path}" for path in KERNELS},
 }
-NVDISASM = "nvidia-cuda-nvdisasm>=13; sys_platform == 'linux'"
+LINUX = "sys_platform == 'linux'"
+OLDER_NUMPY = "numpy<2.5"  # numba-cuda 0.30 reads np.row_stack, which NumPy 2.5 has not
+NVDISASM = f"nvidia-cuda-nvdisasm>=13; {LINUX}"
+OFFLINE = [f"numba-cuda[cu13]>=0.30; {LINUX}", OLDER_NUMPY, NVDISASM]  # compiles, needs no GPU
 EXTRAS = {
     "data": ["mlxtend>=0.23", "pillow>=10", "scikit-learn>=1.3"],
     "test": [
+        *OFFLINE,
         "hypothesis>=6.100",
-        "numba-cuda[cu13]>=0.30; sys_platform == 'linux'",  # compiles the kernels to PTX, no GPU
-        NVDISASM,
         "pytest>=8",
         "pytest-xdist>=3.6",
     ],
     "bench": ["torch>=2.4"],
-    "resources": ["numba-cuda[cu13]>=0.30; sys_platform == 'linux'", NVDISASM],
-    "cuda12": ["numba-cuda[cu12]>=0.30"],
-    "cuda13": ["numba-cuda[cu13]>=0.30"],
+    "resources": OFFLINE,
+    "cuda12": ["numba-cuda[cu12]>=0.30", OLDER_NUMPY],
+    "cuda13": ["numba-cuda[cu13]>=0.30", OLDER_NUMPY],
     "dev": ["build>=1.2", "pre-commit>=3.7", "mypy>=1.13", "ruff>=0.17,<0.18"],
 }
 
