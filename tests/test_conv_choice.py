@@ -16,10 +16,12 @@ from nnlite.kernels.conv.algorithm import Problem, candidates, default
 from nnlite.kernels.conv.geometry import geometry
 from nnlite.kernels.engine import array, default_device
 from nnlite.kernels.engine.device import GPUS, Limits
+from nnlite.kernels.matmul import cores
 from nnlite.testing.fake_gpu import fake_gpu
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
 U = 2.0**-24
+B200 = dataclasses.replace(GPUS["H200"], compute_capability=(10, 0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +51,13 @@ def test_choice_needs_a_lower_precision_and_many_channels():
         assert "winograd" not in candidates(a100, problem(kind, 24))
     assert default(board, problem("weight", 256)) == "tiled"
     assert default(a100, problem("weight", 256, "bf16")) == "bf16"
+
+
+def test_tensor_cores_are_as_fast_as_for_products(monkeypatch):
+    """One table for both: where it says that they are slow, a convolution does without."""
+    assert default(Pretended(B200), problem("forward", 256)) == "tf32"
+    monkeypatch.setitem(cores.SHARES, (10, 0), 0.05)
+    assert default(Pretended(B200), problem("forward", 256)) == "winograd"
 
 
 @pytest.mark.parametrize(("precision", "factors"), [("highest", None), ("high", "tf32")])

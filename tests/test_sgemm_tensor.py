@@ -149,6 +149,8 @@ def test_strict_float32_stays_where_tensor_cores_are_no_faster():
             assert not large.by_cores(65536, 128, 8, kind, device)  # memory takes as long
     assert large.by_cores(4096, 4096, 4096, "bf16", RTX)
     assert not large.by_cores(4096, 4096, 4096, "tf32", RTX)  # its data sheet says one rate
+    newer = Pretended(dataclasses.replace(GPUS["H200"], compute_capability=(10, 0)))
+    assert large.by_cores(4096, 4096, 4096, "tf32", newer)
 
 
 def test_a_product_goes_where_it_is_faster(monkeypatch):

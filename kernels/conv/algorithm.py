@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from ..checks import FLOAT32
 from ..engine import Array, Device
 from ..engine.tuning import Choice, on_change
-from ..matmul import large
+from ..matmul import cores, large
 from ..matmul.sgemm import WIDTH
 from . import winograd
 from .channels_last import fits
@@ -45,16 +45,11 @@ Shape = tuple[int, ...]
 
 # The model counts multiply-adds of one multiprocessor. Nothing of it is measured on a GPU: the
 # shares are those of multiply-adds in the main loops (``nnlite resources conv``), and a
-# multiprocessor of an A100 has 64 multiply-adds to a clock, and 13 bytes of memory.
+# multiprocessor of an A100 has 64 multiply-adds to a clock, and 13 bytes of memory. What tensor
+# cores do is reckoned as for the matrix product (``matmul.cores.speed``).
 SMALL_SHARE = 0.15
 TILED_SHARE = 0.88
 PER_ITEM = 8 * 64 / 13  # to read a number and to write it
-# How many times as many multiply-adds as in float32 tensor cores do, by the data sheets of the A100
-# (H100: 7.4 and 14.8) and, for other chips, of the RTX 4090; half of it is what the product by
-# mma.sync is expected to reach (``matmul.hopper``). NOT measured either.
-CENTRES = ((8, 0), (9, 0), (10, 0))
-CORES = {"tf32": (8.0, 1.0), "bf16": (16.0, 2.0)}
-CORES_SHARE = 0.5
 # Between the results, relative to the largest item: a term rounded to bfloat16 is off by 2^-7.
 TOLERANCE = 2.0**-7
 
@@ -171,9 +166,7 @@ def time(name: str, device: Device, problem: Problem) -> float:
         blocks = winograd.PLACES * -(-tiles // WIDTH) * -(-made[1] // WIDTH)
         total += -(-blocks // sms) * WIDTH * WIDTH * given[1] / TILED_SHARE
         return total + PER_ITEM * winograd.PLACES * tiles * (given[1] + made[1]) / sms
-    share = TILED_SHARE
-    if name in CORES:
-        share = CORES_SHARE * CORES[name][device.limits.compute_capability not in CENTRES]
+    share = cores.speed(name, device) if name in FACTORS else TILED_SHARE
     for m, n, k in products(problem):
         parts = large.slices(m, n, k, sms) if m * n else 1
         blocks = parts * -(-m // WIDTH) * -(-n // WIDTH)

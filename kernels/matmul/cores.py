@@ -24,25 +24,34 @@ TENSOR_STAGES = 4  # most pairs of tiles; beyond them copies have arrived anyway
 UNTOLD = GPUS["A100"]  # whose clocks stand for those that a driver gives as 0
 
 # How many times the rate of float32 the tensor cores have, sums in float32, by compute capability:
-# data sheets of A100, H100 and H200. Others: RTX 4090, of which less is said than of any other.
-RATES = {(8, 0): {"tf32": 8.0, "bf16": 16.0}, (9, 0): {"tf32": 7.4, "bf16": 14.8}}
+# data sheets of A100, H100 and H200, B200. Others: RTX 4090, of which less is said than of any.
+RATES = {
+    (8, 0): {"tf32": 8.0, "bf16": 16.0},
+    (9, 0): {"tf32": 7.4, "bf16": 14.8},
+    (10, 0): {"tf32": 13.8, "bf16": 28.0},
+}
 LEAST_RATES = {"tf32": 1.0, "bf16": 2.0}
 # What mma.sync makes of that. Others measured at most 0.65 on 9.0, whose other instruction is the
-# faster one, and 0.9 where it is the only one; our kernels are NOT measured.
-SHARES = {(9, 0): 0.5}
+# faster one, and 0.9 where it is the only one; that of 10.0 is a guess. Our kernels are NOT
+# measured.
+SHARES = {(9, 0): 0.5, (10, 0): 0.25}
 SHARE = 0.7
 
 
 # -- how long they take ----------------------------------------------------------------------------
+def speed(kind: str, device: Device) -> float:
+    """How many times the peak of float32 ``mma.sync`` is expected to reach, by those figures."""
+    capability = device.limits.compute_capability
+    return RATES.get(capability, LEAST_RATES)[kind] * SHARES.get(capability, SHARE)
+
+
 def seconds(m: int, n: int, k: int, kind: str, device: Device) -> float:
-    """Seconds of a product of float32 matrices by ``mma.sync``, reckoned by the figures above.
+    """Seconds of a product of float32 matrices by ``mma.sync``, reckoned by :func:`speed`.
 
     A block computes 128 x 128 items; steps are not split over blocks. Never less than memory takes.
     """
     limits = device.limits
-    rates = RATES.get(limits.compute_capability, LEAST_RATES)
-    share = SHARES.get(limits.compute_capability, SHARE)
-    rate = (limits.float32 or UNTOLD.float32) * 1e12 * rates[kind] * share / limits.sms
+    rate = (limits.float32 or UNTOLD.float32) * 1e12 * speed(kind, device) / limits.sms
     rounds = -(-(-(-m // WIDTH) * -(-n // WIDTH)) // limits.sms)
     return max(rounds * 2 * WIDTH * WIDTH * k / rate, memory_seconds(m, n, k, device))
 
