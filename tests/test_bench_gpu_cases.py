@@ -151,6 +151,13 @@ def test_a_product_is_checked_at_its_corners():
         case.check(place, given, OURS, a @ b * np.float32(1.0001))
 
 
+def test_a_way_that_no_product_would_take_is_missing():
+    """And not another kernel under its name."""
+    case = products.case("tf32", 1024, 1024, 1024, way="mma.sync")
+    with fake_gpu(gpu="RTX 4090"), pytest.raises(Missing, match="not expected to pay"):
+        case.sides[OURS].make(Place(nl.device("cuda")), case.inputs(StandIn(nl.device("cpu"))))
+
+
 def test_halves_are_rounded_to_nearest_even():
     x = np.float32([1.0, -3.5, 1 + 2.0**-8, 1 + 3 * 2.0**-8, 3e38])
     found = (products.as_halves(x, "bf16").astype(np.uint32) << 16).view(np.float32)

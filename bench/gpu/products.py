@@ -12,6 +12,7 @@ import nnlite as nl
 from nnlite.errors import ArgumentError, DeviceError
 from nnlite.kernels import matmul
 from nnlite.kernels.engine import tuning
+from nnlite.kernels.matmul import large
 
 from . import peers
 from .case import OURS, Case, Missing, Side
@@ -60,6 +61,8 @@ def case(kind: str, m: int, n: int, k: int, way: str = "") -> Case:
 
     def ours(place: Place, given: Any) -> Callable[[], Any]:
         if way and place.is_gpu:
+            if not large.by_cores(m, n, k, kind, place.device):
+                raise Missing(f"{kind}: tensor cores are not expected to pay on this GPU")
             settings.enter_context(forced(way))
         a, b = (nl.array(x, device=place.device) for x in given)
         out = nl.empty((a.shape[0], b.shape[1]), device=place.device)
