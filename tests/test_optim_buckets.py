@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nnlite as nl
-from nnlite.errors import ArgumentError, ShapeError
+from nnlite.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from nnlite.optim import SGD, Adam, ExponentialMovingAverage
 from nnlite.optim.buckets import LARGE
 
@@ -201,3 +201,23 @@ def test_wrong_averages(decay: Any) -> None:
         ExponentialMovingAverage(nl.nn.Linear(3, 2).parameters(), decay)
     with pytest.raises(ArgumentError, match="params: 0 of 0"):
         ExponentialMovingAverage([])
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "match"),
+    [
+        (lambda: nl.array(np.ones(8)), DtypeError, "parameter 1: dtype float64 given"),
+        (lambda: nl.array(np.ones(3, np.float32)), ShapeError, r"parameter 1: shape \(3,\) given"),
+        (lambda: nl.array(np.ones(8, np.float32), device="cpu"), DeviceError, "parameter 1: on"),
+    ],
+)
+def test_a_weight_that_is_no_longer_like_its_average_changes_nothing(
+    driver: Any, other: Any, error: type[Exception], match: str
+) -> None:
+    """On a GPU weights are read where they lie, whatever lies there."""
+    params = [nl.tensor(np.ones(8, np.float32)) for _ in range(2)]
+    average = ExponentialMovingAverage(params, 0.5)
+    params[0].array, params[1].array = nl.array(np.zeros(8, np.float32)), other()
+    with pytest.raises(error, match=f"ExponentialMovingAverage.update: {match}"):
+        average.update()
+    assert all((a.numpy() == 1).all() for a in average.averages)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..kernels.checks import FLOAT32
+from ..kernels.checks import FLOAT32, require_like, require_shape
 from ..kernels.engine import Array, array
 from ..kernels.update import Tensors, average_many, average_update
 from ..tensor import Tensor
@@ -73,8 +73,17 @@ class ExponentialMovingAverage:
         self._tensors: Tensors | None = None
 
     def update(self) -> None:
-        """Move the averages towards the present weights."""
+        """Move the averages towards the present weights.
+
+        Raises:
+            DtypeError, DeviceError, ShapeError: a parameter is no longer like the first one, or has
+                another shape than its average. Nothing is changed then.
+        """
         first, held = self._params[0], self.averages
+        op = f"{type(self).__name__}.update"
+        for i, (p, a) in enumerate(zip(self._params, held)):
+            require_like(op, f"parameter {i}", p.array, "parameter 0", first.array)
+            require_shape(op, f"parameter {i}", p.array, a.shape)
         if held[0].dtype != first.dtype or held[0].device != first.device:  # Module.to
             self._make()
             for view, old in zip(self.averages, held):

@@ -33,7 +33,8 @@ class _Gradients:
         numbers = apart(arrays) if arrays and arrays[0].dtype == FLOAT32 else []
         self.first = arrays[0] if arrays else None
         self.listed = Listed([arrays[i] for i in numbers])
-        arrays = [a for i, a in enumerate(arrays) if i not in set(numbers)]
+        taken = set(numbers)
+        arrays = [a for i, a in enumerate(arrays) if i not in taken]
         self._small = [a for a in arrays if a.size < LARGE or not a.is_contiguous]
         self.arrays = [a for a in arrays if not (a.size < LARGE or not a.is_contiguous)]
         if self._small:
