@@ -208,6 +208,26 @@ def test_no_capture_is_ended_by_waiting_for_the_device(api, cuda_driver):
     assert api.names()[-1] == "cuCtxSynchronize"
 
 
+def test_no_stream_is_waited_for_that_goes_meanwhile(api, cuda_driver):
+    """Garbage that is collected while the thread waits may hold one."""
+    captured, *others = (cuda_driver.create_stream(0) for _ in range(4))
+    cuda_driver.begin_capture(0, captured)
+    results = api.result
+
+    def result(name, given, names):
+        if name == "cuStreamSynchronize":
+            for stream in others:
+                cuda_driver.destroy_stream(0, stream)
+            others.clear()
+        return results(name, given, names)
+
+    del api.calls[:]
+    api.result = result
+    cuda_driver.synchronize(0)
+    first = api.names().index("cuStreamDestroy")
+    assert {call[1] for call in api.calls[first:] if "Synchronize" in call[0]} <= {0}
+
+
 @nl.kernel
 def add_to(x, value):
     for i in range(x.size):

@@ -179,6 +179,28 @@ def assert_reused_by_graph(side, held, run, y):
         assert y.numpy().tolist() == [5] * 5
 
 
+def test_two_graphs_in_different_streams(side):
+    """What both read goes with the last of them, after its work in the stream that it ran in."""
+    held = [filled(2)]
+    runs = [nl.graph(lambda: nl.Tensor(doubled(held[0]))) for _ in range(2)]
+    for _ in range(4):
+        ys = [run() for run in runs]  # hold the memory of the graphs: nobody waits when they go
+    address = held.pop().pointer
+    side.wait()
+    with side:
+        runs[1]()
+    runs.pop(0)
+    gc.collect()
+    runs.clear()
+    gc.collect()
+    others = [filled(7) for _ in range(4)]
+    assert address in [o.pointer for o in others], "the memory is not kept for ever"
+    for other in others:
+        assert other.numpy().tolist() == [7] * 5
+    with side:
+        assert ys[1].numpy().tolist() == [4] * 5
+
+
 def test_tables_of_places_are_written_in_each_stream(side):
     """Both may read the same arrays; neither knows when the other has its table."""
     arrays = [filled(1), filled(2)]

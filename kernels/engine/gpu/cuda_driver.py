@@ -182,7 +182,8 @@ class CudaDriver:
                 return
             # It would end the capture of another thread, too.
             for number, stream in {(index, 0), *self._streams} - self._captured:
-                if number == index:
+                # While this thread waits it may collect garbage, and with it one of them.
+                if number == index and (not stream or (number, stream) in self._streams):
                     self._check(api.cuStreamSynchronize(stream))
 
     def create_stream(self, index: int) -> int:
@@ -192,8 +193,10 @@ class CudaDriver:
         return made
 
     def destroy_stream(self, index: int, stream: int) -> None:
-        self._streams.discard((index, stream))
-        self._check(self._enter(index).cuStreamDestroy(stream))
+        api = self._enter(index)
+        with self._lock:  # no other thread waits for it meanwhile
+            self._streams.discard((index, stream))
+            self._check(api.cuStreamDestroy(stream))
 
     def synchronize_stream(self, index: int, stream: int) -> None:
         self._check(self._enter(index).cuStreamSynchronize(stream))

@@ -91,10 +91,11 @@ class Buffer:
         if home is None:
             return
         graphs = [found for known in self.graphs if (found := known()) is not None]
-        if graphs:
+        if graphs:  # it goes with the last of them, and each says where it runs
             heir = Buffer(self.pointer, self.nbytes, home, self.owner)
-            heir.graphs, heir.others = tuple(map(weakref.ref, graphs[1:])), self.others
-            graphs[0].held.add(heir)
+            heir.others = self.others
+            for graph in graphs:
+                graph.held.add(heir)
         elif self.others and not sys.is_finalizing():
             after_capture(functools.partial(home.pool.take_back, home, self.pointer, self.others))
         else:
