@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from nnlite.errors import DeviceError, DtypeError
 from nnlite.kernels import pool
+from nnlite.kernels.engine import array
 from nnlite.kernels.pool import wide_cells
 from nnlite.testing.compare import assert_same_bits
 from nnlite.testing.pretend import run, tables
@@ -83,3 +85,14 @@ def test_what_is_taken():
     assert not wide_cells.takes(None, planes((2, 3, 8)), large)
     assert wide_cells.begins_aligned(planes((1,), 32))
     assert not wide_cells.begins_aligned(planes((1,), 8))
+
+
+def test_winners_of_another_kind_are_refused(driver):
+    dy = array(np.ones((2, 4, 4), np.float32), device="cuda")
+    index = np.zeros(dy.shape, np.int32)
+    with pytest.raises(DtypeError, match="index: dtype int64 given, expected int32"):
+        pool.max_pool2d_backward(dy, array(index.astype(np.int64), device="cuda"), (2, 8, 8), 2)
+    with pytest.raises(DeviceError, match="index: on device cpu, expected cuda"):
+        pool.max_pool2d_backward(dy, array(index, device="cpu"), (2, 8, 8), 2)
+    with pytest.raises(DtypeError, match="index: ndarray given, expected an Array"):
+        pool.max_pool2d_backward(dy, index, (2, 8, 8), 2)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ import numpy as np
 from numba import float32, float64
 
 from .. import checks
-from ..engine import Array, Kernel, empty, kernel
+from ..engine import Array, DtypeError, Kernel, empty, kernel
 from . import wide_cells
 from .launch import COMPILED_CELLS, over, place, planes, require_image, require_result
 from .windows import Size, Windows, adaptive, pair, windows
@@ -243,6 +243,10 @@ def _forward(x: Array, found: Windows) -> Result:
 
 def _backward(op: str, dy: Array, index: Array, shape: tuple[int, ...], found: Windows) -> Array:
     require_result(op, dy, shape, found)
+    checks.require_array(op, "index", index)
+    if index.dtype != checks.INT32:
+        raise DtypeError(f"{op}: index: dtype {index.dtype} given, expected int32")
+    checks.same_device(op, dy=dy, index=index)
     checks.require_shape(op, "index", index, dy.shape)
     dx = empty(shape, dy.dtype, dy.device)
     if dx.size:
