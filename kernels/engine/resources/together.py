@@ -4,8 +4,8 @@ What saves most of the time; ``tests/test_compile_gate.py`` holds it to be true:
 
 - NVVM writes the same PTX for every compute capability from 7.5 to 9.0, save the line that names
   it: one run serves six architectures.
-- From the same PTX, the assembler makes the same machine code for 8.6 and 8.9, and the same for 9.0
-  and its variant 9.0a, which only has more instructions.
+- From the same PTX, the assembler makes the same machine code for 8.6 and 8.9, where one
+  instruction has another name, and the same for 9.0 and its variant 9.0a, which only has more.
 - The assembler takes 4 ms for a text, and nvdisasm 0.3 s for a file, before they see a kernel; and
   of the kernels in one text, it assembles each as if it were alone.
 """
@@ -27,6 +27,7 @@ from .sass import called, instructions
 
 SAME_PTX = ("sm_80", "sm_75", "sm_86", "sm_89", "sm_90", "sm_90a")  # the first is compiled for
 SAME_CODE = {"sm_89": "sm_86", "sm_90": "sm_90a"}  # from the same PTX
+RENAMED = {"sm_89": {"F2FP.BF16.PACK_AB": "F2FP.BF16.F32.PACK_AB"}}  # name there -> name here
 Chosen = Sequence[tuple[Kernel, tuple[Any, ...]]]  # kernels and the types of their arguments
 Figures = TypeVar("Figures", bound=Usage)
 
@@ -65,7 +66,19 @@ def _once(make: Callable[[Chosen, str], list[Figures]], chosen: Chosen, arch: st
     for (kernel, signature), figures in zip(lacking, make(lacking, shared) if lacking else ()):
         _known.setdefault(kernel, {})[make, signature, shared] = figures
     found = [_known[kernel][make, signature, shared] for kernel, signature in chosen]
-    return [replace(figures, arch=arch) for figures in found]
+    return [_for(figures, arch) for figures in found]
+
+
+def _for(figures: Figures, arch: str) -> Figures:
+    """The figures of the same machine code, with the names of another architecture."""
+    names = RENAMED.get(arch)
+    if names is None or not isinstance(figures, Resources):
+        return replace(figures, arch=arch)
+    opcodes, loop = (
+        {names.get(name, name): n for name, n in counted.items()}
+        for counted in (figures.opcodes, figures.loop)
+    )
+    return replace(figures, arch=arch, opcodes=opcodes, loop=loop)
 
 
 def _usages(chosen: Chosen, arch: str) -> list[Usage]:
