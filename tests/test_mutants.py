@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nnlite.kernels import all_specs
-from nnlite.testing.mutants import Mutant, mutated, noticed
+from nnlite.kernels.update.many_rules import adam_many_kernel
+from nnlite.testing.mutants import Mutant, Planter, mutated, noticed
 
 SPECS = {spec.name: spec for spec in all_specs()}
 
@@ -162,6 +163,15 @@ MUTANTS = [
 def test_there_are_enough_of_them():
     assert len(MUTANTS) >= 60
     assert len(set(MUTANTS)) == len(MUTANTS)
+
+
+def test_a_kernel_that_its_factory_has_renamed_is_concerned_too():
+    renamed = adam_many_kernel(amsgrad=True).py_func
+    assert renamed.__name__ != renamed.__code__.co_name
+    with_mistake = Planter(next(m for m in MUTANTS if m.where == "update.common.lerp"))
+    assert with_mistake.rewritten(renamed) is not None
+    unrelated = Planter(next(m for m in MUTANTS if m.where == "bias.bias_grad"))
+    assert unrelated.rewritten(renamed) is None
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)

@@ -145,9 +145,9 @@ class Planter:
     def rewritten(self, function: FunctionType) -> FunctionType | None:
         """The function with the mistake in it or in what it calls; None if it is not concerned."""
         scope = environment(function)
-        target = function.__code__.co_filename == self.file and function.__name__ == self.name
+        code = function.__code__  # its name is the one in the source; factories rename kernels
+        target = code.co_filename == self.file and code.co_name == self.name
         changed = target
-        code = function.__code__
         for name in (*code.co_names, *code.co_freevars):
             value = scope.get(name)
             called = python_function(value) if is_jitted(value) else None
@@ -166,7 +166,7 @@ class Planter:
                 raise ValueError(f"{self.mutant}: the text is found {found} times, expected once")
             text = text.replace(self.mutant.old, self.mutant.new)
         execute(text, scope)
-        return scope[function.__name__]
+        return scope[code.co_name]
 
 
 class _Interpreted:
