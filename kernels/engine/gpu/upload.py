@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,26 @@ from ..device import Device
 from ..replay import here
 from .arrays import GpuArray, empty
 from .driver import active, stream_of
+from .pool import after_capture
 
 
 class _Slot:
-    """Pinned memory for the arrays of one batch, and the event after which it is free again."""
+    """Pinned memory for the arrays of one batch.
+
+    Attributes:
+        blocks: place in the batch -> address and bytes.
+        copying: whether copies from it may be under way.
+        event: when they are done; 0 if an exception came before it.
+        arrays: where they go. Whoever lets a batch go before it was received, that memory stays.
+    """
 
     def __init__(self) -> None:
-        self.blocks: dict[int, tuple[int, int]] = {}  # place in the batch -> address, bytes
-        self.event = 0
+        self.blocks: dict[int, tuple[int, int]] = {}
+        self.copying, self.event = False, 0
+        self.arrays: tuple[GpuArray, ...] = ()
+
+
+Sent = tuple[tuple[GpuArray, ...], _Slot]
 
 
 class Uploader:
@@ -34,59 +47,76 @@ class Uploader:
     """
 
     def __init__(self, device: Device, ahead: int) -> None:
+        self.sent = self.stream = 0
         self.device, self.driver = device, active()
         self.consumer = stream_of(device.index)
-        self.stream = self.driver.create_stream(device.index)
         self.slots = [_Slot() for _ in range(ahead + 2)]  # one sent, one received: still in use
-        self.sent = 0
+        self.stream = self.driver.create_stream(device.index)
 
-    def send(self, batch: tuple[np.ndarray, ...]) -> tuple[tuple[GpuArray, ...], int]:
+    def send(self, batch: tuple[np.ndarray, ...]) -> Sent:
         """Begin to copy; what it returns goes to :meth:`receive` in the same order."""
         index, driver = self.device.index, self.driver
         here.index, here.stream = index, self.consumer  # whose memory the arrays take
         slot = self.slots[self.sent % len(self.slots)]
         self.sent += 1
         self._settle(slot)
-        arrays = tuple(empty(x.shape, x.dtype, self.device) for x in batch)
+        slot.arrays = arrays = tuple(empty(x.shape, x.dtype, self.device) for x in batch)
         before = driver.record(index, self.consumer)
         driver.wait(index, self.stream, before)
         driver.destroy_event(index, before)
+        slot.copying = True
         for number, (x, array) in enumerate(zip(batch, arrays)):
             if x.nbytes:
                 address = self._pinned(slot, number, x)
                 driver.write(index, array.pointer, address, x.nbytes, self.stream)
         slot.event = driver.record(index, self.stream)
-        return arrays, slot.event
+        return arrays, slot
 
-    def receive(self, sent: tuple[tuple[GpuArray, ...], int]) -> tuple[GpuArray, ...]:
+    def receive(self, sent: Sent) -> tuple[GpuArray, ...]:
         """The arrays, for the work that the caller queues from now on."""
-        arrays, event = sent
-        self.driver.wait(self.device.index, stream_of(self.device.index), event)
+        arrays, slot = sent
+        for stream in {self.consumer, stream_of(self.device.index)}:  # whose they are, who asks
+            self.driver.wait(self.device.index, stream, slot.event)
+        slot.arrays = ()
         return arrays
 
     def close(self) -> None:
-        """Wait for the copies under way and give everything back; nobody sends any more."""
+        """Wait for the copies under way and give everything back; nobody sends any more.
+
+        It may be called again, as after an interrupt.
+        """
         index = self.device.index
-        self.driver.synchronize_stream(index, self.stream)
+        if self.stream:
+            self.driver.synchronize_stream(index, self.stream)
         for slot in self.slots:
             self._settle(slot)
-            for address, _ in slot.blocks.values():
+            while slot.blocks:
+                _, (address, _) = slot.blocks.popitem()
                 self.driver.free_host(index, address)
-        self.slots = []
-        self.driver.destroy_stream(index, self.stream)
+        stream, self.stream = self.stream, 0
+        if stream:
+            self.driver.destroy_stream(index, stream)
+
+    def __del__(self) -> None:
+        if self.stream and not sys.is_finalizing():  # its close has been interrupted
+            after_capture(self.close)
 
     def _settle(self, slot: _Slot) -> None:
         """Wait until the memory of a slot has been copied."""
-        if slot.event:
+        if slot.copying and slot.event:
             self.driver.synchronize_event(self.device.index, slot.event)
-            self.driver.destroy_event(self.device.index, slot.event)
-            slot.event = 0
+        elif slot.copying:
+            self.driver.synchronize_stream(self.device.index, self.stream)
+        event, slot.event = slot.event, 0
+        if event:
+            self.driver.destroy_event(self.device.index, event)
+        slot.copying, slot.arrays = False, ()
 
     def _pinned(self, slot: _Slot, number: int, x: np.ndarray) -> int:
         """The address of a copy of an array in pinned memory."""
         address, room = slot.blocks.get(number, (0, 0))
         if room < x.nbytes:
-            if address:
+            if slot.blocks.pop(number, None):  # first: there may be no memory, or an interrupt
                 self.driver.free_host(self.device.index, address)
             address = self.driver.allocate_host(self.device.index, x.nbytes)
             slot.blocks[number] = address, x.nbytes
