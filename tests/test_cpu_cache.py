@@ -50,8 +50,10 @@ print(json.dumps({"cached": kernel.compiled[0].from_cache, "front end": front, "
 
 
 def start(folder, factor=2):
-    script = folder / "program.py"
-    script.write_text(PROGRAM.replace("FACTOR", str(factor)))
+    script, text = folder / "program.py", PROGRAM.replace("FACTOR", str(factor))
+    # Not while another process may be reading it, who would find it empty.
+    if not script.exists() or script.read_text() != text:
+        script.write_text(text)
     env = {**os.environ, "NNLITE_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, script], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -61,6 +63,7 @@ def start(folder, factor=2):
 def finish(process):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
+    assert out, f"no output; {process.args} ended well and wrote: {err!r}"
     return json.loads(out)
 
 
