@@ -95,10 +95,26 @@ def test_functions_are_called_where_threads_part(text):
     np.testing.assert_array_equal(out, expected)
 
 
+def test_a_function_finds_what_it_was_given_after_it_has_called_another():
+    """Both are given it under one name, at two calls."""
+    text = FUNCTIONS
+    for old, new in (
+        ("st.param.b32 [param0+0], %r1;", "add.u32 %r3, %r1, 100;\n st.param.b32 [param0+0], %r3;"),
+        ("shl.b32 %r3, %r2, 1;", "ld.param.u32 %r1, [twice_param_0];\n add.u32 %r3, %r2, %r1;"),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    machine, out = Machine(HEAD + text + ODD_AND_EVEN), np.zeros(40, np.uint32)
+    machine.run(1, 40, np.uint64(machine.pointer(out)).tobytes())
+    machine.arrays.download()
+    expected = [triangle(t + 100) + (t + 1 if t % 2 else 0) for t in range(40)]
+    np.testing.assert_array_equal(out, expected)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("(retval0), triangle,", "(retval0), elsewhere,", r"call\.uni \(retval0\), elsewhere"),
+        ("(retval0), triangle,", "(retval0), elsewhere,", r"call\.uni \(retval0\w*\), elsewhere"),
         ("(retval0), triangle,", "(retval0), twice,", "calls itself"),
         ("call.uni (retval0), twice", "@%p1 call (retval0), twice", "`@%p1 call"),
     ],

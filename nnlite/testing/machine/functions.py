@@ -16,6 +16,7 @@ _CALL = re.compile(
 )
 _RANGE = re.compile(r"\.reg\s+\.\w+\s+%([A-Za-z]+)<")
 _LABEL = re.compile(r"\$L\w+")
+_LOCAL = re.compile(r"\.param\s+(?:\.align\s+\d+\s+)?\.\w+\s+([\w$]+)(?:\[\d+\])?\s*;")
 _RETURN = re.compile(r"\bret(?:\.uni)?\s*;")
 MOST_CALLS = 200
 
@@ -23,8 +24,8 @@ MOST_CALLS = 200
 def inlined(text: str) -> str:
     """The PTX, without comments, of a kernel whose calls are the bodies of what they call.
 
-    Each body has registers and labels of its own; a return jumps behind it. Parameters stay what
-    they are called at the call: ``st.param`` and ``ld.param`` keep their values by these names.
+    Each body has registers, labels and parameters of calls of its own; a return jumps behind it.
+    What it is given has the names of the call: ``st.param`` and ``ld.param`` keep values by these.
 
     Raises:
         NotImplementedError: a call of a function that is not in the text, that calls itself, or
@@ -47,8 +48,7 @@ def inlined(text: str) -> str:
         formal, body = bodies[name]
         body = _own(body, number)
         actual = [*_names(result), *_names(arguments)]
-        for old, new in zip(formal, actual, strict=True):
-            body = re.sub(rf"(?<![\w$]){re.escape(old)}(?![\w$])", new, body)
+        body = _renamed(body, dict(zip(formal, actual, strict=True)))
         text = f"{text[: call.start()]}{{{body}}}{text[call.end() :]}"
     raise NotImplementedError(f"more than {MOST_CALLS} calls, or a function that calls itself")
 
@@ -69,10 +69,19 @@ def _names(declared: str | None) -> list[str]:
 
 
 def _own(body: str, number: int) -> str:
-    """A function's body with registers and labels that no other has."""
+    """A function's body with registers, labels and parameters of calls that no other has."""
     ranges = sorted(set(_RANGE.findall(body)))
     if ranges:
         body = re.sub(rf"%({'|'.join(ranges)})(?=\d|<)", rf"%call{number}_\1", body)
+    body = _renamed(body, {name: f"{name}_call{number}" for name in _LOCAL.findall(body)})
     body = _LABEL.sub(rf"\g<0>_call{number}", body)
     behind = f"$Lbehind_call{number}"
     return f"{_RETURN.sub(f'bra {behind};', body)} {behind}:"
+
+
+def _renamed(body: str, names: dict[str, str]) -> str:
+    """The text with other names, all at once: a new one may be the old one of another."""
+    if not names:
+        return body
+    some = "|".join(map(re.escape, names))
+    return re.sub(rf"(?<![\w$])({some})(?![\w$])", lambda found: names[found[0]], body)
