@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nnlite.kernels import all_specs
+from nnlite.kernels.engine import array
 from nnlite.kernels.norm import batch, batch_columns_wide, batch_wide
 from nnlite.kernels.norm.specs import normalised
-from nnlite.testing.compare import assert_close
+from nnlite.testing.compare import assert_close, assert_same_bits
+from nnlite.testing.fake_gpu import fake_gpu
 from nnlite.testing.pretend import pretend, run, sums_to
 
 OPS = {spec.name: spec for spec in all_specs()}
@@ -113,6 +116,62 @@ def test_given_statistics(length, monkeypatch):
     size = spec.magnitude(*values, eps=EPS)
     expected = spec.reference(*values, eps=EPS)
     assert_close(y.numpy(), expected, dtype=np.float32, magnitude=size)
+
+
+def fixed(seed, shape, form):
+    """dy, x, weight and stats of given mean and variance; dw and db with the sizes of terms."""
+    n, c = shape[:2]
+    dy, x = (a.reshape(form) for a in images(seed, shape, 2))
+    mean, weight, var = images(seed + 5, (1, c, 3), 1)[0][0].T.copy()
+    stats, _ = run(batch.batch_norm_constants, mean, np.abs(var) + np.float32(0.1), EPS)
+    g, size = dy.reshape(shape).astype(float), np.abs(x.reshape(shape)) + np.abs(mean)[:, None]
+    _, _, inverse = (v[:, None].astype(float) for v in stats.numpy())
+    hat = (x.reshape(shape).astype(float) - mean[:, None]) * inverse
+    sums = (g * hat).sum((0, 2)), g.sum((0, 2))
+    return (
+        (dy, x, weight, stats),
+        sums,
+        ((np.abs(g) * size * inverse).sum((0, 2)), np.abs(g).sum((0, 2))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "part"),
+    [((5, 2, 49), 40), ((19, 3, 37), 10**6), ((1, 3, 1030), 40), ((70, 36, 1), 8)],
+)
+def test_gradients_with_given_statistics(shape, part, on_a_gpu, monkeypatch):
+    """Each item is read once; dx has the bits of the scalar kernels."""
+    n, _, length = shape
+    kind = "rows" if length > 1 else "columns"
+    arrays, sums, sizes = fixed(n, shape, shape if length > 1 else shape[:2])
+    (dx, *_), names = run(batch.batch_norm_backward, *arrays, False)
+    assert names == [f"backward_{kind}"]
+    monkeypatch.setattr(batch_columns_wide, "COLUMN_PART", part)
+    monkeypatch.setattr(batch_columns_wide, "takes", lambda *arrays: True)
+    on_a_gpu(n % 4, part)
+    (found, *total), names = run(batch.batch_norm_backward, *arrays, False)
+    assert names[0] == ("batch_fixed_wide" if length > 1 else "column_fixed_wide")
+    assert len(names) == (1 if part > n * length or n == 1 else 2)  # and the sum of the parts
+    assert_same_bits(found.numpy(), dx.numpy())
+    for a, b, size, what in zip(total, sums, sizes, ("dw", "db"), strict=True):
+        sums_to(a, b, size, n * length, what)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
+@pytest.mark.parametrize("shape", [(3, 2, 37), (17, 32, 1)])
+def test_given_statistics_on_a_pretended_gpu(shape, monkeypatch):
+    """Launchers and code as for a GPU, which a machine runs."""
+    monkeypatch.setattr(batch_wide, "SPLIT", 4)
+    (dy, x, weight, stats), sums, sizes = fixed(1, shape, shape)
+    stats, scale = stats.numpy(), stats.numpy()[2] * weight
+    with fake_gpu(run="machine") as driver:
+        arrays = (array(a, device="cuda") for a in (dy, x, weight, stats))
+        dx, *total = (a.numpy() for a in batch.batch_norm_backward(*arrays, False))
+        name = "batch_fixed_wide" if shape[2] > 1 else "column_fixed_wide"
+        assert [name for name, *_ in driver.launches] == [name]
+    assert_same_bits(dx, dy * scale[:, None])
+    for a, b, size in zip(total, sums, sizes, strict=True):
+        assert_close(a, b, dtype=np.float32, terms=shape[0] * shape[2], magnitude=size)
 
 
 def test_which_columns_are_taken():

@@ -4,7 +4,8 @@
 - ``reference``: the references in NumPy.
 - ``batch_kernels``, ``batch``: batch normalisation.
 - ``batch_wide``, ``batch_wide_slopes``: the same by 128-bit access on a GPU, with several blocks
-  to a channel; ``batch_columns_wide``: that of (n, c).
+  to a channel; ``batch_columns_wide``: that of (n, c); ``batch_wide_fixed``: the gradients of both
+  where mean and variance are given.
 - ``row_kernels``, ``row_sums``, ``rows``: the normalisations of single items.
 - ``row_wide``, ``row_wide_slopes``, ``row_wide_gradients``: those by 128-bit access, on a GPU.
 - ``specs``, ``row_specs``: ``SPECS``.
@@ -14,6 +15,7 @@ from ..opspec import GpuKernel
 from . import (
     batch_columns_wide,
     batch_wide,
+    batch_wide_fixed,
     batch_wide_slopes,
     row_wide,
     row_wide_gradients,
@@ -44,6 +46,7 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
     parts = (
         batch_wide,
         batch_wide_slopes,
+        batch_wide_fixed,
         batch_columns_wide,
         row_wide,
         row_wide_slopes,

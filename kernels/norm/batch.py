@@ -24,7 +24,7 @@ from .. import checks
 from ..elementwise import copy
 from ..engine import Array, Device, ShapeError, cached_constant, empty, full
 from ..reduce.wide_rows import row_head
-from . import batch_columns_wide, batch_wide, batch_wide_slopes
+from . import batch_columns_wide, batch_wide, batch_wide_fixed, batch_wide_slopes
 from .batch_kernels import backward_kernels, inference_kernels, train_kernels
 from .sums import COLUMNS, ROWS
 
@@ -135,12 +135,15 @@ def batch_norm_backward(
     by_row, by_column = backward_kernels(x.dtype, batch)
     count = x.dtype.type(x.size // channels)
     view, w = _table(x), vector(weight, 1, channels, x)
-    if batch and _wide_columns(view, _table(dy), _table(dx), w, stats):
-        return dx, *batch_columns_wide.backward(_table(dy), view, w, stats, _table(dx))
-    head = _head(_table(dy), view, _table(dx)) if batch else None
+    tables = _table(dy), view, w, stats, _table(dx)
+    if _wide_columns(view, tables[0], tables[-1], w, stats):
+        by_columns = batch_columns_wide.backward if batch else batch_wide_fixed.backward_columns
+        return dx, *by_columns(*tables)
+    head = _head(tables[0], view, tables[-1])
     if head is not None:
-        return dx, *batch_wide_slopes.backward(_table(dy), view, w, stats, _table(dx), head)
-    arguments = (_table(dy), view, w, stats, count, _table(dx))
+        by_rows = batch_wide_slopes.backward if batch else batch_wide_fixed.backward
+        return dx, *by_rows(*tables, head)
+    arguments = (*tables[:4], count, tables[-1])
     if len(view.shape) == 2:
         by_column[-(-channels // WARP), WARP](*arguments, dw, db)
     else:

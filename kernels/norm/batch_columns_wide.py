@@ -6,7 +6,8 @@ block has ``COLUMNS`` threads along the channels and ``ROWS`` along n, which mee
 - ``column_parts_wide``: mean, its rounding error and mean square of some rows, for
   ``batch_wide.batch_combine_wide``; the second pass may find them in the cache.
 - ``column_apply_wide``: the normalised items.
-- ``column_sums_wide``, ``column_slopes_wide``: the gradients.
+- ``column_sums_wide``, ``column_slopes_wide``: the gradients; with given statistics they are those
+  of :mod:`.batch_wide_fixed`.
 
 The channels are a multiple of four, and all arrays begin at multiples of 16 bytes. Parts depend on
 the shape only and are added up in a fixed order: results repeat bit for bit. Sizes of parts have
@@ -200,24 +201,25 @@ def takes(x: Array, *arrays: Array) -> bool:
     return LEAST_ROWS <= n < MOST and shared_head(x, *arrays) == 0
 
 
-def _line(x: Array) -> Array:
+def line(x: Array) -> Array:
+    """All items of an array, in a line."""
     return x.reshape((x.size,))
 
 
-def _tiles(c: int) -> int:
+def tiles_of(c: int) -> int:
     """Blocks that span the channels."""
     return -(-c // (COLUMNS * RUN))
 
 
-def _chunk(n: int, c: int) -> int:
+def chunk_of(n: int, c: int) -> int:
     """Rows of a part."""
-    parts = max(min(n // COLUMN_PART, -(-MANY_BLOCKS // _tiles(c))), 1)
+    parts = max(min(n // COLUMN_PART, -(-MANY_BLOCKS // tiles_of(c))), 1)
     return -(-n // parts)
 
 
 def _whole(n: int, c: int) -> tuple[int, int]:
     """A grid for all items, whose blocks take some rows each."""
-    return _tiles(c), max(min(-(-n // ROWS), -(-MANY_BLOCKS // _tiles(c))), 1)
+    return tiles_of(c), max(min(-(-n // ROWS), -(-MANY_BLOCKS // tiles_of(c))), 1)
 
 
 def forward(
@@ -230,10 +232,10 @@ def forward(
 ) -> None:
     """Normalise x (n, c) into y, and fill stats (3, c); arguments as of ``batch_wide.forward``."""
     n, c = x.shape
-    chunk = _chunk(n, c)
+    chunk = chunk_of(n, c)
     parts = empty((3, -(-n // chunk), c), x.dtype, x.device)
-    run = column_parts_wide[(_tiles(c), parts.shape[1]), (COLUMNS, ROWS)]
-    run(_line(x), _line(parts), np.uint32(n), np.uint32(c), np.uint32(chunk))
+    run = column_parts_wide[(tiles_of(c), parts.shape[1]), (COLUMNS, ROWS)]
+    run(line(x), line(parts), np.uint32(n), np.uint32(c), np.uint32(chunk))
     combine(parts, n, 1, chunk, numbers, kept, stats)
     apply(x, affine, stats, y)
 
@@ -242,49 +244,49 @@ def apply(x: Array, affine: tuple[Array, Array], stats: Array, y: Array) -> None
     """Normalise x (n, c) into y by stats (3, c)."""
     n, c = x.shape
     run = column_apply_wide[_whole(n, c), (COLUMNS, ROWS)]
-    run(_line(x), *affine, _line(stats), _line(y), np.uint32(n), np.uint32(c))
+    run(line(x), *affine, line(stats), line(y), np.uint32(n), np.uint32(c))
 
 
 def backward(dy: Array, x: Array, weight: Array, stats: Array, dx: Array) -> tuple[Array, Array]:
     """Fill dx, all (n, c); dw and db."""
     n, c = x.shape
-    chunk, lines = _chunk(n, c), (_line(dy), _line(x))
+    chunk, lines = chunk_of(n, c), (line(dy), line(x))
     sums = empty((2, -(-n // chunk), c), x.dtype, x.device)
-    run = column_sums_wide[(_tiles(c), sums.shape[1]), (COLUMNS, ROWS)]
-    run(*lines, _line(stats), _line(sums), np.uint32(n), np.uint32(c), np.uint32(chunk))
+    run = column_sums_wide[(tiles_of(c), sums.shape[1]), (COLUMNS, ROWS)]
+    run(*lines, line(stats), line(sums), np.uint32(n), np.uint32(c), np.uint32(chunk))
     total = sum(sums, 1) if sums.shape[1] > 1 else sums.reshape((2, c))
-    given = weight, _line(stats), _line(total), np.float32(n), _line(dx)
+    given = weight, line(stats), line(total), np.float32(n), line(dx)
     column_slopes_wide[_whole(n, c), (COLUMNS, ROWS)](*lines, *given, np.uint32(n), np.uint32(c))
     return total[0], total[1]
 
 
 def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernels with argument types, and the accesses that their machine code is to hold."""
-    line = float32[::1]
+    items = float32[::1]
     both = uint32, uint32
     return (
         GpuKernel(
             "batch_norm",
             column_parts_wide,
-            (line, line, *both, uint32),
+            (items, items, *both, uint32),
             expects=("LDG.128 >= 2", "STG.128 == 3", "LDL == 0"),
         ),
         GpuKernel(
             "batch_norm",
             column_apply_wide,
-            (line,) * 5 + both,
+            (items,) * 5 + both,
             expects=("LDG.128 >= 6", "STG.128 >= 1", "LDL == 0"),
         ),
         GpuKernel(
             "batch_norm",
             column_sums_wide,
-            (line,) * 4 + (*both, uint32),
+            (items,) * 4 + (*both, uint32),
             expects=("LDG.128 >= 5", "STG.128 == 2", "LDL == 0"),
         ),
         GpuKernel(
             "batch_norm",
             column_slopes_wide,
-            ((line,) * 5 + (float32, line, *both)),
+            ((items,) * 5 + (float32, items, *both)),
             expects=("LDG.128 >= 8", "STG.128 >= 1", "LDL == 0"),
         ),
     )

@@ -11,7 +11,7 @@ begins anywhere; where each item goes is told in ``reduce.wide_rows``.
 
 - ``batch_apply_wide``: the normalised items.
 
-The gradients are in :mod:`.batch_wide_slopes`.
+The gradients are in :mod:`.batch_wide_slopes`, with given statistics in :mod:`.batch_wide_fixed`.
 
 Parts depend on the shape only and are added up in a fixed order: results repeat bit for bit. From
 which size on three launches are faster than one of :mod:`.batch_kernels` has not been measured.
