@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,22 +12,36 @@ import pytest
 
 from nnlite.kernels import all_specs, bias, reduce
 from nnlite.kernels.elementwise import wide_columns
-from nnlite.kernels.reduce import extremes, kernels, wide
+from nnlite.kernels.engine import array
+from nnlite.kernels.reduce import extremes, kernels, wide, wide_extreme_columns
 from nnlite.kernels.update import clip
 from nnlite.testing.compare import assert_same_bits
+from nnlite.testing.fake_gpu import fake_gpu
 from nnlite.testing.pretend import pretend, run, sums_to, tables
 
 OPS = {spec.name: spec for spec in all_specs()}
 # Rows for 8, 16 and 32 lanes, for blocks, and for a block that takes more than it holds at a time.
 ROWS = ((3, 9), (33, 37), (2, 131), (3, 516), (1, 1030), (1, 8200))
-COLUMNS = ((1, 16, 32), (2, 40, 36), (1, 17, 132), (1, 100, 260), (3, 33, 64))
+# Columns of one window and of several, whose rows begin anywhere or alike, and a few.
+COLUMNS = ((1, 16, 32), (2, 40, 37), (1, 17, 131), (1, 100, 258), (3, 33, 64), (2, 9, 3))
 
 
 @pytest.fixture
 def on_a_gpu(monkeypatch):
-    for module in (kernels, bias):
-        monkeypatch.setattr(module, "takes_columns", lambda x: not x.shape[2] % 4)
-    return functools.partial(pretend, monkeypatch)
+    """Lets launchers choose as for arrays of a GPU that begin at a place."""
+
+    def begin(head, *modules):
+        pretend(monkeypatch, head, *modules)
+        columns_begin_at(monkeypatch, head)
+
+    return begin
+
+
+def columns_begin_at(patch, head):
+    for module in (kernels, bias, extremes):
+        patch.setattr(module, "takes_columns", lambda x: True)
+    for module in (wide_columns, extremes, wide_extreme_columns):
+        patch.setattr(module, "shared_head", lambda *arrays: head)
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "min"])
@@ -46,7 +61,7 @@ def test_rows_and_columns(name, on_a_gpu):
             sums_to(found, expected, size, shape[1], f"{name} of {shape}")
 
 
-@pytest.mark.parametrize("shape", [(1, 4099), (2, 4 * 1030 + 1), (1, 700, 36), (2, 150, 132)])
+@pytest.mark.parametrize("shape", [(1, 4099), (2, 4 * 1030 + 1), (1, 700, 35), (2, 150, 132)])
 def test_parts_of_few_long_rows_and_columns(shape, on_a_gpu, monkeypatch):
     monkeypatch.setattr(wide, "ROW_PART", 1030)
     monkeypatch.setattr(wide_columns, "MANY_BLOCKS", 8)
@@ -95,6 +110,19 @@ def test_argmax_of_rows(part, on_a_gpu, monkeypatch):
             np.testing.assert_array_equal(found.numpy(), x.argmax(1))
 
 
+@pytest.mark.parametrize("blocks", [1, 1024])
+def test_argmax_of_columns(blocks, on_a_gpu, monkeypatch):
+    """The first of equal numbers and of NaNs; more rows than are read at a time, and fewer."""
+    monkeypatch.setattr(wide_columns, "MANY_BLOCKS", blocks)
+    for i, (outer, n, inner) in enumerate(((1, 1, 4), (2, 7, 35), (1, 40, 130), (3, 200, 64))):
+        on_a_gpu(3 - i)
+        x = ties((outer * inner, n), i).reshape(outer, inner, n).transpose(0, 2, 1).copy()
+        found, names = run(reduce.argmax, x, 1)
+        parts = min(n // wide_columns.COLUMN_PART, -(-blocks // outer)) if blocks > 1 else 1
+        assert names == ["argmax_columns_wide", "argmax_parts_wide"][: 1 + (parts > 1)]
+        np.testing.assert_array_equal(found.numpy(), x.argmax(1))
+
+
 def test_gradient_of_the_maximum_of_rows(on_a_gpu, monkeypatch):
     for i, shape in enumerate(((3, 9), (2, 131), (1, 1030))):
         x, dy = ties(shape, i), np.linspace(-1, 1, shape[0], dtype=np.float32)
@@ -108,8 +136,46 @@ def test_gradient_of_the_maximum_of_rows(on_a_gpu, monkeypatch):
         assert_same_bits(found.numpy(), expected.numpy())
 
 
-@pytest.mark.parametrize(("n", "c", "launches"), [(1, 4, 1), (40, 36, 1), (130, 132, 2)])
+def test_gradient_of_the_maximum_of_columns(monkeypatch):
+    for i, (outer, n, inner) in enumerate(((1, 3, 5), (2, 41, 36), (1, 9, 259))):
+        x = ties((outer * inner, n), i).reshape(outer, inner, n).transpose(0, 2, 1).copy()
+        dy, y = np.linspace(-1, 1, outer * inner, dtype=np.float32), x.max(1)
+        given = dy.reshape(y.shape), x, y, 1
+        expected, names = run(reduce.extreme_backward, *given)
+        assert names == ["share_columns"]
+        with monkeypatch.context() as patch:
+            columns_begin_at(patch, i)
+            found, names = run(reduce.extreme_backward, *given)
+        assert names == ["share_columns_wide"]
+        assert_same_bits(found.numpy(), expected.numpy())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
+def test_columns_on_a_pretended_gpu():
+    """Launchers and code as for a GPU, which a machine runs; rows and tables begin anywhere."""
+    x = ties((2 * 133, 41), 1).reshape(2, 133, 41).transpose(0, 2, 1).copy()
+    y, dy = x.max(1), np.ones((2, 133), np.float32)
+    with fake_gpu(run="machine") as driver:
+        on_gpu = functools.partial(array, device="cuda")
+        found = reduce.argmax(on_gpu(x), 1)
+        np.testing.assert_array_equal(found.numpy(), x.argmax(1))
+        dx = reduce.extreme_backward(on_gpu(dy), on_gpu(x), on_gpu(y), 1)
+        np.testing.assert_array_equal(np.isclose(dx.numpy().sum(1), 1), np.ones((2, 133), bool))
+        line = on_gpu(np.append(np.float32(9), x))[1:].reshape(x.shape)
+        np.testing.assert_array_equal(reduce.argmax(line, 1).numpy(), x.argmax(1))
+        np.testing.assert_array_equal(reduce.max(line, 1).numpy(), y)
+        names = [name for name, *_ in driver.launches]
+    assert names == [
+        "argmax_columns_wide",
+        "share_columns_wide",
+        "argmax_columns_wide",
+        "reduce_columns_wide",
+    ]
+
+
+@pytest.mark.parametrize(("n", "c", "launches"), [(1, 4, 1), (40, 36, 1), (130, 133, 2)])
 def test_gradient_of_the_bias(n, c, launches, on_a_gpu):
+    on_a_gpu(n % 4)
     (dy,) = tables(n, n, c, 1)
     db, names = run(bias.bias_grad, dy)
     assert names == ["reduce_columns_wide"] * launches
@@ -141,8 +207,8 @@ def test_which_columns_are_taken():
     assert wide_columns.takes_columns(table((1, 16, 32)))
     assert not wide_columns.takes_columns(table((1, 15, 32)))
     assert not wide_columns.takes_columns(table((1, 16, 28)))
-    assert not wide_columns.takes_columns(table((1, 16, 34)))
-    assert not wide_columns.takes_columns(table((1, 16, 32), place=4))
+    assert wide_columns.takes_columns(table((1, 16, 34), place=4))
+    assert not wide_columns.takes_columns(table((1, 16, 32), place=2))
     assert not wide_columns.takes_columns(table((1, 16, 32), kind="cpu"))
     assert not wide_columns.takes_columns(table((1, 16, 32), dtype="float64"))
     assert not wide_columns.takes_columns(table((1, 1 << 31, 32)))

@@ -15,8 +15,10 @@ from numba import cuda, float32, float64, int32, int64
 
 from .. import checks
 from ..elementwise import copy
+from ..elementwise.wide import shared_head
+from ..elementwise.wide_columns import takes_columns
 from ..engine import ArgumentError, Array, Kernel, ShapeError, empty, kernel
-from . import wide_extremes
+from . import wide_extreme_columns, wide_extremes
 from .kernels import WARP, column_blocks, reduce
 from .plan import Plan, plan
 from .sums import Axis
@@ -182,6 +184,8 @@ def argmax(x: Array, axis: int | None = None) -> Array:
             wide_extremes.argmax_rows(table, line, head)
             return out
         rows[outer, WARP if n <= SHORT_ROW else BLOCK](table, line)
+    elif takes_columns(view):
+        wide_extreme_columns.argmax_columns(view, out)
     else:
         tiles, block = column_blocks(inner)
         columns[outer * tiles, block](view, out.reshape((outer, inner)), np.int64(tiles))
@@ -223,6 +227,8 @@ def extreme_backward(
             rows[outer, WARP if n <= SHORT_ROW else BLOCK](*given)
         else:
             wide_extremes.share_rows(*given, head)
+    elif takes_columns(view) and (head := shared_head(view, dx)) is not None:
+        wide_extreme_columns.share_columns(dy, view, y, dx, head)
     else:
         tiles, block = column_blocks(inner)
         top, dtop = y.reshape(outer, inner), dy.reshape(outer, inner)

@@ -173,9 +173,14 @@ def argmax_rows(x: Array, out: Array, head: int) -> None:
     numbers = np.uint32(head), np.uint32(rows), np.uint32(n), np.uint32(chunk)
     argmax_rows_wide[(blocks, parts), block](x.reshape((x.size,)), values, found, *numbers)
     if parts > 1:
-        together = WARP // 4
-        run = argmax_parts_wide[-(-rows // together), (WARP, together)]
-        run(values, found, out, np.uint32(rows), np.uint32(parts))
+        choose_parts(values, found, out, parts)
+
+
+def choose_parts(values: Array, found: Array, out: Array, parts: int) -> None:
+    """Of the winners of parts (rows parts,) and their places, those of whole rows: out (rows,)."""
+    rows, together = out.size, WARP // 4
+    run = argmax_parts_wide[-(-rows // together), (WARP, together)]
+    run(values, found, out, np.uint32(rows), np.uint32(parts))
 
 
 def share_rows(dy: Array, x: Array, y: Array, dx: Array, head: int) -> None:
