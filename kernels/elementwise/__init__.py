@@ -2,21 +2,22 @@
 
 Nearly every op is a :class:`~nnlite.kernels.elementwise.mapping.Map` of a scalar device function:
 
-=================  =========================================================================
-file               what it holds
-=================  =========================================================================
-functions.py       the device functions: the mathematics of one item
-mapping.py         maps: which of their kernels applies a function to which arrays
-scalar.py          the kernels for contiguous arrays and for any strides, an item to a thread
-wide.py            one for GPUs: four items to a thread by 128-bit access
-wide_broadcast.py  the same where operands repeat
-wide_columns.py    combining the items of each column, four columns to a thread
-arithmetic.py      add, sub, mul, div, scale, neg, accumulate
-unary.py           exp, log, sqrt, pow and gradients
-convert.py         fill, copy, assign, cast
-transposing.py     copies of transposed arrays, through tiles in shared memory
-specs.py           NumPy references, wrong inputs, tolerances
-=================  =========================================================================
+===================  =========================================================================
+file                 what it holds
+===================  =========================================================================
+functions.py         the device functions: the mathematics of one item
+mapping.py           maps: which of their kernels applies a function to which arrays
+scalar.py            the kernels for contiguous arrays and for any strides, an item to a thread
+wide.py              one for GPUs: four items to a thread by 128-bit access
+wide_broadcast.py    the same where operands repeat
+wide_columns.py      combining the items of each column, four columns to a thread
+arithmetic.py        add, sub, mul, div, scale, neg, accumulate
+unary.py             exp, log, sqrt, pow and gradients
+convert.py           fill, copy, assign, cast
+transposing.py       copies of transposed arrays, through tiles in shared memory
+wide_transposing.py  the same by 128-bit access
+specs.py             NumPy references, wrong inputs, tolerances
+===================  =========================================================================
 
 The gradients of add, sub, mul and div sum over broadcast axes: see the family ``arithmetic``.
 """

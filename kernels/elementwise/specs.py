@@ -10,7 +10,7 @@ from numba import types
 
 from ..engine import ArgumentError, DtypeError, ShapeError
 from ..opspec import Arg, GpuKernel, OpSpec, Wrong
-from . import arithmetic, convert, transposing, unary
+from . import arithmetic, convert, transposing, unary, wide_transposing
 from .wide_broadcast import gpu_kernel
 
 X = Arg("x", "...")
@@ -225,4 +225,5 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernels by 128-bit access."""
     maps = (getattr(arithmetic, name) for name in ("ADD", "SUB", "MUL", "DIV", "SCALE"))
     made = ((m.name, m.broadcast, m.inputs) for m in (*maps, convert.COPY))
-    return (*wide_maps(SPECS), *(gpu_kernel(*m) for m in made))
+    repeating = (gpu_kernel(*m) for m in made)
+    return (*wide_maps(SPECS), *repeating, *wide_transposing.gpu_kernels())

@@ -10,6 +10,8 @@ column of it touches every bank once.
 
 Every permutation of axes that moves one group of neighbouring axes behind another is such a
 transposition of a (b, c, r) view: matrices, images from channels first to channels last, and back.
+
+Float32 on a GPU takes the kernel of :mod:`.wide_transposing` where it can.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any
 from numba import cuda, float32, float64, int64, types
 
 from ..engine import Array, Kernel, empty, kernel, layout
+from . import wide_transposing
 
 TILE = 32
 ROWS = 8  # a thread moves TILE / ROWS items
@@ -69,6 +72,9 @@ def transpose_planes(x: Array, y: Array) -> None:
         x: (b, c, r), contiguous; float32, float64 or int64.
         y: (b, r, c) or longer rows, of which the rest stays as it is; contiguous.
     """
+    if wide_transposing.takes(x, y):
+        wide_transposing.transpose(x, y, MAX_GRID)
+        return
     planes, columns, rows = x.shape
     grid = (-(-columns // TILE), -(-rows // TILE), min(planes, MAX_GRID))
     KERNELS[x.dtype.name][grid, (TILE, ROWS)](x, y)
