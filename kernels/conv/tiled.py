@@ -73,20 +73,64 @@ def window_of(pixel, size, rows, columns, high, wide, c, u, v, top, left):
 
 
 @cuda.jit(device=True)
-def start_of(pixel, rows, columns, image, line, item):
-    """Where the channels of a pixel of y begin."""
-    q, rest = uint32(pixel % columns), uint32(pixel // columns)
-    p, n = uint32(rest % rows), uint32(rest // rows)
-    return uint32(n * image + p * line + q * item)
+def windows_of(pixel, size, rows, columns, high, wide, c, u, v, top, left):
+    """The windows of the two pixels that a thread copies; ``pixel`` is the first."""
+    near = window_of(pixel, size, rows, columns, high, wide, c, u, v, top, left)
+    pixel = uint32(pixel + uint32(FURTHER))
+    return near, window_of(pixel, size, rows, columns, high, wide, c, u, v, top, left)
 
 
 @cuda.jit(device=True)
-def copy_pixel(tile, place, x, window, distance, tap, high, wide):
-    """Four channels of the pixel that a tap meets."""
+def note_starts(starts, row0, rows, columns, image, line, item):
+    """Where the channels of each pixel of the tile begin in y, for the end of the kernel."""
+    t = uint32(cuda.threadIdx.x)
+    if t < uint32(WIDTH):
+        pixel = uint32(row0 + t)
+        q, rest = uint32(pixel % columns), uint32(pixel // columns)
+        p, n = uint32(rest % rows), uint32(rest // rows)
+        starts[t] = uint32(n * image + p * line + q * item)
+
+
+@cuda.jit(device=True)
+def tile_of_block(m):
+    """(first pixel, first channel) of the tile that a block computes, for ``m`` channels."""
+    across = uint32(uint32(m + uint32(WIDTH - 1)) // uint32(WIDTH))
+    row0 = uint32(uint32(uint32(cuda.blockIdx.x) // across) * uint32(WIDTH))
+    column0 = uint32(uint32(uint32(cuda.blockIdx.x) % across) * uint32(WIDTH))
+    return row0, column0
+
+
+@cuda.jit(device=True)
+def pixel_of_thread():
+    """What a thread copies of a tile of x: (first of its two pixels, group of four steps)."""
+    t = uint32(cuda.threadIdx.x)
+    # t & 3 would do for the group; plain Numba 0.68 vectorises that wrongly.
+    return uint32(t >> uint32(2)), uint32((t ^ (t >> uint32(2))) & uint32(3))
+
+
+@cuda.jit(device=True)
+def copy_pixel(tile, place, x, window, tap, high, wide):
+    """Four channels of the pixel that a tap meets; ``tap`` is a row of ``taps``."""
     base, i, j = window
-    row = uint32(i + (tap >> uint32(ROW_BITS)))
-    column = uint32(j + (tap & uint32(0xFFFF)))
+    distance, where = tap
+    row = uint32(i + (where >> uint32(ROW_BITS)))
+    column = uint32(j + (where & uint32(0xFFFF)))
     cp_async16(tile, place, x, uint32(base + distance), row < high and column < wide)
+
+
+@cuda.jit(device=True)
+def copy_pixels(tile, place, pitch, x, windows, tap, high, wide):
+    """Those of the two windows of a thread, to rows of ``pitch`` numbers."""
+    copy_pixel(tile, place, x, windows[0], tap, high, wide)
+    copy_pixel(tile, place + uint32(FURTHER * pitch), x, windows[1], tap, high, wide)
+
+
+@cuda.jit(device=True)
+def clear(total):
+    """Begin all sums of a thread at zero."""
+    for i in range(ITEMS):
+        for j in range(ITEMS):
+            total[i, j] = float32(0.0)
 
 
 @cuda.jit(device=True)
@@ -112,47 +156,36 @@ def correlate_tiled(
     tiles = cuda.shared.array(SHARED, float32, 16)
     starts = cuda.shared.array(WIDTH, uint32)
     total = cuda.local.array((ITEMS, ITEMS), float32)
-    across = uint32(uint32(m + uint32(WIDTH - 1)) // uint32(WIDTH))
-    row0 = uint32(uint32(uint32(cuda.blockIdx.x) // across) * uint32(WIDTH))
-    column0 = uint32(uint32(uint32(cuda.blockIdx.x) % across) * uint32(WIDTH))
+    row0, column0 = tile_of_block(m)
     q0 = uint32(uint32(cuda.blockIdx.y) * steps)
     k = min(uint32(q0 + steps), k)
-    t = uint32(cuda.threadIdx.x)
-    # The group of steps that it copies. t & 3 would do; plain Numba 0.68 vectorises that wrongly.
-    group = uint32((t ^ (t >> uint32(2))) & uint32(3))
-    place = uint32((t >> uint32(2)) * uint32(ROW_PITCH) + group * uint32(RUN))
-    pixel = uint32(row0 + (t >> uint32(2)))
-    near = window_of(pixel, size, p, q, hx, wx, c, u, v, top, left)
-    pixel = uint32(pixel + uint32(FURTHER))
-    far = window_of(pixel, size, p, q, hx, wx, c, u, v, top, left)
-    if t < uint32(WIDTH):
-        starts[t] = start_of(uint32(row0 + t), p, q, image, line, item)
-    for i in range(ITEMS):
-        for j in range(ITEMS):
-            total[i, j] = float32(0.0)
+    pixel, group = pixel_of_thread()
+    place = uint32(pixel * uint32(ROW_PITCH) + group * uint32(RUN))
+    windows = windows_of(uint32(row0 + pixel), size, p, q, hx, wx, c, u, v, top, left)
+    note_starts(starts, row0, p, q, image, line, item)
+    clear(total)
     at = uint32(uint32(q0 >> uint32(1)) + uint32(2) * group)
-    distance, tap = taps[at], taps[at + uint32(1)]
-    copy_pixel(tiles, place, x, near, distance, tap, hx, wx)
-    copy_pixel(tiles, place + uint32(FURTHER * ROW_PITCH), x, far, distance, tap, hx, wx)
+    tap = taps[at], taps[at + uint32(1)]
+    copy_pixels(tiles, place, ROW_PITCH, x, windows, tap, hx, wx)
     copy_wide(tiles, uint32(WIDE_TILES), w, column0, m, m, q0, k)
     cp_async_commit()
+    t = uint32(cuda.threadIdx.x)
     lane, warp = uint32(t & uint32(31)), uint32(t >> uint32(5))
     row = uint32((warp >> uint32(1)) * uint32(WARP_ROWS) + (lane >> uint32(3)))
     column = uint32((warp & uint32(1)) * uint32(WARP_COLUMNS) + (lane & uint32(7)) * uint32(RUN))
     at, now = uint32(at + uint32(2 * GROUPS)), uint32(0)
-    distance, tap = taps[at], taps[at + uint32(1)]
+    tap = taps[at], taps[at + uint32(1)]
     while q0 < k:
         cp_async_wait(0)
         cuda.syncthreads()
         q0 = uint32(q0 + uint32(DEPTH))
         other = uint32(uint32(1) - now)
         to = uint32(other * uint32(ROW_TILE) + place)
-        copy_pixel(tiles, to, x, near, distance, tap, hx, wx)
-        copy_pixel(tiles, to + uint32(FURTHER * ROW_PITCH), x, far, distance, tap, hx, wx)
+        copy_pixels(tiles, to, ROW_PITCH, x, windows, tap, hx, wx)
         copy_wide(tiles, uint32(WIDE_TILES) + other * uint32(TILE), w, column0, m, m, q0, k)
         cp_async_commit()
         at = uint32(at + uint32(2 * GROUPS))
-        distance, tap = taps[at], taps[at + uint32(1)]
+        tap = taps[at], taps[at + uint32(1)]
         from_a = now * uint32(ROW_TILE) + row * uint32(ROW_PITCH)
         multiply(total, tiles, from_a, tiles, uint32(WIDE_TILES) + now * uint32(TILE) + column)
         now = other
