@@ -7,25 +7,24 @@ graph, and from then on hands the GPU the whole graph at once.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from . import trees
 from .autograd import mode
+from .captured import Captured
 from .errors import ArgumentError
-from .kernels.elementwise import copy
-from .kernels.engine import Array, Device, default_device
+from .kernels.engine import Device, default_device
 from .kernels.engine.replay import here
 from .kernels.matmul import get_float32_matmul_precision
-from .tensor import Tensor, wrap
+from .tensor import Tensor
 
 SHAPES = 8  # captured steps kept, of different shapes of the arguments
-ATTEMPTS = 4  # captures of one step, none of which lasted, before it is given up
-LASTING = 50  # replays after which a capture has paid
+RETURNS = 2 * SHAPES  # shapes that came again after their capture had to go before it had paid
+REMEMBERED = 1024  # shapes whose capture had to go
 
 
 def graph(step: Callable[..., Any]) -> GraphedStep:
@@ -35,7 +34,9 @@ def graph(step: Callable[..., Any]) -> GraphedStep:
     captures it, the third compares it with what was captured, and every further one copies the
     arguments into place and replays it without running its Python code. The result is that of
     calling ``step``, bit for bit. Each shape of the arguments, ``train()`` and ``eval()``,
-    ``no_grad()`` and each precision of products have a graph of their own. An option of an
+    ``no_grad()`` and each precision of products have a graph of their own; of more than 8, the one
+    not needed for longest goes. If those come back again and again, one RuntimeWarning says that
+    nothing more is captured: the graphs there are stay, all else runs ``step``. An option of an
     optimizer other than the learning rate, parameters that ``Module.to`` or an optimizer's first
     step has put elsewhere: with these it is captured anew.
 
@@ -87,7 +88,9 @@ class GraphedStep:
         self.step = step
         self.reason = ""
         self.captures = self.replays = 0
-        self._found: OrderedDict[Any, _Captured] = OrderedDict()
+        self._found: OrderedDict[Any, Captured] = OrderedDict()
+        self._gone: set[int] = set()  # hashes of the keys of those that had to go too early
+        self._returns = 0
         functools.update_wrapper(self, step, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -101,6 +104,8 @@ class GraphedStep:
             return self._give_up(problem, lambda: self.step(*args, **kwargs))
         settings = mode.enabled, get_float32_matmul_precision()
         found = self._captured_for((device, key, settings), device)
+        if found is None:
+            return trees.detached(self.step(*args, **kwargs))
         result = found((args, kwargs), tensors)
         self.captures += found.did == "captured"
         self.replays += found.did == "replayed"
@@ -108,179 +113,50 @@ class GraphedStep:
             self._give_up(found.reason, lambda: None)
         return result
 
-    def _captured_for(self, key: Any, device: Device) -> _Captured:
+    def _captured_for(self, key: Any, device: Device) -> Captured | None:
         first = self._found.get(key)
         if first is not None and not first.modes_hold():  # since train() or eval()
             key = key, tuple([module.training for module, _ in first.modes])
         found = self._found.get(key)
         if found is None:
-            if len(self._found) >= SHAPES:
-                self._found.popitem(last=False)
-            found = self._found[key] = _Captured(self.step, device)
+            if len(self._found) >= SHAPES and not self._make_room(hash(key)):
+                return None
+            found = self._found[key] = Captured(self.step, device)
         self._found.move_to_end(key)
         return found
+
+    def _make_room(self, coming: int) -> bool:
+        """Let the capture go that was not needed for longest, unless those come back too often."""
+        if coming in self._gone and self._returns < RETURNS:
+            self._gone.remove(coming)
+            self._returns += 1
+            if self._returns == RETURNS:
+                warnings.warn(
+                    f"graph: {_name_of(self.step)} is called with more than {SHAPES} shapes or "
+                    f"values of arguments in turn: from now on {SHAPES} of them have a graph, the "
+                    "others run without one; pad the arguments to fewer shapes",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+        if self._returns == RETURNS:
+            return False
+        key, oldest = self._found.popitem(last=False)
+        if not oldest.paid:
+            if len(self._gone) == REMEMBERED:
+                self._gone.clear()
+            self._gone.add(hash(key))
+        return True
 
     def _give_up(self, reason: str, step: Callable[[], Any]) -> Any:
         self.reason = reason
         self._found.clear()
         warnings.warn(
-            f"graph: {getattr(self.step, '__name__', 'the step')} runs without a graph from now "
-            f"on: {reason}",
+            f"graph: {_name_of(self.step)} runs without a graph from now on: {reason}",
             RuntimeWarning,
             stacklevel=3,
         )
         return trees.detached(step())
 
 
-class _Captured:
-    """A step for arguments of certain shapes.
-
-    Attributes:
-        did: what the last call did: ``"ran"``, ``"captured"``, ``"verified"`` or ``"replayed"``.
-        reason: why there will be no graph.
-        modes: modules whose mode the step has looked at, and whether they were in training before
-            the last call that looked, or after the first.
-    """
-
-    def __init__(self, step: Callable[..., Any], device: Device) -> None:
-        self.step, self.device = step, device
-        self.did = self.reason = ""
-        self._attempts = self._replays = 0
-        self._graph: Any = None
-        self._verified = False
-        self._inputs: list[Tensor] = []
-        self._output: Any = None
-        self._leaves: dict[int, _Leaf] = {}
-        self.modes: list[tuple[Any, bool]] = []
-
-    def modes_hold(self) -> bool:
-        """Whether all modules are in the mode in which the step has found them."""
-        return all(module.training == mode for module, mode in self.modes)
-
-    def __call__(self, arguments: Any, given: list[Tensor]) -> Any:
-        if self._graph is not None and not self._graph_holds():
-            self._graph, self._verified = None, False
-            self.did = ""  # state that has been replaced is moved into place before a capture
-        if self._graph is None and (not self.did or self._attempts == ATTEMPTS):
-            self._refuse_endless_captures()
-            return self._run(arguments)
-        if not self._inputs:
-            self._inputs = [wrap(copy(t.array)) for t in given]
-        for held, t in zip(self._inputs, given):
-            _copy_into(held.array, t.array)
-        if self._graph is None:
-            return self._capture(arguments)
-        if not self._verified:
-            return self._verify(arguments)
-        from .kernels.engine.gpu.recorder import replay
-
-        self.did = "replayed"
-        replay(self._graph)
-        self._replays += 1
-        if self._replays == LASTING:
-            self._attempts = 0
-        self._keep_grads()
-        return self._output
-
-    def _refuse_endless_captures(self) -> None:
-        if self._attempts == ATTEMPTS:
-            self.reason = f"it was captured {ATTEMPTS} times and had to be captured again soon"
-
-    def _run(self, arguments: Any) -> Any:
-        """Call the step, noting which tensors receive gradients."""
-        self.did, self._leaves, self.modes = "ran", {}, []
-        args, kwargs = arguments
-        with self._noting():
-            return trees.detached(self.step(*args, **kwargs))
-
-    @contextlib.contextmanager
-    def _noting(self) -> Iterator[None]:
-        """Note which tensors receive gradients, and which modules look at their mode."""
-        modes = {id(module): (module, module.training) for module, _ in self.modes}
-        here.received = lambda leaf: self._leaves.setdefault(id(leaf), _Leaf(leaf)).see()
-        here.looked = lambda module: modes.setdefault(id(module), (module, None))
-        try:
-            yield
-        finally:
-            here.received = here.looked = None
-            self.modes = [(m, m.training if mode is None else mode) for m, mode in modes.values()]
-
-    def _capture(self, arguments: Any) -> Any:
-        from .kernels.engine.gpu.recorder import capture
-
-        self.did = "captured"
-        self._attempts += 1
-        self._replays = 0
-        for leaf in self._leaves.values():
-            leaf.begin()
-        args, kwargs = trees.replaced(arguments, iter(self._inputs))
-        with self._noting():
-            output, graph, recorder = capture(
-                self.device.index, lambda: trees.detached(self.step(*args, **kwargs))
-            )
-        if recorder.reason:
-            self.did = "ran"
-            self.reason = recorder.reason if recorder.for_good else ""
-            return output
-        for leaf in self._leaves.values():
-            leaf.end()
-        self._graph, self._output = graph, output
-        return output
-
-    def _verify(self, arguments: Any) -> Any:
-        from .kernels.engine.gpu.recorder import verify
-
-        self.did = "verified"
-        args, kwargs = trees.replaced(arguments, iter(self._inputs))
-        output, recorder = verify(self._graph, lambda: trees.detached(self.step(*args, **kwargs)))
-        if recorder.reason:
-            self.did, self._graph = "ran", None
-            self.reason = recorder.reason if recorder.for_good else ""
-            return output
-        self._verified = True
-        self._keep_grads()
-        return self._output
-
-    def _graph_holds(self) -> bool:
-        """Whether a call now would do what the captured one did."""
-        grads = all(leaf.holds() for leaf in self._leaves.values())
-        return grads and self.modes_hold() and self._graph.holds()
-
-    def _keep_grads(self) -> None:
-        """Give the leaves the gradients that the graph writes."""
-        for leaf in self._leaves.values():
-            leaf.tensor.grad = leaf.after
-
-
-class _Leaf:
-    """A tensor that receives gradients, and its ``grad`` around the captured call."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-        self.before: Tensor | None = None
-        self.first: Tensor | None = None
-        self.after: Tensor | None = None
-        self._seen = False
-
-    def begin(self) -> None:
-        """The captured call is about to begin."""
-        self.before, self._seen = self.tensor.grad, False
-
-    def see(self) -> None:
-        """The tensor is about to receive a gradient; the first time counts."""
-        if not self._seen:
-            self.first, self._seen = self.tensor.grad, True
-
-    def end(self) -> None:
-        """The captured call has ended."""
-        self.after = self.tensor.grad
-
-    def holds(self) -> bool:
-        """Whether a call now would treat the gradient as the captured one did."""
-        if self.before is not None and self.first is None:  # the step has set it to None
-            return True
-        return self.tensor.grad is self.first
-
-
-def _copy_into(target: Array, source: Array) -> None:
-    target.copy_from(source if source.is_contiguous else copy(source))
+def _name_of(step: Callable[..., Any]) -> str:
+    return getattr(step, "__name__", "the step")

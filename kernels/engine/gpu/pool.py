@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 GRANULE = 512  # bytes; cudaMalloc aligns to 256, 512 keeps size classes few
 LARGE = 1024 * KIB  # bytes; blocks above it are rounded to whole MiB
+IDLE = -1  # in place of a stream: of blocks that no work uses any more, for any stream
+
+_noting = threading.RLock()  # threads note who uses a block; what is freed meanwhile may, too
 
 
 class Blocks(list[int]):
@@ -65,8 +69,9 @@ class Buffer:
 
     def used_by(self, graph: Graph) -> None:
         """Let the memory go back only after the graph: its replays work on it."""
-        others = [known for known in self.graphs if known() not in (None, graph)]
-        self.graphs = (*others, weakref.ref(graph))
+        with _noting:
+            others = [known for known in self.graphs if known() not in (None, graph)]
+            self.graphs = (*others, weakref.ref(graph))
         graph.uses.add(self)
         if self.home is None:  # of another graph, which has it back when nobody needs it
             graph.held.add(self)
@@ -84,7 +89,8 @@ class Buffer:
         """Let the memory go back only after the work that a stream is about to be given."""
         home = self.home
         if home is not None and stream != home.stream and stream not in self.others:
-            self.others = (*self.others, stream)
+            with _noting:
+                self.others = (*self.others, stream)
 
     def __del__(self) -> None:
         home = self.home
@@ -136,10 +142,11 @@ class Pool:
 
     def _take(self, size: int) -> Buffer:
         home = self._blocks(stream_of(self.index), size)
-        try:
-            return Buffer(home.pop(), size, home)
-        except IndexError:  # none of that size, or another thread took the last
-            pass
+        for blocks in (home, self._blocks(IDLE, size)):
+            try:
+                return Buffer(blocks.pop(), size, home)
+            except IndexError:  # none of that size, or another thread took the last
+                pass
         try:
             pointer = active().allocate(self.index, size)
         except MemoryError:
@@ -181,14 +188,14 @@ class Pool:
                 active().free(self.index, blocks.pop())
 
     def adopt(self, stream: int) -> None:
-        """Let blocks of a stream that has finished for good belong to the default stream."""
+        """Give blocks of a stream that has finished for good to any; to the default one later."""
         for (s, size), blocks in list(self.free.items()):
             if s == stream and s:
-                heir = blocks.heir = self._blocks(0, size)
-                blocks.stream = 0
+                blocks.heir = self._blocks(0, size)
+                blocks.stream, idle = 0, self._blocks(IDLE, size)
                 del self.free[s, size]
                 while blocks:
-                    heir.append(blocks.pop())
+                    idle.append(blocks.pop())
 
 
 @functools.cache
