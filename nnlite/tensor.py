@@ -13,7 +13,7 @@ from .errors import AutogradError, DtypeError
 from .kernels.checks import require_like, require_shape
 from .kernels.elementwise import copy
 from .kernels.engine import Array, Device, array, cached_constant, full
-from .kernels.engine.replay import here
+from .kernels.engine.replay import Rebinding, here
 
 
 class Tensor(operators.Operators):
@@ -27,7 +27,7 @@ class Tensor(operators.Operators):
         dtype: dtype of its items.
 
     Attributes:
-        array: the engine array, what a kernel takes.
+        array: the engine array, what a kernel takes; graphs notice when it is set to another one.
         grad: the accumulated gradient, a tensor, or None.
         version: counts the in-place changes of its memory.
 
@@ -38,7 +38,8 @@ class Tensor(operators.Operators):
         array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("array", "grad", "version", "_requires_grad", "_edge", "_hooks", "__weakref__")
+    __slots__ = ("_array", "grad", "version", "_requires_grad", "_edge", "_hooks", "__weakref__")
+    array = Rebinding("_array")
     __array_ufunc__ = None  # so that NumPy leaves `numpy_array * tensor` to the tensor
 
     def __init__(
@@ -51,7 +52,7 @@ class Tensor(operators.Operators):
         elif device is not None:
             source = source.to(device)
         shared = isinstance(data, Tensor) and source is data.array
-        self.array: Array = source
+        self._array = source
         self.grad: Tensor | None = None
         self.version: Version = data.version if shared else Version()
         self._requires_grad = False
@@ -116,7 +117,7 @@ class Tensor(operators.Operators):
         if here.received is not None:
             here.received(self)
         if self.grad is not None:
-            self.grad.array = functional.accumulate(self.grad.array, grad, True)
+            self.grad._array = functional.accumulate(self.grad._array, grad, True)
             self.grad.mark_changed()
         else:
             self.grad = wrap(grad if fresh and grad.is_contiguous else copy(grad))
@@ -223,7 +224,7 @@ def tensor(
 def wrap(a: Array) -> Tensor:
     """A tensor around ``a``, without the checks and conversions of ``Tensor(a)``."""
     t = Tensor.__new__(Tensor)
-    t.array = a
+    t._array = a
     t.grad = t._edge = t._hooks = None
     t.version = Version()
     t._requires_grad = False

@@ -9,9 +9,13 @@ here just call what they are given. Capturing is in ``gpu.graph``.
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from .memory import Array
 
 T = TypeVar("T")
 
@@ -45,6 +49,27 @@ def rebound(before: Any) -> None:
     buffer = getattr(before, "buffer", None)  # none on a CPU
     if buffer is not None:
         buffer.leave()
+
+
+class Rebinding(property):
+    """The attribute ``name``, an array: :func:`rebound` is called when it is set to another one.
+
+    Example:
+        >>> class Tensor:
+        ...     __slots__ = ("_array",)
+        ...     array = Rebinding("_array")
+    """
+
+    def __init__(self, name: str) -> None:
+        def give(owner: Any, array: Array) -> None:
+            rebound(getattr(owner, name))
+            setattr(owner, name, array)
+
+        super().__init__(operator.attrgetter(name), give)
+
+    if TYPE_CHECKING:
+
+        def __get__(self, instance: Any, owner: Any = None) -> Array: ...  # type: ignore[override]
 
 
 def repeated(function: Callable[[], T], depends_on: Callable[[], Any] = lambda: None) -> T:

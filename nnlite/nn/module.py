@@ -11,7 +11,6 @@ from ..errors import ArgumentError, DtypeError, ShapeError
 from ..kernels.engine import Array, Device, array
 from ..kernels.engine.device import device as find_device
 from ..kernels.engine.memory import check_dtype
-from ..kernels.engine.replay import rebound
 from ..tensor import Tensor
 from .hooks import Hookable
 from .mode import Mode
@@ -274,7 +273,6 @@ class Module(Hookable):
                     cast = kind if t.dtype.kind == "f" and kind is not None else t.dtype
                     where = t.device if target is None else target
                     if cast != t.dtype or where != t.device:
-                        rebound(t.array)
                         t.array = array(t.array, cast, where)
                         t.mark_changed()
         return self

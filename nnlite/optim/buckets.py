@@ -20,7 +20,6 @@ from typing import Any
 
 from ..kernels.checks import FLOAT32
 from ..kernels.engine import Array, array, full, zeros
-from ..kernels.engine.replay import rebound
 from ..kernels.update import Batch, Tensors
 from ..tensor import Tensor
 
@@ -89,7 +88,6 @@ class Bucket:
             self._grads = Slab(self.shapes, self.dtype, self.device)
             for p, view in zip(params, self._slab.views):
                 view.copy_from(p.array)
-                rebound(p.array)
                 p.array = view
         self.arrays = [p.array for p in params]
 
