@@ -67,7 +67,8 @@ def test_an_interrupted_run_writes_what_there_is(tmp_path, monkeypatch, error, s
     second = Case("second", "g", {OURS: Side(interrupts)}, lambda p: None, 1.0, "B", seven)
     code, written = run(tmp_path, [first, second, first], monkeypatch)
     assert (code, written["ended"]) == (status, ended)
-    assert [r["rounds"] for r in written["results"]] == [2, 0]
+    assert [r["rounds"] for r in written["results"]] == [2, 0, 0]
+    assert [r["note"] for r in written["results"]] == ["", "not finished", command.NOT_RUN]
 
 
 def test_cases_that_the_time_does_not_reach_are_listed(tmp_path, monkeypatch):

@@ -133,11 +133,14 @@ def test_a_program_is_ended_with_what_it_had_printed(monkeypatch):
 @pytest.mark.skipif(len(nl.devices()) > 1, reason="a GPU is present, and this would measure it")
 @pytest.mark.parametrize(("part", "code"), [("bench", 3), ("nonsense", 2), ("", 1)])
 def test_the_script_for_a_lease(tmp_path, part, code):
-    """Without a GPU its part of the benchmark says so and writes no figures."""
+    """Without a GPU it says so after a look, and writes no figures."""
     script = correctness.ROOT / "bench" / "gpu" / "lease.sh"
     env = dict(os.environ, OUT=str(tmp_path), PYTHON=sys.executable)
     done = subprocess.run(["bash", script, part], env=env, capture_output=True, text=True)
     assert done.returncode == code, done
     assert not (tmp_path / "gpu.json").exists()
     if part == "bench":
-        assert "nothing was measured" in (tmp_path / "gpu.txt").read_text()
+        assert "nothing was measured" in done.stderr
+        look = (tmp_path / "bench-look.txt").read_text()
+        assert "] driver: FAILED" in look
+        assert "] kernel: not tried" in look

@@ -19,11 +19,13 @@ from .correctness import TOOLS, sanitizer, tests
 from .place import Place, StandIn
 from .plan import ROUNDS, Budget
 from .report import Record, goals_table, remarks, results_table
+from .worker import Worker, command_for
 
 WRONG, NO_GPU, INTERRUPTED = 1, 3, 130
 CHECKS = 0.45  # share of the time for the checks
 OF_TESTS = 0.7  # of which the tests have so much, and each tool of the sanitizer half of the rest
 LAST = 10.0  # seconds kept for the end
+NOT_RUN = "not run: the time was up"
 NO_GPU_TEXT = "there is no GPU here that numba can use: nothing was measured, and nothing written"
 
 
@@ -52,25 +54,41 @@ def run_checks(
 def run_cases(
     record: Record,
     cases: Sequence[Case],
-    place: Place,
+    measured: Callable[[Case, float, Result], None],
+    index: int,
     budget: Budget,
     rounds: int,
     save: Callable[[], None],
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Measure one case after the other; each has its share of what is left."""
+    """Measure one case after the other; each has its share of what is left.
+
+    Args:
+        measured: ``measured(case, seconds, result)`` fills the result.
+        index: of the GPU whose state is noted after each group.
+    """
     for number, case in enumerate(cases):
         result = Result(case.name, case.group, case.unit, by_wall=case.by_wall)
         result.rounds_wanted = rounds
         record.results.append(result)
         if budget.left() <= 0:
-            result.note = "not run: the time was up"
+            result.note = NOT_RUN
             continue
         say(f"{number + 1} of {len(cases)}: {case.name}")
-        measure(case, place, budget.share([c.weight for c in cases[number:]]), result)
+        measured(case, budget.share([c.weight for c in cases[number:]]), result)
         if case.group != (cases[number + 1].group if number + 1 < len(cases) else ""):
-            record.states.append({"after": case.group, **machine.state(place.device.index)})
+            record.states.append({"after": case.group, **machine.state(index)})
         save()
+
+
+def list_rest(record: Record, cases: Sequence[Case]) -> None:
+    """Name in the record also what the end of the run has left out."""
+    for result in record.results[-1:]:
+        if not (any(result.seconds.values()) or result.missing or result.errors or result.note):
+            result.note = "not finished"
+    for case in cases[len(record.results) :]:
+        result = Result(case.name, case.group, case.unit, by_wall=case.by_wall, note=NOT_RUN)
+        record.results.append(result)
 
 
 def show(console: Console, record: Record) -> None:
@@ -129,12 +147,20 @@ def main(
         console.print(f"[{budget.passed():4.0f} s] {text}", markup=False, highlight=False)
 
     chosen = [c for c in all_cases() if only in c.name or only in c.group]
+    worker = Worker(command_for(str(place.device)))
+
+    def measured(case: Case, seconds: float, result: Result) -> None:
+        if place.is_gpu:
+            worker.measure(case, seconds, result)
+        else:
+            measure(case, place, seconds, result)
+
     old = _alarm(budget.left() + LAST / 2)
     try:
         if check:
             say("tests and compute-sanitizer")
             run_checks(record, budget, quick, str(place.device), out.with_suffix(".log"), save)
-        run_cases(record, chosen, place, budget, rounds, save, say)
+        run_cases(record, chosen, measured, place.device.index, budget, rounds, save, say)
         record.ended = "complete"
     except KeyboardInterrupt:
         record.ended = "interrupted"
@@ -142,6 +168,8 @@ def main(
         record.ended = "out of time"
     finally:
         _quiet(old)
+        worker.close()
+        list_rest(record, chosen)
         save()
     show(console, record)
     console.print(f"{record.ended} after {record.seconds:.0f} s; figures written to {out}")

@@ -161,9 +161,11 @@ def measure(case: Case, place: Place, seconds: float, result: Result) -> None:
         _measure(case, place, start + seconds, result)
     except Exception as error:  # a case that fails does not end the run
         result.errors[OURS] = _text(error)
-    finally:
-        case.after()
-        place.tidy()
+    for tidy in (case.after, place.tidy):
+        try:
+            tidy()
+        except Exception as error:  # as when the context of the GPU is broken
+            result.errors.setdefault(OURS, _text(error))
 
 
 def _measure(case: Case, place: Place, end: float, result: Result) -> None:
@@ -181,6 +183,7 @@ def _measure(case: Case, place: Place, end: float, result: Result) -> None:
     samplers, of_one = {}, 0.0
     for name, run in list(running.items()):
         before = place.clock()
+        place.begins(name)
         sampler = _tried(lambda run=run: _sampler(case, place, run), name, running, result)
         if sampler is not None and _tried(sampler, name, running, result) is not None:
             samplers[name] = sampler
@@ -197,6 +200,7 @@ def _measure(case: Case, place: Place, end: float, result: Result) -> None:
         taken = {}
         for name in names[turn:] + names[:turn]:
             if name in running:
+                place.begins(name)
                 found = _tried(samplers[name], name, running, result)
                 if found is not None:
                     taken[name] = found
@@ -214,6 +218,7 @@ def _made(
     if left < side.least:
         result.missing[name] = f"{max(left, 0.0):.0f} s left, at least {side.least:.0f} s needed"
         return None
+    place.begins(name)
     try:
         run = side.make(place, inputs)
         found = run()

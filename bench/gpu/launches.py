@@ -14,6 +14,7 @@ import nnlite as nl
 from .case import OURS, Case, Missing, Side
 from .place import Place
 
+LINE = types.Array(types.float32, 1, "C")  # of each argument
 LAUNCHES = 200  # to a run, so that the host's clock sees launches and little else
 
 
@@ -73,9 +74,8 @@ def by_core(place: Place, arrays: Any) -> Callable[[], Any]:
         raise Missing(f"cuda.core is not installed ({error})") from error
     from nnlite.kernels.engine.gpu import offline
 
-    line = types.Array(types.float32, 1, "C")
     capability = place.device.limits.compute_capability
-    text = offline.ptx(nothing, (line,) * 3, capability)
+    text = offline.ptx(nothing, (LINE,) * 3, capability)
     name = next(s.split("(")[0].split()[-1] for s in text.splitlines() if ".entry" in s)
     code = offline.link(text, f"sm_{capability[0]}{capability[1]}").cubin
     current = Device(place.device.index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+import os
 import platform
 import shutil
 import subprocess
@@ -55,13 +56,16 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of this checkout, with a word if files differ from it; "unknown" without git."""
+    """The commit of this checkout, with a word if files differ from it.
+
+    Without git, as where only the files went, what the environment variable ``COMMIT`` says.
+    """
     try:
         command = ["git", "-C", str(ROOT)]
         head = _output([*command, "rev-parse", "HEAD"]).strip()
         changed = _output([*command, "status", "--porcelain", "--untracked-files=no"]).strip()
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return os.environ.get("COMMIT", "unknown")
     return head + " and changes" * bool(changed)
 
 

@@ -18,6 +18,7 @@ from .limits import limits_of
 
 BIG = 1 << 28  # float32 items of a bandwidth case: 1 GiB, four to twenty times any L2 cache
 STAND_IN = 1 << 14
+HEAD_START = 4  # copies of 128 MiB before a run: some 0.2 ms, in which the host queues it
 
 
 class Place:
@@ -27,6 +28,7 @@ class Place:
         device: the :class:`nnlite.Device`.
         is_gpu: False of the stand-in.
         items: float32 items of arrays in bandwidth cases.
+        begins: called with the name of each side that is about to run.
     """
 
     is_gpu = True
@@ -34,12 +36,13 @@ class Place:
 
     def __init__(self, device: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self.device, self.clock = device, clock
+        self.begins: Callable[[str], Any] = lambda side: None
 
     @functools.cached_property
     def _stopwatch(self) -> Callable[[Callable[[], Any]], float]:
-        from nnlite.kernels.engine.tuning.timing import timer_of
+        from nnlite.kernels.engine.gpu.timing import Stopwatch
 
-        return timer_of(self.device)
+        return Stopwatch(self.device, HEAD_START)
 
     def seconds(self, run: Callable[[], Any]) -> float:
         """Seconds of one run by the device's clock, with a cold L2 cache."""
@@ -59,6 +62,17 @@ class Place:
         from nnlite.kernels.engine import gpu
 
         gpu.synchronize(self.device)
+
+    def answers(self) -> bool:
+        """Whether the GPU still does what it is asked: after a fault its context does nothing."""
+        try:
+            return nl.array(np.ones(8, np.float32), device=self.device).numpy().sum() == 8
+        except Exception:  # whatever the driver says, this process is of no more use
+            return False
+
+    def warm_up(self) -> None:
+        """Make what all cases share, so that none pays for it."""
+        self.seconds(lambda: self.big)
 
     def limit(self, name: str | None) -> float | None:
         """A limit of the hardware in operations or bytes per second; None if it is not known."""
@@ -107,6 +121,12 @@ class StandIn(Place):
 
     is_gpu = False
     items = STAND_IN
+
+    @functools.cached_property
+    def _stopwatch(self) -> Callable[[Callable[[], Any]], float]:
+        from nnlite.kernels.engine.tuning.timing import timer_of
+
+        return timer_of(self.device)
 
     def synchronize(self) -> None:
         pass
