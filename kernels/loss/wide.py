@@ -23,6 +23,7 @@ from ..reduce.wide_rows import (
     SLOTS,
     hold,
     next_batch,
+    place,
     row_kernel,
     row_sum,
     run_of,
@@ -32,6 +33,92 @@ from ..reduce.wide_rows import (
 from .kernels import BLOCK
 
 MOST = 1 << 31  # items of a part that are counted in 32 bits
+
+
+# -- what losses with and without weights share ----------------------------------------------------
+# A loss, or its slope, is given to the two functions below as two device functions:
+#   one(p, t, i, given)        its value for item i of p and t,
+#   four(a, b, at, i, given)   that of items i to i + 3: a and b hold p and t from ``at`` on, and a
+#                              holds the values then.
+# ``given`` is all else that it needs.
+
+
+def part_sum(one: Any, four: Any) -> Any:
+    """A device function of (slots, p, t, given, head, chunk): the sum over the part of a block.
+
+    Block b adds up the values of the items b*chunk to (b + 1)*chunk, which it reads once; ``slots``
+    is shared memory of SLOTS numbers.
+    """
+
+    @cuda.jit(device=True)
+    def summed(slots, p, t, given, head, chunk):
+        a, b = cuda.local.array(ITEMS, float32), cuda.local.array(ITEMS, float32)
+        start = uint64(uint64(cuda.blockIdx.x) * uint64(chunk))
+        n = uint64(p.size)
+        left_over = uint64(n - start) if start < n else uint64(0)
+        length = uint32(min(uint64(chunk), left_over))
+        before, runs = span_at(start, length, head)
+        single = single_of(before, runs)
+        acc = float32(0.0)
+        if single < length:
+            acc = one(p, t, uint64(start + uint64(single)), given)
+        first, left = uint64(start + uint64(before)), runs
+        while left > uint32(0):
+            hold(a, p, first, left, float32(0.0))
+            hold(b, t, first, left, float32(0.0))
+            for k in range(HELD):
+                if run_of(k) < left:
+                    four(a, b, k * RUN, place(first, run_of(k)), given)
+                    for j in range(k * RUN, k * RUN + RUN):
+                        acc += a[j]
+            first, left = next_batch(first, left)
+        return row_sum(slots, 0, acc)
+
+    return summed
+
+
+def gradient_map(one: Any, four: Any, each: bool) -> Any:
+    """A device function of (dloss, p, t, given, dp, head, scale): dp = slope * dloss * scale.
+
+    Args:
+        one, four: of the slope.
+        each: dloss has an item for each of p; else one for all.
+    """
+
+    @cuda.jit(device=True)
+    def mapped(dloss, p, t, given, dp, head, scale):
+        i, whole = place_of(p.size, head)
+        if whole:
+            a, b = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
+            d = cuda.local.array(RUN, float32)
+            fetch(a, p, i)
+            fetch(b, t, i)
+            if each:
+                fetch(d, dloss, i)
+            four(a, b, 0, i, given)
+            for j in range(RUN):
+                a[j] = a[j] * ((d[j] if each else dloss[0]) * scale)
+            put_back(dp, i, a)
+        elif i < uint64(p.size):
+            dp[i] = one(p, t, i, given) * (dloss[i if each else uint64(0)] * scale)
+
+    return mapped
+
+
+# -- without weights -------------------------------------------------------------------------------
+def _with_number(f: Any) -> tuple[Any, Any]:
+    """``one`` and ``four`` of f, which takes the same number for all items."""
+
+    @cuda.jit(device=True)
+    def one(p, t, i, s):
+        return f(p[i], t[i], s)
+
+    @cuda.jit(device=True)
+    def four(a, b, at, i, s):
+        for j in range(at, at + RUN):
+            a[j] = f(a[j], b[j], s)
+
+    return one, four
 
 
 @functools.cache
@@ -45,57 +132,30 @@ def each_kernel(f: Any) -> Kernel:
 @functools.cache
 def total_kernel(f: Any) -> Kernel:
     """``total_wide`` of f."""
+    summed = part_sum(*_with_number(f))
 
+    @row_kernel
     def total_wide(p, t, s, sums, head, chunk, divisor):
         """p, t (n,), sums (parts,): block b adds items b*chunk onwards."""
         slots = cuda.shared.array(SLOTS, float32)
-        a, b = cuda.local.array(ITEMS, float32), cuda.local.array(ITEMS, float32)
-        start = uint64(uint64(cuda.blockIdx.x) * uint64(chunk))
-        n = uint64(p.size)
-        left_over = uint64(n - start) if start < n else uint64(0)
-        length = uint32(min(uint64(chunk), left_over))
-        before, runs = span_at(start, length, head)
-        single = single_of(before, runs)
-        acc = float32(0.0)
-        if single < length:
-            acc = f(p[start + uint64(single)], t[start + uint64(single)], s)
-        first, left = uint64(start + uint64(before)), runs
-        while left > uint32(0):
-            hold(a, p, first, left, float32(0.0))
-            hold(b, t, first, left, float32(0.0))
-            for k in range(HELD):
-                if run_of(k) < left:
-                    for j in range(k * RUN, k * RUN + RUN):
-                        acc += f(a[j], b[j], s)
-            first, left = next_batch(first, left)
-        acc = row_sum(slots, 0, acc)
+        acc = summed(slots, p, t, s, head, chunk)
         if cuda.threadIdx.x == 0:
             sums[cuda.blockIdx.x] = acc / divisor
 
-    return row_kernel(total_wide)
+    return total_wide
 
 
 @functools.cache
 def gradient_kernel(slope: Any, each: bool) -> Kernel:
     """``gradient_wide`` of a device function; ``each``: dloss has an item for each of p."""
+    mapped = gradient_map(*_with_number(slope), each)
 
+    @kernel
     def gradient_wide(dloss, p, t, s, dp, head, scale):
         """dloss (n,) or (1,); p, t, dp (n,)."""
-        i, whole = place_of(p.size, head)
-        if whole:
-            a, b = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
-            d = cuda.local.array(RUN, float32)
-            fetch(a, p, i)
-            fetch(b, t, i)
-            if each:
-                fetch(d, dloss, i)
-            for j in range(RUN):
-                a[j] = slope(a[j], b[j], s) * ((d[j] if each else dloss[0]) * scale)
-            put_back(dp, i, a)
-        elif i < uint64(p.size):
-            dp[i] = slope(p[i], t[i], s) * (dloss[i if each else uint64(0)] * scale)
+        mapped(dloss, p, t, s, dp, head, scale)
 
-    return kernel(gradient_wide)
+    return gradient_wide
 
 
 def head_of(*lines: Array) -> int | None:
@@ -104,14 +164,15 @@ def head_of(*lines: Array) -> int | None:
     return None if first.device.kind == "cpu" or first.size >= MOST else shared_head(*lines)
 
 
-def _blocks(n: int, head: int) -> int:
+def blocks_of(n: int, head: int) -> int:
+    """Blocks of a map of n items: a thread for each run of four and for each other item."""
     return -(-threads_of(n, head) // BLOCK)
 
 
 def each(f: Any, p: Array, t: Array, s: Any, loss: Array, head: int) -> None:
     """The loss of each item."""
     numbers = np.uint32(head), s, np.float32(0.0)
-    each_kernel(f)[_blocks(p.size, head), BLOCK](p, t, loss, *numbers)
+    each_kernel(f)[blocks_of(p.size, head), BLOCK](p, t, loss, *numbers)
 
 
 def total(f: Any, p: Array, t: Array, s: Any, sums: Array, divisor: Any, head: int) -> None:
@@ -125,7 +186,7 @@ def gradient(
 ) -> None:
     """The gradient of each item; of (dloss, p, t), the first has one for each if ``each``."""
     dloss, p, t = arrays
-    run = gradient_kernel(slope, each)[_blocks(p.size, head), BLOCK]
+    run = gradient_kernel(slope, each)[blocks_of(p.size, head), BLOCK]
     run(dloss, p, t, s, dp, np.uint32(head), scale)
 
 

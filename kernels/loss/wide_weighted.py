@@ -15,46 +15,56 @@ import numpy as np
 from numba import cuda, float32, uint32, uint64
 
 from ..elementwise import copy
-from ..elementwise.wide import RUN, fetch, place_of, put_back, threads_of
+from ..elementwise.wide import RUN, fetch, place_of, put_back
 from ..elementwise.wide_broadcast import fetch_repeated, item_of, operand
 from ..engine import Array, Kernel, kernel
 from ..opspec import GpuKernel
-from ..reduce.wide_rows import (
-    HELD,
-    ITEMS,
-    SLOTS,
-    hold,
-    next_batch,
-    place,
-    row_kernel,
-    row_sum,
-    run_of,
-    single_of,
-    span_at,
-)
+from ..reduce.wide_rows import HELD, SLOTS, row_kernel
 from .kernels import BLOCK
+from .wide import blocks_of, gradient_map, part_sum
+
+
+def _with_weights(f: Any) -> tuple[Any, Any]:
+    """``one`` and ``four``, as in :mod:`.wide`, of ``w f(p, t, q)``.
+
+    They are given (w, q, wp, wr, wa, qp, qr, qa): period, repeat and alike of both.
+    """
+
+    @cuda.jit(device=True)
+    def one(p, t, i, given):
+        w, q, wp, wr, _, qp, qr, _ = given
+        return w[item_of(i, wp, wr)] * f(p[i], t[i], q[item_of(i, qp, qr)])
+
+    @cuda.jit(device=True)
+    def four(a, b, at, i, given):
+        w, q, wp, wr, wa, qp, qr, qa = given
+        u, v = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
+        fetch_repeated(u, w, i, wp, wr, wa)
+        fetch_repeated(v, q, i, qp, qr, qa)
+        for j in range(RUN):
+            a[at + j] = u[j] * f(a[at + j], b[at + j], v[j])
+
+    return one, four
 
 
 @functools.cache
 def each_kernel(f: Any) -> Kernel:
     """``weighted_each_wide`` of a device function f."""
+    one, four = _with_weights(f)
 
     @kernel
     def weighted_each_wide(p, t, w, q, loss, head, wp, wr, wa, qp, qr, qa):
         """p, t, loss (n,), w (wp,), q (qp,); period, repeat, alike of both."""
+        given = w, q, wp, wr, wa, qp, qr, qa
         i, whole = place_of(p.size, head)
         if whole:
             a, b = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
-            u, v = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
             fetch(a, p, i)
             fetch(b, t, i)
-            fetch_repeated(u, w, i, wp, wr, wa)
-            fetch_repeated(v, q, i, qp, qr, qa)
-            for j in range(RUN):
-                a[j] = u[j] * f(a[j], b[j], v[j])
+            four(a, b, 0, i, given)
             put_back(loss, i, a)
         elif i < uint64(p.size):
-            loss[i] = w[item_of(i, wp, wr)] * f(p[i], t[i], q[item_of(i, qp, qr)])
+            loss[i] = one(p, t, i, given)
 
     return weighted_each_wide
 
@@ -62,36 +72,13 @@ def each_kernel(f: Any) -> Kernel:
 @functools.cache
 def total_kernel(f: Any) -> Kernel:
     """``weighted_total_wide`` of f."""
+    summed = part_sum(*_with_weights(f))
 
     @row_kernel
     def weighted_total_wide(p, t, w, q, sums, head, chunk, divisor, wp, wr, wa, qp, qr, qa):
         """p, t (n,), w (wp,), q (qp,), sums (parts,): block b adds items b*chunk onwards."""
         slots = cuda.shared.array(SLOTS, float32)
-        a, b = cuda.local.array(ITEMS, float32), cuda.local.array(ITEMS, float32)
-        u, v = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
-        start = uint64(uint64(cuda.blockIdx.x) * uint64(chunk))
-        n = uint64(p.size)
-        left_over = uint64(n - start) if start < n else uint64(0)
-        length = uint32(min(uint64(chunk), left_over))
-        before, runs = span_at(start, length, head)
-        single = single_of(before, runs)
-        acc = float32(0.0)
-        if single < length:
-            i = uint64(start + uint64(single))
-            acc = w[item_of(i, wp, wr)] * f(p[i], t[i], q[item_of(i, qp, qr)])
-        first, left = uint64(start + uint64(before)), runs
-        while left > uint32(0):
-            hold(a, p, first, left, float32(0.0))
-            hold(b, t, first, left, float32(0.0))
-            for k in range(HELD):
-                if run_of(k) < left:
-                    i = place(first, run_of(k))
-                    fetch_repeated(u, w, i, wp, wr, wa)
-                    fetch_repeated(v, q, i, qp, qr, qa)
-                    for j in range(RUN):
-                        acc += u[j] * f(a[k * RUN + j], b[k * RUN + j], v[j])
-            first, left = next_batch(first, left)
-        acc = row_sum(slots, 0, acc)
+        acc = summed(slots, p, t, (w, q, wp, wr, wa, qp, qr, qa), head, chunk)
         if cuda.threadIdx.x == 0:
             sums[cuda.blockIdx.x] = acc / divisor
 
@@ -101,28 +88,12 @@ def total_kernel(f: Any) -> Kernel:
 @functools.cache
 def gradient_kernel(slope: Any, each: bool) -> Kernel:
     """``weighted_gradient_wide``; ``each``: dloss has an item for each of p."""
+    mapped = gradient_map(*_with_weights(slope), each)
 
     @kernel
     def weighted_gradient_wide(dloss, p, t, w, q, dp, head, scale, wp, wr, wa, qp, qr, qa):
         """dloss (n,) or (1,); p, t, dp (n,), w (wp,), q (qp,)."""
-        i, whole = place_of(p.size, head)
-        if whole:
-            a, b = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
-            u, v = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
-            d = cuda.local.array(RUN, float32)
-            fetch(a, p, i)
-            fetch(b, t, i)
-            fetch_repeated(u, w, i, wp, wr, wa)
-            fetch_repeated(v, q, i, qp, qr, qa)
-            if each:
-                fetch(d, dloss, i)
-            for j in range(RUN):
-                rate = (d[j] if each else dloss[0]) * scale
-                a[j] = u[j] * slope(a[j], b[j], v[j]) * rate
-            put_back(dp, i, a)
-        elif i < uint64(p.size):
-            rate = dloss[i if each else uint64(0)] * scale
-            dp[i] = w[item_of(i, wp, wr)] * slope(p[i], t[i], q[item_of(i, qp, qr)]) * rate
+        mapped(dloss, p, t, (w, q, wp, wr, wa, qp, qr, qa), dp, head, scale)
 
     return weighted_gradient_wide
 
@@ -149,7 +120,7 @@ def _operand(w: Array, pred: Array, head: int) -> Any:
 
 def each(f: Any, pair: tuple[Array, Array], w: Weights, loss: Array, head: int) -> None:
     """The loss of each item of (p, t)."""
-    run = each_kernel(f)[-(-threads_of(loss.size, head) // BLOCK), BLOCK]
+    run = each_kernel(f)[blocks_of(loss.size, head), BLOCK]
     run(*pair, *w.lines, loss, np.uint32(head), *w.numbers)
 
 
@@ -166,7 +137,7 @@ def gradient(
     slope: Any, arrays: tuple[Array, ...], w: Weights, dp: Array, each: bool, scale: Any, head: int
 ) -> None:
     """The gradient of each item; of (dloss, p, t), the first has one for each if ``each``."""
-    run = gradient_kernel(slope, each)[-(-threads_of(dp.size, head) // BLOCK), BLOCK]
+    run = gradient_kernel(slope, each)[blocks_of(dp.size, head), BLOCK]
     run(*arrays, *w.lines, dp, np.uint32(head), scale, *w.numbers)
 
 
