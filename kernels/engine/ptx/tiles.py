@@ -11,6 +11,7 @@ compiled, or it goes to memory.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 from numba import cuda, float32, types
@@ -26,6 +27,8 @@ from .instruction import (
     require_integer,
 )
 from .memory import WIDE, load4, load_vector
+
+Factors = tuple[list[Any], list[Any]]
 
 
 def _require_tiles(total: Any, a: Any, at: Any, b: Any, bt: Any) -> None:
@@ -74,35 +77,12 @@ def multiply_columns(
                     total[g + 2, j] += x2 * y[j]
                     total[g + 3, j] += x3 * y[j]
 
-    @instruction(meaning, watched)
-    def multiply(typing: Any, total: Any, a: Any, at: Any, b: Any, bt: Any) -> Any:
-        _require_tiles(total, a, at, b, bt)
+    def factors(builder: Any, a: Any, b: Any) -> Iterator[Factors]:
+        for q in range(depth):
+            x = _run(builder, a, q * pitch, rows, row_step)
+            yield x, _run(builder, b, q * pitch, columns, column_step)
 
-        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            registers = data_pointer(context, builder, sig.args[0], args[0])
-            places = [builder.gep(registers, [INT64(i)]) for i in range(rows * columns)]
-            sums = [builder.load(place) for place in places]
-            tiles = [
-                _shared(builder, element_pointer(context, builder, sig.args[i:], args[i:]))
-                for i in (1, 3)
-            ]
-            steps = ((rows, row_step), (columns, column_step))
-            for q in range(depth):
-                x, y = (
-                    _run(builder, tile, q * pitch, count, step)
-                    for tile, (count, step) in zip(tiles, steps)
-                )
-                for i in range(rows):
-                    for j in range(columns):
-                        k = i * columns + j
-                        sums[k] = builder.fma(x[i], y[j], sums[k])
-            for place, value in zip(places, sums):
-                builder.store(value, place)
-            return context.get_dummy_value()
-
-        return types.void(total, a, at, b, bt), generate
-
-    return multiply
+    return _multiplication(factors, rows, columns, meaning, watched)
 
 
 @functools.cache
@@ -131,7 +111,26 @@ def multiply_rows(
                     y = b[bt + (q * b_pitch + j // WIDE * column_step + j % WIDE)]
                     total[i, j] += x * y
 
-    @instruction(meaning)
+    def factors(builder: Any, a: Any, b: Any) -> Iterator[Factors]:
+        for q in range(0, depth, WIDE):
+            x = _run(builder, a, q, rows * WIDE, row_step * a_pitch)
+            for k in range(WIDE):
+                y = _run(builder, b, (q + k) * b_pitch, columns, column_step)
+                yield x[k::WIDE], y
+
+    return _multiplication(factors, rows, columns, meaning)
+
+
+def _multiplication(factors: Any, rows: int, columns: int, *meanings: Any) -> Any:
+    """The function ``multiply`` of ``rows`` x ``columns`` sums.
+
+    Args:
+        factors: of (builder, a, b), the tiles from their places on: generates the code that reads
+            the numbers of a and b that are multiplied at each step of the depth.
+        meanings: what it computes, on a CPU, as for ``instruction``.
+    """
+
+    @instruction(*meanings)
     def multiply(typing: Any, total: Any, a: Any, at: Any, b: Any, bt: Any) -> Any:
         _require_tiles(total, a, at, b, bt)
 
@@ -143,14 +142,11 @@ def multiply_rows(
                 _shared(builder, element_pointer(context, builder, sig.args[i:], args[i:]))
                 for i in (1, 3)
             )
-            for q in range(0, depth, WIDE):
-                x = _run(builder, left, q, rows * WIDE, row_step * a_pitch)
-                for k in range(WIDE):
-                    y = _run(builder, right, (q + k) * b_pitch, columns, column_step)
-                    for i in range(rows):
-                        for j in range(columns):
-                            n = i * columns + j
-                            sums[n] = builder.fma(x[i * WIDE + k], y[j], sums[n])
+            for x, y in factors(builder, left, right):
+                for i in range(rows):
+                    for j in range(columns):
+                        k = i * columns + j
+                        sums[k] = builder.fma(x[i], y[j], sums[k])
             for place, value in zip(places, sums):
                 builder.store(value, place)
             return context.get_dummy_value()
