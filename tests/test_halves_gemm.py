@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numba import types
 
 from nnlite.errors import ArgumentError, DeviceError, DtypeError, ShapeError
-from nnlite.kernels.engine import Array, array
+from nnlite.kernels.engine import array
 from nnlite.kernels.engine.device import GPUS
 from nnlite.kernels.engine.ptx.halves import place_in_tile
 from nnlite.kernels.engine.resources import ptx, resources
@@ -23,49 +23,11 @@ from nnlite.kernels.matmul.halves.launcher import bits_of
 from nnlite.testing.fake_gpu import fake_gpu
 from nnlite.testing.machine import Machine
 from nnlite.testing.machine.memory import Fault
-from nnlite.testing.machine.tensor_cores import rounded
+from tests.half_products import as_stored, halves, numbers, require_product
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools: Linux only")
 HALVES, FLOATS = types.Array(types.uint16, 1, "C"), types.Array(types.float32, 1, "C")
-SIGNATURE = (HALVES, HALVES, FLOATS, FLOATS, *[types.uint32] * 6)
-BITS = {"bf16": 8, "f16": 11}  # of a number, the one before the point included
-KINDS = sorted(BITS)
-
-
-def halves(x: np.ndarray, kind: str) -> np.ndarray:
-    """Numbers of the kind as they are stored; they must be such numbers."""
-    if kind == "f16":
-        return x.astype(np.float16)
-    return (x.astype(np.float32).view(np.uint32) >> np.uint32(16)).astype(np.uint16)
-
-
-def numbers(rng: np.random.Generator, shape: tuple[int, int], kind: str) -> np.ndarray:
-    """Random numbers of the kind, in float64."""
-    return rounded(rng.standard_normal(shape), BITS[kind], away=False)
-
-
-def stored(x: np.ndarray, along: bool, kind: str, device: str) -> Array:
-    """A matrix with its rows along k, or the transpose of one with a row for each step."""
-    return as_stored(halves(x, kind), along, device)
-
-
-def as_stored(x: np.ndarray, along: bool, device: str = "cpu") -> Array:
-    return array(x, device=device) if along else array(x.T, device=device).T
-
-
-def require_product(kind, order, m, n, k, device="cpu"):
-    """``matmul_halves`` of one storage order against float64."""
-    rng = np.random.default_rng(m * n + k)
-    a, b = numbers(rng, (m, k), kind), numbers(rng, (n, k), kind)
-    bias = rng.standard_normal(n).astype(np.float32)
-    x, y = stored(a, order[0] == "n", kind, device), stored(b, order[1] == "t", kind, device)
-    z = array(bias, device=device)
-    got = matmul_halves(x, y, kind=kind, bias=z).numpy()
-    assert got.shape == (m, n)
-    assert got.dtype == np.float32
-    expected = a @ b.T + bias
-    bound = 4 * np.sqrt(max(k, 1)) * 2.0**-24 * (np.abs(a) @ np.abs(b).T + np.abs(bias))
-    assert (np.abs(got - expected) <= bound).all(), (kind, order, m, n, k)
+SIGNATURE = (HALVES, HALVES, FLOATS, FLOATS, *[types.uint32] * 7)
 
 
 # Few kernels, since each takes seconds to compile: rows of whole 16 bytes, and of odd lengths.
@@ -124,7 +86,7 @@ def test_the_checker_finds_no_race_and_nothing_out_of_bounds():
     bias, c = np.zeros(n, np.float32), np.full(m * n, np.nan, np.float32)
     x, y = (bits_of(array(halves(v, "f16"))).data for v in (a, b))
     launch = kernel.check[1, gemm.THREADS, 0, 3 * gemm.PAIR_BYTES]
-    launch(x, y, bias, c, *map(np.uint32, (m, n, k, 1, 1, 16))).raise_if_errors()
+    launch(x, y, bias, c, *map(np.uint32, (m, n, k, 1, 1, 16, k))).raise_if_errors()
     bound = 4 * np.sqrt(k) * 2.0**-24 * (np.abs(a) @ np.abs(b))
     assert (np.abs(c.reshape(m, n) - a @ b) <= bound).all()
 
@@ -144,7 +106,7 @@ def run_ptx(text, kind, order, m, n, k, timing, stages=2):
     flat = (v.reshape(-1).view(np.uint16) for v in (x, y))
     shared = stages * gemm.PAIR_BYTES
     grid = tiles[0] * tiles[1]
-    run.launch(grid, gemm.THREADS, *flat, bias, c, m, n, k, *tiles, 16, shared=shared)
+    run.launch(grid, gemm.THREADS, *flat, bias, c, m, n, k, *tiles, 16, k, shared=shared)
     size = np.abs(a) @ np.abs(b).T + np.abs(bias)
     error = np.abs(c.reshape(m, n) - (a @ b.T + bias)) / size
     return run, float(np.max(error)) / (4 * np.sqrt(k) * 2.0**-24)

@@ -20,7 +20,7 @@ from nnlite.kernels.engine import array
 from nnlite.kernels.engine.gpu import tensor_map as maps_of_the_driver
 from nnlite.kernels.engine.gpu.tensor_map import KINDS, tensor_map
 from nnlite.kernels.engine.resources import ptx
-from nnlite.kernels.matmul import hopper, large, matmul, matmul_halves
+from nnlite.kernels.matmul import hopper, large, matmul, matmul_halves, slicing
 from nnlite.kernels.matmul.hopper import gemm, make_hopper_gemm
 from nnlite.kernels.matmul.order import STRIP
 from nnlite.testing.fake_gpu import fake_gpu
@@ -195,3 +195,28 @@ def test_from_matrices_of_16_bits_on(kind, pretended):
     z = a @ b.T
     error = np.abs(got - z / (1 + np.exp(-z)))
     assert (error <= 1.1 * 4 * np.sqrt(k) * 2.0**-24 * (np.abs(a) @ np.abs(b).T)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "m", "n", "k", "parts"),
+    [
+        ("bf16", 70, 12, 400, 3),  # slices of three tiles; the last one has only one of seven
+        ("f16", 130, 261, 136, 2),  # two rows and two columns of tiles
+    ],
+)
+def test_small_grids_in_slices(kind, m, n, k, parts, pretended, monkeypatch):
+    monkeypatch.setattr(slicing, "fastest", lambda *arguments: (0.0, parts))
+    rng = np.random.default_rng(m)
+    a, b = (numbers(rng.standard_normal(s), kind) for s in ((m, k), (n, k)))
+    bias = rng.standard_normal(n).astype(np.float32)
+    x, y = (stored(v, kind) for v in (a, b))
+    if kind == "f16":
+        x, y = x.view(np.float16), y.view(np.float16)
+    x, y, z = (array(v, device="cuda") for v in (x, y, bias))
+    got = matmul_halves(x, y, kind=kind, bias=z, activation="relu").numpy()
+    size = np.abs(a) @ np.abs(b).T + np.abs(bias)
+    error = np.abs(got - np.maximum(a @ b.T + bias, 0))
+    assert (error <= 4 * np.sqrt(k) * 2.0**-24 * size).all()
+    taken = [launch[0] for launch in pretended.launches]
+    assert taken[-2].startswith("hopper_gemm")
+    assert taken[-1].startswith("sum_slices")

@@ -29,7 +29,7 @@ from tests.ptx_kernels.instructions import (
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools: Linux only")
 FLOATS, WORDS = types.Array(types.float32, 1, "C"), types.Array(types.uint32, 1, "C")
 HALVES, SIZE = types.Array(types.uint16, 1, "C"), types.uint32
-GEMM = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE)
+GEMM = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE, SIZE)
 
 
 def machine(kernel, *signature) -> Machine:
@@ -84,11 +84,10 @@ def product(kernel, turned_a, turned_b, m, n, k, activation=None):
     a, b = (rng.standard_normal(s).astype(np.float32) for s in ((m, k), (k, n)))
     bias, c = rng.standard_normal(n).astype(np.float32), np.full(m * n, np.nan, np.float32)
     stored = (x if straight else x.T for x, straight in ((a, turned_a), (b, not turned_b)))
-    steps = [k] * ("sgemm" in str(kernel))
-    run = machine(kernel, *GEMM, *[SIZE] * len(steps))
+    run = machine(kernel, *GEMM)
     grid = -(-n // 128), -(-m // 128)
     stored = (np.ascontiguousarray(x).reshape(-1) for x in stored)
-    run.launch(grid, 256, *stored, bias, c, m, n, k, *steps)
+    run.launch(grid, 256, *stored, bias, c, m, n, k, k)
     return run, c.reshape(m, n), a, b, bias
 
 
@@ -116,7 +115,7 @@ def test_sgemm_in_slices():
     rng = np.random.default_rng(4)
     a, b, bias = (rng.standard_normal(s).astype(np.float32) for s in (m * k, k * n, n))
     parts, c = np.full(3 * m * n, np.nan, np.float32), np.full(m * n, np.nan, np.float32)
-    product = machine(make_sgemm(True, False, True, None, True), *GEMM, SIZE)
+    product = machine(make_sgemm(True, False, True, None, True), *GEMM)
     product.launch((2, 1, 3), 256, a, b, bias, parts, m, n, k, steps)
     add = machine(make_sum(True, "relu"), FLOATS, FLOATS, FLOATS, SIZE, SIZE)
     add.launch((1,), 256, parts, bias, c, n, 3)
@@ -206,7 +205,7 @@ def test_the_machine_finds_two_registers_of_a_fragment_exchanged():
     results = []
     for program in (text, swapped):
         c = np.zeros(256, np.float32)
-        arguments = a.reshape(-1), b.reshape(-1), np.zeros(16, np.float32), c, 16, 16, 16
+        arguments = a.reshape(-1), b.reshape(-1), np.zeros(16, np.float32), c, 16, 16, 16, 16
         Machine(program).launch((1, 1), 256, *arguments)
         results.append(np.abs(c.reshape(16, 16) - a @ b.T).max())
     assert results[0] < 0.2 < results[1]

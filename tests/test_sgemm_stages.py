@@ -11,7 +11,7 @@ from numba import types
 
 from nnlite.kernels.engine.device import GPUS, Limits
 from nnlite.kernels.engine.resources import resources
-from nnlite.kernels.matmul import large, launcher
+from nnlite.kernels.matmul import large, launcher, slicing
 from nnlite.kernels.matmul.sgemm import DEPTH, PAIR_BYTES, make_sgemm
 from nnlite.kernels.matmul.stages import dynamic_bytes, stages_for
 from nnlite.kernels.matmul.tensor import make_tensor_gemm, pair_items
@@ -59,7 +59,7 @@ def product(kernel, m, n, k, shared):
     rng = np.random.default_rng(m * n + k)
     a, b = (rng.standard_normal(s).astype(np.float32) for s in ((m, k), (k, n)))
     bias, c = rng.standard_normal(n).astype(np.float32), np.full(m * n, np.nan, np.float32)
-    sizes = [np.uint32(x) for x in ((m, n, k, k) if "sgemm" in str(kernel) else (m, n, k))]
+    sizes = [np.uint32(x) for x in (m, n, k, k)]
     grid = -(-n // 128), -(-m // 128)
     kernel[grid, THREADS, 0, shared](a.reshape(-1), b.reshape(-1), bias, c, *sizes)
     return c.reshape(m, n), a, b, bias
@@ -101,15 +101,17 @@ def test_the_sum_of_the_slices_counts_when_a_product_is_split():
     assert large.slices(512, 512, 768, device.limits.sms) == 3
     assert not large.pays(512, 512, 768, np.dtype(np.float32), device, small)
     assert large.pays(512, 512, 4096, np.dtype(np.float32), device, small)
-    parts = large.sum_time(512, 512, 3, device)
-    assert parts == pytest.approx(large.LAUNCH + 2 * 3 * 2**20 / 4.8e12)
+    parts = slicing.sum_time(512, 512, 3, device)
+    assert parts == pytest.approx(slicing.LAUNCH + 2 * 3 * 2**20 / 4.8e12)
 
 
 def test_a_driver_that_tells_no_clocks_is_taken_for_another():
     told = GPUS["A100"]
     untold = Pretended(dataclasses.replace(told, name="?", bandwidth=0.0, float32=0.0))
     for k in (768, 4096):
-        assert large.sum_time(512, 512, 3, untold) == large.sum_time(512, 512, 3, Pretended(told))
+        assert slicing.sum_time(512, 512, 3, untold) == slicing.sum_time(
+            512, 512, 3, Pretended(told)
+        )
         asked = 512, 512, k, np.dtype(np.float32)
         found = large.pays(*asked, untold, launcher.SMALLER)
         assert found == large.pays(*asked, Pretended(told), launcher.SMALLER)

@@ -20,7 +20,7 @@ from nnlite.testing.machine.tensor_cores import rounded
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
 FLOATS, SIZE = types.Array(types.float32, 1, "C"), types.uint32
-SIGNATURE = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE)
+SIGNATURE = (FLOATS, FLOATS, FLOATS, FLOATS, SIZE, SIZE, SIZE, SIZE)
 BITS = {"highest": 24, "high": 11, "medium": 8}  # of a factor, the one before the point included
 
 
@@ -135,9 +135,9 @@ def test_products_by_tensor_cores_pay_where_those_of_float32_do_not():
         return large._pays(m, n, k, np.dtype(np.float32), A100, launcher.SMALLER, kind)
 
     assert not chosen(None, 256, 128, 512)  # two tiles for 108 multiprocessors
-    assert not chosen("tf32", 256, 128, 512)
-    assert chosen("bf16", 256, 128, 512)
-    assert chosen("tf32", 256, 256, 512)
+    assert not chosen("tf32", 256, 128, 128)
+    assert chosen("tf32", 256, 128, 512)  # in slices
+    assert chosen("bf16", 256, 256, 512)
     assert not chosen("bf16", 16, 16, 128)
 
 
@@ -145,7 +145,7 @@ def test_strict_float32_stays_where_tensor_cores_are_no_faster():
     for kind in ("tf32", "bf16"):
         for device in (A100, H200):
             assert large.by_cores(4096, 4096, 4096, kind, device)
-            assert not large.by_cores(128, 128, 65536, kind, device)  # one tile, many slices
+            assert large.by_cores(128, 128, 65536, kind, device)  # one tile, many slices
             assert not large.by_cores(65536, 128, 8, kind, device)  # memory takes as long
     assert large.by_cores(4096, 4096, 4096, "bf16", RTX)
     assert not large.by_cores(4096, 4096, 4096, "tf32", RTX)  # its data sheet says one rate

@@ -6,13 +6,14 @@ file            what it holds
 kernels.py      the kernels; open this to understand tiling
 launcher.py     ``matmul(a, b, …)``: checks, choice of the tile, gradient
 sgemm.py        the kernel for large float32 matrices on a GPU: wide tiles, copied ahead
-split.py        the sum of its slices, where many steps are split over blocks
 tensor.py       the same by tensor cores, for factors rounded to tf32 or bfloat16
 halves/         matrices of float16 and bfloat16, by tensor cores: ``matmul_halves``
 hopper/         products on Hopper GPUs, by wgmma and TMA
 precision.py    whether that is allowed: ``set_float32_matmul_precision``
 cores.py        how long tensor cores take, by which of their instructions, and the launch
 large.py        when to use wide tiles, and their launch
+slicing.py      into how many slices steps are cut where there are few tiles
+split.py        the sum of those slices
 order.py        the order in which a kernel computes its tiles
 alignment.py    which matrices allow 128-bit accesses
 batched.py      ``bmm(a, b)``: many products of one size, whole

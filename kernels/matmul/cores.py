@@ -12,16 +12,16 @@ import numpy as np
 
 from ..elementwise.mapping import fold
 from ..engine import Array, Device
-from ..engine.device import GPUS
 from ..engine.tuning import Choice
 from . import hopper
 from .alignment import is_wide
-from .sgemm import THREADS, WIDTH
+from .sgemm import DEPTH, THREADS, WIDTH
+from .slicing import UNTOLD, Block, fastest, multiply_by_cores
 from .stages import dynamic_bytes, stages_for
 from .tensor import make_tensor_gemm, pair_items
 
 TENSOR_STAGES = 4  # most pairs of tiles; beyond them copies have arrived anyway
-UNTOLD = GPUS["A100"]  # whose clocks stand for those that a driver gives as 0
+BLOCK = Block(WIDTH, WIDTH, DEPTH)
 
 # How many times the rate of float32 the tensor cores have, sums in float32, by compute capability:
 # data sheets of A100, H100 and H200, B200. Others: RTX 4090, of which less is said than of any.
@@ -45,15 +45,19 @@ def speed(kind: str, device: Device) -> float:
     return RATES.get(capability, LEAST_RATES)[kind] * SHARES.get(capability, SHARE)
 
 
-def seconds(m: int, n: int, k: int, kind: str, device: Device) -> float:
-    """Seconds of a product of float32 matrices by ``mma.sync``, reckoned by :func:`speed`.
-
-    A block computes 128 x 128 items; steps are not split over blocks. Never less than memory takes.
-    """
+def rate(kind: str, device: Device) -> float:
+    """FLOP/s of a multiprocessor by ``mma.sync``, reckoned by :func:`speed`."""
     limits = device.limits
-    rate = (limits.float32 or UNTOLD.float32) * 1e12 * speed(kind, device) / limits.sms
-    rounds = -(-(-(-m // WIDTH) * -(-n // WIDTH)) // limits.sms)
-    return max(rounds * 2 * WIDTH * WIDTH * k / rate, memory_seconds(m, n, k, device))
+    return (limits.float32 or UNTOLD.float32) * 1e12 * speed(kind, device) / limits.sms
+
+
+def seconds(m: int, n: int, k: int, kind: str, device: Device) -> float:
+    """Seconds of a product of float32 matrices by ``mma.sync``, in as many slices as are best.
+
+    A block computes 128 x 128 items. Never less than memory takes.
+    """
+    taken, _ = fastest(m, n, k, BLOCK, rate(kind, device), device)
+    return max(taken, memory_seconds(m, n, k, device))
 
 
 def memory_seconds(m: int, n: int, k: int, device: Device) -> float:
@@ -81,7 +85,7 @@ def _instructions(device: Device, problem: Problem) -> tuple[str, ...]:
 # Another order of the sums changes a result by much less than a missing tile does.
 CORES = Choice(
     "matmul tensor cores", _instructions, lambda device, problem: BY_RULE,
-    sources=(__name__, *(f"{__package__}.{name}" for name in ("tensor", "halves", "hopper"))),
+    sources=(__name__, *(f"{__package__}.{x}" for x in ("tensor", "halves", "hopper", "slicing"))),
     tolerance=1e-3,
 )  # fmt: skip
 
@@ -149,7 +153,15 @@ def _by_warps(
     wide = is_wide(a) and is_wide(b)
     pair = 4 * sum(pair_items(kind, along_a, along_b))
     stages = stages_for(pair, TENSOR_STAGES, c.device)
-    kernel = make_tensor_gemm(kind, along_a, along_b, wide, activation, stages)
-    sizes = np.uint32(m), np.uint32(n), np.uint32(k)
-    config = (-(-n // WIDTH), *fold(-(-m // WIDTH))), THREADS, 0, dynamic_bytes(stages * pair)
-    kernel[config](a.reshape(-1), b.reshape(-1), bias, c.reshape(-1), *sizes)
+    grid = (-(-n // WIDTH), *fold(-(-m // WIDTH)))
+
+    def multiply(target: Array, parts: int, steps: int) -> None:
+        sliced = parts > 1
+        after = None if sliced else activation
+        kernel = make_tensor_gemm(kind, along_a, along_b, wide, after, stages, sliced)
+        config = (*grid[:2], parts) if sliced else grid, THREADS, 0, dynamic_bytes(stages * pair)
+        sizes = map(np.uint32, (m, n, k, steps))
+        kernel[config](a.reshape(-1), b.reshape(-1), bias, target.reshape(-1), *sizes)
+
+    name = f"{kind} {WARPS}"
+    multiply_by_cores(k, BLOCK, rate(kind, c.device), name, bias, c, activation, multiply)

@@ -10,19 +10,19 @@ from numba import types
 
 from ..checks import FLOAT32
 from ..elementwise.mapping import fold
-from ..engine import Array, Device, empty
+from ..engine import Array, Device
 from ..engine.tuning import Choice
 from ..opspec import GpuKernel
 from . import cores, halves, hopper, precision, split
 from .alignment import is_wide
-from .cores import TENSOR_STAGES, UNTOLD
+from .cores import TENSOR_STAGES
 from .kernels import TILE
-from .sgemm import DEPTH, PAIR_BYTES, RUN, THREADS, WIDTH, make_sgemm
+from .sgemm import DEPTH, PAIR_BYTES, THREADS, WIDTH, make_sgemm
+from .slicing import ITEMS, UNTOLD, in_slices, sum_time, with_room
 from .stages import dynamic_bytes, stages_for
 from .tensor import make_tensor_gemm, pair_items
 
 SINCE = (8, 0)  # the compute capability that brought cp.async
-ITEMS = 2**31  # numbers of elements have 32 bits, and steps may go a tile beyond the last
 # What the machine code holds: ``engine/resources/expectations.py``.
 MULTIPLY_ADDS = ("FFMA >= 88%", "LDS.128 >= 5%", "LDGSTS", "STG.128", "LDL == 0")
 TENSOR_CORES = ("HMMA >= 8%", "LDGSTS.128", "LDL == 0")
@@ -40,7 +40,6 @@ SLICE = 256
 
 SGEMM_STAGES = 3  # most pairs of tiles; beyond them copies have arrived anyway
 EFFICIENCY = 0.89  # of the peak of float32: the share of multiply-adds
-LAUNCH = 3e-6  # seconds for a kernel more; shared measurements say 3 us, of a cubin
 ROOMY = ("sm_80", "sm_90", "sm_90a", "sm_100")  # shared memory for two blocks of so many stages
 
 
@@ -105,17 +104,10 @@ def exact_seconds(m: int, n: int, k: int, device: Device) -> float:
 def by_cores(m: int, n: int, k: int, kind: str, device: Device) -> bool:
     """Whether tensor cores finish before the large tile in strict float32.
 
-    They do not where few tiles have many steps, which float32 splits over blocks, and on a GPU
-    whose tensor cores are no faster.
+    They do not where memory decides, and on a GPU whose tensor cores are no faster.
     """
     exact = max(exact_seconds(m, n, k, device), cores.memory_seconds(m, n, k, device))
     return cores.seconds(m, n, k, kind, device) < exact
-
-
-def sum_time(m: int, n: int, parts: int, device: Device) -> float:
-    """Seconds that it takes to add the slices: another launch, and each is written and read."""
-    bandwidth = device.limits.bandwidth or UNTOLD.bandwidth
-    return LAUNCH + 2 * parts * m * n * 4 / (bandwidth * 1e9)
 
 
 def launch(
@@ -141,8 +133,11 @@ def launch(
         return
     problem = m, n, k, None, turned_a, turned_b
     arrays = a, b, bias, c
-    parts = SLICES(c.device, problem, lambda x: _slices(x, problem, arrays, activation), (c,))
-    _slices(parts, problem, arrays, activation)
+
+    def run(parts: int) -> None:
+        _slices(parts, problem, arrays, activation)
+
+    with_room(run, SLICES(c.device, problem, run, (c,)))
 
 
 Problem = tuple[int, int, int, None, bool, bool]  # m, n, k, no rounding, turned_a, turned_b
@@ -161,7 +156,8 @@ def _slice_counts(device: Device, problem: Problem) -> tuple[int, ...]:
 # Another order of the sums changes a result by much less than a missing slice or tile does.
 SLICES = Choice(
     "matmul slices", _slice_counts, lambda device, problem: RULE,
-    sources=(__name__, f"{__package__}.sgemm", f"{__package__}.split"), tolerance=1e-3,
+    sources=(__name__, *(f"{__package__}.{x}" for x in ("sgemm", "slicing", "split"))),
+    tolerance=1e-3,
 )  # fmt: skip
 
 
@@ -172,29 +168,27 @@ def _slices(parts: int, problem: Problem, arrays: Operands, activation: str | No
     grid = (-(-n // WIDTH), *fold(-(-m // WIDTH)))
     matrices = a.reshape(-1), b.reshape(-1), bias
     copied = [x for x, turned in ((a, turned_a), (b, turned_b)) if not turned]
-    wide = all(map(is_wide, (c, *copied)))
     if parts == RULE:
         parts = slices(m, n, k, a.device.limits.sms)
     stages = stages_for(PAIR_BYTES, SGEMM_STAGES, c.device)
     shared = dynamic_bytes(stages * PAIR_BYTES)
-    if parts == 1:
-        kernel = make_sgemm(turned_a, turned_b, wide, activation, False, stages)
-        kernel[grid, THREADS, 0, shared](*matrices, c.reshape(-1), *sizes, sizes[2])
-        return
-    steps = -(-k // (parts * DEPTH)) * DEPTH
-    parts = -(-k // steps)
-    sums = empty((parts * m * n,), c.dtype, c.device)
-    kernel = make_sgemm(turned_a, turned_b, wide, None, True, stages)
-    kernel[(*grid[:2], parts), THREADS, 0, shared](*matrices, sums, *sizes, np.uint32(steps))
-    add, each = split.make_sum(wide, activation), split.THREADS * (RUN if wide else 1)
-    add[-(-m * n // each), split.THREADS](sums, bias, c.reshape(-1), sizes[1], np.uint32(parts))
+
+    def multiply(target: Array, parts: int, steps: int) -> None:
+        sliced = parts > 1
+        wide = all(map(is_wide, (target, *copied)))
+        after = None if sliced else activation
+        kernel = make_sgemm(turned_a, turned_b, wide, after, sliced, stages)
+        start = kernel[(*grid[:2], parts) if sliced else grid, THREADS, 0, shared]
+        start(*matrices, target.reshape(-1), *sizes, np.uint32(steps))
+
+    in_slices(parts, k, DEPTH, bias, c, activation, multiply)
 
 
 def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernels for each precision and storage order, for matrices of whole 128-bit accesses."""
     items, size = types.Array(types.float32, 1, "C"), types.uint32
-    signature = (items, items, items, items, size, size, size)
-    of_sgemm = (*signature, size)
+    signature = (items, items, items, items, size, size, size, size)
+    plain = True, False
     found = []
     for kind in precision.KINDS.values():
         for order in ("nn", "nt", "tn", "tt"):
@@ -202,28 +196,29 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
             name = f"matmul {kind or 'float32'} {order}"
             if kind is None:
                 kernel = make_sgemm(*turned, True, None)
-                found.append(GpuKernel(name, kernel, of_sgemm, SINCE, expects=MULTIPLY_ADDS))
+                found.append(GpuKernel(name, kernel, signature, SINCE, expects=MULTIPLY_ADDS))
             else:
                 kernel = make_tensor_gemm(kind, *turned, True, None)
                 found.append(GpuKernel(name, kernel, signature, SINCE, expects=TENSOR_CORES))
-    sliced = make_sgemm(True, False, True, None, True)
-    found.append(
-        GpuKernel("matmul float32 nn, split", sliced, of_sgemm, SINCE, expects=MULTIPLY_ADDS)
-    )
+    for name, kernel, expected in (
+        ("float32", make_sgemm(*plain, True, None, True), MULTIPLY_ADDS),
+        ("tf32", make_tensor_gemm("tf32", *plain, True, None, 2, True), TENSOR_CORES),
+        ("bf16", make_tensor_gemm("bf16", *plain, True, None, 2, True), TENSOR_CORES),
+    ):
+        found.append(GpuKernel(f"matmul {name} nn, split", kernel, signature, SINCE, (), expected))
     add, of_sum = split.make_sum(True, None), (items, items, items, size, size)
     found.append(GpuKernel("matmul float32, sum of slices", add, of_sum, SINCE, expects=COPIES))
-    plain = True, False
     staged: tuple[Any, ...] = (
-        ("float32", SGEMM_STAGES, PAIR_BYTES, of_sgemm, MULTIPLY_ADDS,
+        ("float32", SGEMM_STAGES, PAIR_BYTES, MULTIPLY_ADDS,
          make_sgemm(*plain, True, None, False, SGEMM_STAGES)),
         *(
-            (kind, TENSOR_STAGES, 4 * sum(pair_items(kind, *plain)), signature, TENSOR_CORES,
+            (kind, TENSOR_STAGES, 4 * sum(pair_items(kind, *plain)), TENSOR_CORES,
              make_tensor_gemm(kind, *plain, True, None, TENSOR_STAGES))
             for kind in ("tf32", "bf16")
         ),
     )  # fmt: skip
-    for kind, stages, pair, of_kernel, expected, kernel in staged:
+    for kind, stages, pair, expected, kernel in staged:
         name = f"matmul {kind} nn, {stages} stages"
         size = dynamic_bytes(stages * pair)
-        found.append(GpuKernel(name, kernel, of_kernel, SINCE, ROOMY, expected, size))
+        found.append(GpuKernel(name, kernel, signature, SINCE, ROOMY, expected, size))
     return (*found, *halves.gpu_kernels(), *hopper.gpu_kernels())

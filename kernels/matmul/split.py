@@ -1,7 +1,8 @@
 """The sum of slices: the second half of a product whose steps q were split over several blocks.
 
 A product of few tiles with many steps keeps few multiprocessors busy. Its steps are therefore cut
-into slices, each a grid of its own that writes its partial sums, and the kernel here adds them::
+into slices (see :mod:`.slicing`), each of which writes its partial sums, and the kernel here adds
+them::
 
     c[i, j] = activation(sum over s of parts[s, i, j] + bias[j])
 
@@ -14,12 +15,14 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
 from numba import cuda, float32, uint32
 
 from ..activations.functions import value_function
 from ..elementwise.functions import identity
-from ..engine import Kernel, kernel
+from ..engine import Array, Kernel, kernel
 from ..engine.ptx import load4, store4
+from .alignment import is_wide
 
 THREADS = 256
 RUN = 4  # items to a thread
@@ -73,3 +76,12 @@ def make_sum(wide: bool, activation: str | None) -> Kernel:
             c[i] = finish(x + bias[uint32(i % n)])
 
     return sum_slices_wide if wide else sum_slices
+
+
+def add_up(parts: Array, bias: Array, c: Array, count: int, activation: str | None) -> None:
+    """``c = activation(sum of the parts + bias)``, for parts (count m, n) and c (m, n)."""
+    wide = is_wide(c)
+    each = THREADS * (RUN if wide else 1)
+    sizes = np.uint32(c.shape[1]), np.uint32(count)
+    add = make_sum(wide, activation)[-(-c.size // each), THREADS]
+    add(parts.reshape(-1), bias, c.reshape(-1), *sizes)

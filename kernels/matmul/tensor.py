@@ -43,8 +43,8 @@ def make_copy(kind: str, along: bool, wide: bool):
     """The function that copies one tile, for rows along q or across it.
 
     Returns:
-        A device function of (tile, at, source, first, size, q0, k): the tile that begins with row
-        or column ``first`` of ``size`` and step ``q0`` of ``k``.
+        A device function of (tile, at, source, first, size, q0, k, stop): the tile that begins with
+        row or column ``first`` of ``size`` and step ``q0`` of ``k``, zeros from ``stop`` on.
     """
     PITCH = ALONG[kind] if along else ACROSS[kind]
     STEP = RUN if wide else 1
@@ -53,7 +53,7 @@ def make_copy(kind: str, along: bool, wide: bool):
     copy = cp_async16 if wide else cp_async4
 
     @cuda.jit(device=True)
-    def copy_along(tile, at, source, first, size, q0, k):
+    def copy_along(tile, at, source, first, size, q0, k, stop):
         t = uint32(cuda.threadIdx.x)
         q = uint32(uint32(t % uint32(ACROSS_LANES)) * uint32(STEP))
         x = uint32(t // uint32(ACROSS_LANES))
@@ -62,10 +62,10 @@ def make_copy(kind: str, along: bool, wide: bool):
         for i in range(TURNS):
             further = uint32(i * (THREADS // ACROSS_LANES))
             row = min(uint32(first + x + further), uint32(size - uint32(1)))
-            copy(tile, place + further * uint32(PITCH), source, row * k + step, step < k)
+            copy(tile, place + further * uint32(PITCH), source, row * k + step, step < stop)
 
     @cuda.jit(device=True)
-    def copy_across(tile, at, source, first, size, q0, k):
+    def copy_across(tile, at, source, first, size, q0, k, stop):
         t = uint32(cuda.threadIdx.x)
         x = uint32(uint32(t % uint32(ACROSS_LANES)) * uint32(STEP))
         q = uint32(t // uint32(ACROSS_LANES))
@@ -75,7 +75,7 @@ def make_copy(kind: str, along: bool, wide: bool):
             further = uint32(i * (THREADS // ACROSS_LANES))
             step = uint32(q0 + q + further)
             start = step * size + column
-            copy(tile, place + further * uint32(PITCH), source, start, step < k)
+            copy(tile, place + further * uint32(PITCH), source, start, step < stop)
 
     return copy_along if along else copy_across
 
@@ -94,6 +94,7 @@ def make_tensor_gemm(
     wide: bool,
     activation: str | None,
     stages: int = 2,
+    split: bool = False,
 ) -> Kernel:
     """The kernel ``c = activation(a b + bias)`` for one storage order.
 
@@ -104,10 +105,11 @@ def make_tensor_gemm(
         wide: a and b begin at a multiple of 16 bytes and have rows of a multiple of four numbers.
         activation: name known to ``activations.functions.value_function``, or None.
         stages: pairs of tiles in shared memory, 2 or more; see :mod:`.stages`.
+        split: as for ``make_sgemm``.
 
     Returns:
-        A kernel of (a, b, bias, c, m, n, k), to be launched like that of ``make_sgemm``; a pair of
-        tiles has ``pair_items``.
+        A kernel of (a, b, bias, c, m, n, k, steps), to be launched like that of ``make_sgemm``; a
+        pair of tiles has ``pair_items``.
     """
     copy_a, copy_b = make_copy(kind, along_a, wide), make_copy(kind, along_b, wide)
     ALONG_PITCH, ACROSS_PITCH = ALONG[kind], ACROSS[kind]
@@ -122,10 +124,17 @@ def make_tensor_gemm(
     finish = identity if activation is None else value_function(activation, float32)
 
     @kernel(launch_bounds=(THREADS, 2))
-    def tensor_gemm(a, b, bias, c, m, n, k):
+    def tensor_gemm(a, b, bias, c, m, n, k, steps):
         tiles = cuda.shared.array(SHARED, float32, 16)
         total = cuda.local.array((ROWS, COLUMNS, 4), float32)
-        row0 = uint32(uint32(cuda.blockIdx.z * cuda.gridDim.y + cuda.blockIdx.y) * uint32(WIDTH))
+        part = uint32(cuda.blockIdx.z)
+        q0, stop, above = uint32(0), k, uint32(0)
+        first = uint32(part * uint32(cuda.gridDim.y))
+        if split:
+            q0, above, first = uint32(part * steps), uint32(part * m), uint32(0)
+            stop = min(uint32(q0 + steps), k)
+        end = uint32(stop + uint32(AHEAD * DEPTH))
+        row0 = uint32(uint32(first + uint32(cuda.blockIdx.y)) * uint32(WIDTH))
         column0 = uint32(uint32(cuda.blockIdx.x) * uint32(WIDTH))
         t = uint32(cuda.threadIdx.x)
         lane, warp = uint32(t & uint32(31)), uint32(t >> uint32(5))
@@ -135,18 +144,17 @@ def make_tensor_gemm(
             for j in range(COLUMNS):
                 for e in range(4):
                     total[i, j, e] = float32(0.0)
-        q0 = uint32(0)
         for s in range(AHEAD):
-            copy_a(tiles, uint32(s * A_TILE), a, row0, m, q0, k)
-            copy_b(tiles, uint32(B_FIRST + s * B_TILE), b, column0, n, q0, k)
+            copy_a(tiles, uint32(s * A_TILE), a, row0, m, q0, k, stop)
+            copy_b(tiles, uint32(B_FIRST + s * B_TILE), b, column0, n, q0, k, stop)
             cp_async_commit()
             q0 = uint32(q0 + uint32(DEPTH))
-        now, free, end = uint32(0), uint32(LAST), uint32(k + uint32(AHEAD * DEPTH))
+        now, free = uint32(0), uint32(LAST)
         while q0 < end:
             cp_async_wait(YOUNGER)
             cuda.syncthreads()
-            copy_a(tiles, uint32(free * uint32(A_TILE)), a, row0, m, q0, k)
-            copy_b(tiles, uint32(B_FIRST) + free * uint32(B_TILE), b, column0, n, q0, k)
+            copy_a(tiles, uint32(free * uint32(A_TILE)), a, row0, m, q0, k, stop)
+            copy_b(tiles, uint32(B_FIRST) + free * uint32(B_TILE), b, column0, n, q0, k, stop)
             cp_async_commit()
             q0 = uint32(q0 + uint32(DEPTH))
             at = uint32(now * uint32(A_TILE) + row * uint32(A_STEP))
@@ -162,6 +170,7 @@ def make_tensor_gemm(
                     r = uint32(at_row + uint32(16 * i + 8 * (e // 2)))
                     s = uint32(at_column + uint32(8 * j + e % 2))
                     if r < m and s < n:
-                        c[r * n + s] = finish(total[i, j, e] + bias[s])
+                        x = total[i, j, e] if split else finish(total[i, j, e] + bias[s])
+                        c[uint32(uint32(above + r) * n + s)] = x
 
     return tensor_gemm

@@ -17,7 +17,7 @@ from typing import Any
 from numba import cuda, uint32
 
 from ...engine.ptx import load4, store2
-from ..hopper.epilogue import finishing
+from ..hopper.epilogue import bias_of, finishing, no_bias
 from ..sgemm import RUN, put_narrow, put_wide
 
 HIGH, WIDE = 32, 64  # rows that are stored together, and columns
@@ -42,30 +42,31 @@ def lay(total, first, held, own):
             store2(held, uint32(place + uint32(8 * WIDE)), total[k + 2], total[k + 3])
 
 
-def make_store(wide: bool, activation: str | None) -> Any:
+def make_store(wide: bool, activation: str | None, split: bool = False) -> Any:
     """The function that stores the sums of a warp.
 
     Args:
         wide: c begins at a multiple of 16 bytes and n is a multiple of four.
         activation: None, or a name known to ``activations.functions.value_function``.
+        split: they are those of a slice (see ``..slicing``): without bias.
 
     Returns:
-        A device function of (total, held, own, bias, c, row, column, m, n): the sums of the 64 rows
-        and columns from the given ones on; the warp's part of ``held`` begins at ``own``.
+        A device function of (total, held, own, bias, c, above, row, column, m, n): the sums of the
+        64 rows and columns from the given ones on, of a matrix that begins ``above`` rows further
+        in c; the warp's part of ``held`` begins at ``own``.
     """
     put = put_wide if wide else put_narrow
     finish = finishing(activation)
+    added = no_bias if split else bias_of
 
     @cuda.jit(device=True)
-    def put_rows(held, own, bias, c, row, column, m, n):
+    def put_rows(held, own, bias, c, above, row, column, m, n):
         lane = uint32(uint32(cuda.threadIdx.x) & uint32(31))
         right = uint32((lane % uint32(LANES)) * uint32(RUN))
-        at, last = uint32(column + right), uint32(n - uint32(1))
+        at = uint32(column + right)
         down = uint32(lane // uint32(LANES))
         if at < n:
-            p0, p1 = bias[at], bias[min(uint32(at + uint32(1)), last)]
-            p2 = bias[min(uint32(at + uint32(2)), last)]
-            p3 = bias[min(uint32(at + uint32(3)), last)]
+            p0, p1, p2, p3 = added(bias, at, n)
             while down < uint32(HIGH):
                 at_row = uint32(row + down)
                 if at_row < m:
@@ -74,17 +75,18 @@ def make_store(wide: bool, activation: str | None) -> Any:
                     x0, x1, x2, x3 = load4(held, slot)
                     x0, x1 = finish(x0 + p0), finish(x1 + p1)
                     x2, x3 = finish(x2 + p2), finish(x3 + p3)
-                    put(c, uint32(at_row * n + at), uint32(n - at), x0, x1, x2, x3)
+                    start = uint32(uint32(above + at_row) * n + at)
+                    put(c, start, uint32(n - at), x0, x1, x2, x3)
                 down = uint32(down + uint32(32 // LANES))
 
     @cuda.jit(device=True)
-    def store(total, held, own, bias, c, row, column, m, n):
+    def store(total, held, own, bias, c, above, row, column, m, n):
         lay(total, 0, held, own)
         cuda.syncwarp()
-        put_rows(held, own, bias, c, row, column, m, n)
+        put_rows(held, own, bias, c, above, row, column, m, n)
         cuda.syncwarp()
         lay(total, HALF, held, own)
         cuda.syncwarp()
-        put_rows(held, own, bias, c, uint32(row + uint32(HIGH)), column, m, n)
+        put_rows(held, own, bias, c, above, uint32(row + uint32(HIGH)), column, m, n)
 
     return store

@@ -56,8 +56,8 @@ def make_copy(along: bool, wide: bool) -> Any:
     """The function that copies one tile, for rows along q or across it.
 
     Returns:
-        A device function of (tile, at, source, first, size, q0, k): the tile that begins with row
-        or column ``first`` of ``size`` and step ``q0`` of ``k``.
+        A device function of (tile, at, source, first, size, q0, k, stop): the tile that begins with
+        row or column ``first`` of ``size`` and step ``q0`` of ``k``, zeros from ``stop`` on.
     """
     LENGTH = DEPTH if along else WIDTH
     STEP = UNIT if wide else 1
@@ -68,7 +68,7 @@ def make_copy(along: bool, wide: bool) -> Any:
     place = place_in_tile(LENGTH)
 
     @cuda.jit(device=True)
-    def copy_along(tile, at, source, first, size, q0, k):
+    def copy_along(tile, at, source, first, size, q0, k, stop):
         t = uint32(cuda.threadIdx.x)
         q = uint32(uint32(t % uint32(LANES)) * uint32(STEP))
         x = uint32(t // uint32(LANES))
@@ -76,10 +76,10 @@ def make_copy(along: bool, wide: bool) -> Any:
         for i in range(TURNS):
             further = uint32(x + uint32(i * EACH))
             row = min(uint32(first + further), uint32(size - uint32(1)))
-            copy(tile, at + place(further, q), source, row * k + step, step < k)
+            copy(tile, at + place(further, q), source, row * k + step, step < stop)
 
     @cuda.jit(device=True)
-    def copy_across(tile, at, source, first, size, q0, k):
+    def copy_across(tile, at, source, first, size, q0, k, stop):
         t = uint32(cuda.threadIdx.x)
         x = uint32(uint32(t % uint32(LANES)) * uint32(STEP))
         q = uint32(t // uint32(LANES))
@@ -87,7 +87,7 @@ def make_copy(along: bool, wide: bool) -> Any:
         for i in range(TURNS):
             further = uint32(q + uint32(i * EACH))
             step = uint32(q0 + further)
-            copy(tile, at + place(further, x), source, step * size + column, step < k)
+            copy(tile, at + place(further, x), source, step * size + column, step < stop)
 
     return copy_along if along else copy_across
 
@@ -101,6 +101,7 @@ def make_half_gemm(
     wide_c: bool,
     activation: str | None,
     stages: int = 2,
+    split: bool = False,
 ) -> Kernel:
     """The kernel ``c = activation(a b + bias)`` for one storage order.
 
@@ -112,12 +113,15 @@ def make_half_gemm(
         wide_c: c begins at a multiple of 16 bytes and n is a multiple of four.
         activation: name known to ``activations.functions.value_function``, or None.
         stages: pairs of tiles in shared memory, 2 or more; see :mod:`..stages`.
+        split: each z of the grid sums a slice of the steps q, and c holds a matrix for each, to
+            which :mod:`..split` adds bias and activation.
 
     Returns:
-        A kernel of (a, b, bias, c, m, n, k, rows, columns, strip): the items of the matrices in a
-        row, a and b as the uint16 of their bits, bias and c float32; as uint32 the sizes, the tile
-        rows and tile columns of c, and how many tile rows make a strip. For blocks of ``THREADS``,
-        one for each tile of c, with ``stages * PAIR_BYTES`` bytes of dynamic shared memory.
+        A kernel of (a, b, bias, c, m, n, k, rows, columns, strip, steps): the items of the matrices
+        in a row, a and b as the uint16 of their bits, bias and c float32; as uint32 the sizes, the
+        tile rows and tile columns of c, how many tile rows make a strip, and the steps of a slice,
+        a multiple of ``DEPTH`` and of no matter unless split. For blocks of ``THREADS``, one for
+        each tile of c and slice, with ``stages * PAIR_BYTES`` bytes of dynamic shared memory.
     """
     copy_a, copy_b = make_copy(along_a, wide), make_copy(along_b, wide)
     of_a, of_b = (HalfTile(along, DEPTH if along else WIDTH) for along in (along_a, along_b))
@@ -126,10 +130,10 @@ def make_half_gemm(
     LAST = B_FIRST - TILE
     AHEAD, YOUNGER = stages - 1, stages - 2
     multiply = multiply_halves(kind, ROWS, COLUMNS, DEPTH, of_a, of_b)
-    store = make_store(wide_c, activation)
+    store = make_store(wide_c, activation, split)
 
     @kernel(launch_bounds=(THREADS, 2))
-    def half_gemm(a, b, bias, c, m, n, k, rows, columns, strip):
+    def half_gemm(a, b, bias, c, m, n, k, rows, columns, strip, steps):
         tiles = cuda.shared.array(0, uint16, 128)
         held = cuda.shared.array(0, float32, 128)  # the same memory, when the tiles are done with
         total = cuda.local.array(SUMS, float32)
@@ -141,18 +145,23 @@ def make_half_gemm(
         column = uint32((warp & uint32(1)) * uint32(WARP))
         for i in range(SUMS):
             total[i] = float32(0.0)
-        q0 = uint32(0)
+        q0, stop, above = uint32(0), k, uint32(0)
+        if split:
+            part = uint32(cuda.blockIdx.z)
+            q0, above = uint32(part * steps), uint32(part * m)
+            stop = min(uint32(q0 + steps), k)
+        end = uint32(stop + uint32(AHEAD * DEPTH))
         for s in range(AHEAD):
-            copy_a(tiles, uint32(s * TILE), a, row0, m, q0, k)
-            copy_b(tiles, uint32(B_FIRST + s * TILE), b, column0, n, q0, k)
+            copy_a(tiles, uint32(s * TILE), a, row0, m, q0, k, stop)
+            copy_b(tiles, uint32(B_FIRST + s * TILE), b, column0, n, q0, k, stop)
             cp_async_commit()
             q0 = uint32(q0 + uint32(DEPTH))
-        now, free, end = uint32(0), uint32(LAST), uint32(k + uint32(AHEAD * DEPTH))
+        now, free = uint32(0), uint32(LAST)
         while q0 < end:
             cp_async_wait(YOUNGER)
             cuda.syncthreads()
-            copy_a(tiles, free, a, row0, m, q0, k)
-            copy_b(tiles, uint32(uint32(B_FIRST) + free), b, column0, n, q0, k)
+            copy_a(tiles, free, a, row0, m, q0, k, stop)
+            copy_b(tiles, uint32(uint32(B_FIRST) + free), b, column0, n, q0, k, stop)
             cp_async_commit()
             q0 = uint32(q0 + uint32(DEPTH))
             at = uint32(now + row * uint32(A_STEP))
@@ -163,6 +172,7 @@ def make_half_gemm(
         cp_async_wait(0)
         cuda.syncthreads()
         own = uint32(warp * uint32(WARP_ITEMS))
-        store(total, held, own, bias, c, uint32(row0 + row), uint32(column0 + column), m, n)
+        row, column = uint32(row0 + row), uint32(column0 + column)
+        store(total, held, own, bias, c, above, row, column, m, n)
 
     return half_gemm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,16 @@ from ...engine import Array, DeviceError, DtypeError, ShapeError, empty, zeros
 from ...opspec import GpuKernel
 from .. import hopper
 from ..alignment import is_wide
-from ..cores import CORES, HALVES, WARPGROUPS, instruction_for
-from ..order import ORDER
+from ..cores import CORES, HALVES, WARPGROUPS, WARPS, instruction_for, rate
+from ..order import ORDER, STRIP
+from ..slicing import ITEMS, Block, multiply_by_cores
 from ..stages import stages_for
-from .gemm import PAIR_BYTES, THREADS, WIDTH, make_half_gemm
+from .gemm import DEPTH, PAIR_BYTES, THREADS, WIDTH, make_half_gemm
 
 SINCE = (8, 0)  # the compute capability that brought cp.async and bfloat16
-ITEMS = 2**31  # numbers of elements have 32 bits, and steps may go a tile beyond the last
 STAGES = 4  # most pairs of tiles; beyond them copies have arrived anyway
+BLOCK = Block(WIDTH, WIDTH, DEPTH)
+RATE = "bf16"  # numbers as fast as these
 REAL, BITS = np.dtype(np.float32), np.dtype(np.uint16)
 DTYPES = {"f16": np.dtype(np.float16), "bf16": BITS}
 # What the machine code holds: ``engine/resources/expectations.py``.
@@ -158,16 +161,24 @@ def _by_warps(
 ) -> None:
     m, n = c.shape
     stages = stages_for(PAIR_BYTES, STAGES, c.device)
-    kernel = make_half_gemm(kind, along_a, along_b, wide, is_wide(c), activation, stages)
     rows, columns = -(-m // WIDTH), -(-n // WIDTH)
-    launch = kernel[rows * columns, THREADS, 0, stages * PAIR_BYTES]
-    arrays = bits_of(a), bits_of(b), bias, c.reshape(-1)
-    sizes = tuple(map(np.uint32, (m, n, k, rows, columns)))
 
-    def run(strip: int) -> None:
-        launch(*arrays, *sizes, np.uint32(strip))
+    def multiply(target: Array, parts: int, steps: int) -> None:
+        after, sliced = None if parts > 1 else activation, parts > 1
+        make = functools.partial(make_half_gemm, kind, along_a, along_b, wide)
+        kernel = make(is_wide(target), after, stages, sliced)
+        launch = kernel[(rows * columns, 1, parts), THREADS, 0, stages * PAIR_BYTES]
+        arrays = bits_of(a), bits_of(b), bias, target.reshape(-1)
+        sizes = tuple(map(np.uint32, (m, n, k, rows, columns)))
 
-    run(ORDER(c.device, (rows, columns, k, HALVES[kind]), run, (c,)))
+        def run(strip: int) -> None:
+            launch(*arrays, *sizes, np.uint32(strip), np.uint32(steps))
+
+        problem = rows, columns, k, HALVES[kind]
+        run(STRIP if sliced else ORDER(c.device, problem, run, (target,)))
+
+    of_cores = BLOCK, rate(RATE, c.device), f"{HALVES[kind]} {WARPS}"
+    multiply_by_cores(k, *of_cores, bias, c, activation, multiply)
 
 
 def bits_of(x: Any) -> Array:
@@ -180,7 +191,7 @@ def bits_of(x: Any) -> Array:
 def gpu_kernels() -> tuple[GpuKernel, ...]:
     """The kernel for some storage orders, for rows of whole 16 bytes and for others."""
     halves, items = types.Array(types.uint16, 1, "C"), types.Array(types.float32, 1, "C")
-    signature = (halves, halves, items, items, *[types.uint32] * 6)
+    signature = (halves, halves, items, items, *[types.uint32] * 7)
     least = 2 * PAIR_BYTES
     found = []
     for kind, order in (("bf16", "nt"), ("f16", "tn")):
@@ -192,4 +203,7 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
     kernel = make_half_gemm("bf16", True, False, True, True, None, STAGES)
     name, room = f"matmul of bf16 nn, {STAGES} stages", STAGES * PAIR_BYTES
     found.append(GpuKernel(name, kernel, signature, SINCE, ROOMY, TENSOR_CORES, room))
+    kernel = make_half_gemm("bf16", True, False, True, True, None, 2, True)
+    name = "matmul of bf16 nn, split"
+    found.append(GpuKernel(name, kernel, signature, SINCE, (), TENSOR_CORES, least))
     return tuple(found)

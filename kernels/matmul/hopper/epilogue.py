@@ -49,22 +49,39 @@ def finishing(activation: str | None) -> Any:
     return QUICK.get(activation) or value_function(activation, float32)
 
 
-def make_put(wide: bool, activation: str | None):
+@cuda.jit(device=True)
+def bias_of(bias, at, n):
+    """Those of four columns; beyond the last column it is repeated, and never stored."""
+    last = uint32(n - uint32(1))
+    p1, p2 = bias[min(uint32(at + uint32(1)), last)], bias[min(uint32(at + uint32(2)), last)]
+    return bias[at], p1, p2, bias[min(uint32(at + uint32(3)), last)]
+
+
+@cuda.jit(device=True)
+def no_bias(bias, at, n):
+    """For the sums of a slice, which are not all: it is added with the last of them."""
+    return float32(0.0), float32(0.0), float32(0.0), float32(0.0)
+
+
+def make_put(wide: bool, activation: str | None, split: bool = False):
     """The function that stores the sums of ``BLOCKS`` blocks of eight columns from ``first`` on.
 
     Args:
         wide: c begins at a multiple of 16 bytes and n is a multiple of four.
         activation: None, or a name known to ``activations.functions.value_function``.
+        split: they are those of a slice (see ``..slicing``): without bias.
 
     Returns:
-        A device function of (total, first, held, own, bias, c, row, column, m, n): the sums of the
-        tile whose first row and column are given; the warp's part of ``held`` begins at ``own``.
+        A device function of (total, first, held, own, bias, c, above, row, column, m, n): the sums
+        of the tile whose first row and column are given, of a matrix that begins ``above`` rows
+        further in c; the warp's part of ``held`` begins at ``own``.
     """
     put = put_wide if wide else put_narrow
     finish = finishing(activation)
+    added = no_bias if split else bias_of
 
     @cuda.jit(device=True)
-    def put_blocks(total, first, held, own, bias, c, row, column, m, n):
+    def put_blocks(total, first, held, own, bias, c, above, row, column, m, n):
         lane = uint32(uint32(cuda.threadIdx.x) & uint32(31))
         slot = own + (lane >> uint32(2)) * uint32(PITCH) + (lane & uint32(3)) * uint32(2)
         cuda.syncwarp()
@@ -77,12 +94,7 @@ def make_put(wide: bool, activation: str | None):
         at = uint32(column + uint32(8 * first) + right)
         down = uint32(lane >> uint32(3))
         if at < n:
-            last = uint32(n - uint32(1))
-            p0, p1 = bias[at], bias[min(uint32(at + uint32(1)), last)]
-            p2, p3 = (
-                bias[min(uint32(at + uint32(2)), last)],
-                bias[min(uint32(at + uint32(3)), last)],
-            )
+            p0, p1, p2, p3 = added(bias, at, n)
             while down < uint32(WARP_ROWS):
                 at_row = uint32(row + down)
                 if at_row < m:
@@ -93,7 +105,8 @@ def make_put(wide: bool, activation: str | None):
                         finish(x2 + p2),
                         finish(x3 + p3),
                     )
-                    put(c, uint32(at_row * n + at), uint32(n - at), x0, x1, x2, x3)
+                    start = uint32(uint32(above + at_row) * n + at)
+                    put(c, start, uint32(n - at), x0, x1, x2, x3)
                 down = uint32(down + uint32(4))
 
     return put_blocks

@@ -67,21 +67,37 @@ def depth_of(kind: str) -> int:
     return ROW_BYTES // ITEM_BYTES[kind]
 
 
-def make_produce(kind: str):
-    """The producer: a device function of (tiles, bars, maps, steps, rows, columns, strip)."""
+@cuda.jit(device=True)
+def only_slice(row, m):
+    """The slice of a tile row, and its place in the matrix, where all steps are in one."""
+    return uint32(0), row
+
+
+@cuda.jit(device=True)
+def slice_of(row, m):
+    """:func:`only_slice` where c holds a matrix of m rows for each slice, one below the other."""
+    height = uint32(uint32(m + uint32(ROWS - 1)) // uint32(ROWS))
+    part = uint32(row // height)
+    return part, uint32(row - uint32(part * height))
+
+
+def make_produce(kind: str, split: bool):
+    """The producer: a device function of (tiles, bars, maps, m, steps, rows, columns, strip)."""
     DEPTH = depth_of(kind)
     A_TILE = ROWS * DEPTH
     STAGE = A_TILE + COLUMNS * DEPTH
+    part_of = slice_of if split else only_slice
 
     @cuda.jit(device=True)
-    def produce(tiles, bars, maps, steps, rows, columns, strip):
+    def produce(tiles, bars, maps, m, steps, rows, columns, strip):
         tensor_map_acquire(maps, 0)
         tensor_map_acquire(maps, 1)
         count, tile = uint32(0), uint32(cuda.blockIdx.x)
         while tile < uint32(rows * columns):
-            row, column = place_of(tile, rows, columns, strip)
+            at_row, column = place_of(tile, rows, columns, strip)
+            part, row = part_of(at_row, m)
             y, x = int32(row * uint32(ROWS)), int32(column * uint32(COLUMNS))
-            q, end = int32(0), uint32(count + steps)
+            q, end = int32(uint32(part * steps) * uint32(DEPTH)), uint32(count + steps)
             while count != end:
                 s = uint32(count & uint32(STAGES - 1))
                 at = uint32(s * uint32(STAGE))
@@ -130,12 +146,13 @@ def make_multiply(kind: str):
     return multiply_tile
 
 
-def make_consume(kind: str, wide: bool, activation: str | None):
+def make_consume(kind: str, wide: bool, activation: str | None, split: bool):
     """A consumer: a device function of (tiles, bars, held, group, bias, c, and the sizes)."""
     A_TILE = ROWS * depth_of(kind)
     PART = A_TILE // 2
     multiply_tile = make_multiply(kind)
-    put = make_put(wide, activation)
+    put = make_put(wide, activation, split)
+    part_of = slice_of if split else only_slice
 
     @cuda.jit(device=True)
     def consume(tiles, bars, held, group, bias, c, m, n, steps, rows, columns, strip):
@@ -152,40 +169,45 @@ def make_consume(kind: str, wide: bool, activation: str | None):
             multiply_tile(total, a, b, bars, count, steps, leads)
             count = uint32(count + steps)
             at_row, at_column = place_of(tile, rows, columns, strip)
+            part, at_row = part_of(at_row, m)
+            above = uint32(part * m)
             row = uint32(at_row * uint32(ROWS) + warp * uint32(WARP_ROWS))
             column = uint32(at_column * uint32(COLUMNS))
-            put(total, 0, held, own, bias, c, row, column, m, n)
-            put(total, 4, held, own, bias, c, row, column, m, n)
-            put(total, 8, held, own, bias, c, row, column, m, n)
-            put(total, 12, held, own, bias, c, row, column, m, n)
-            put(total, 16, held, own, bias, c, row, column, m, n)
-            put(total, 20, held, own, bias, c, row, column, m, n)
-            put(total, 24, held, own, bias, c, row, column, m, n)
-            put(total, 28, held, own, bias, c, row, column, m, n)
+            put(total, 0, held, own, bias, c, above, row, column, m, n)
+            put(total, 4, held, own, bias, c, above, row, column, m, n)
+            put(total, 8, held, own, bias, c, above, row, column, m, n)
+            put(total, 12, held, own, bias, c, above, row, column, m, n)
+            put(total, 16, held, own, bias, c, above, row, column, m, n)
+            put(total, 20, held, own, bias, c, above, row, column, m, n)
+            put(total, 24, held, own, bias, c, above, row, column, m, n)
+            put(total, 28, held, own, bias, c, above, row, column, m, n)
             tile = uint32(tile + uint32(cuda.gridDim.x))
 
     return consume
 
 
 @functools.cache
-def make_hopper_gemm(kind: str, wide: bool, activation: str | None) -> Kernel:
+def make_hopper_gemm(kind: str, wide: bool, activation: str | None, split: bool = False) -> Kernel:
     """The kernel ``c = activation(a b + bias)`` for a (m, k) and b stored as (n, k).
 
     Args:
         kind: ``"tf32"`` (a and b of float32, rounded by the TMA), ``"bf16"`` or ``"f16"``.
         wide: c begins at a multiple of 16 bytes and n is a multiple of four.
         activation: name known to ``activations.functions.value_function``, or None.
+        split: c holds a matrix for each slice of the steps, to which ``..split`` adds bias and
+            activation. Beyond the last step of all a slice is filled up by zeros of the TMA.
 
     Returns:
         A kernel of (maps, bias, c, m, n, steps, rows, columns, strip): the tensor maps of a, whose
         boxes have 128 rows, and of b, 256 rows, both of 128 bytes with a swizzle of 128 bytes; bias
-        (n,) and the items of c in a row, float32; as uint32 the sizes of c, the least number of
-        steps of 128 bytes that hold k, at least 1, the tile rows and tile columns of c and how many
-        tile rows make a strip. For blocks of ``THREADS`` with ``SHARED`` bytes of dynamic shared
-        memory and a grid of any length.
+        (n,) and the items of c in a row, float32; as uint32 the sizes of a matrix in c, the least
+        number of steps of 128 bytes that hold k or a slice, at least 1, the tile rows of all
+        slices and tile columns of c and how many tile rows make a strip. For blocks of ``THREADS``
+        with ``SHARED`` bytes of dynamic shared memory and a grid of any length.
     """
     item = float32 if kind == "tf32" else uint16
-    produce, consume = make_produce(kind), make_consume(kind, wide, activation)
+    produce = make_produce(kind, split)
+    consume = make_consume(kind, wide, activation, split)
 
     @kernel(launch_bounds=(THREADS, 1))
     def hopper_gemm(maps, bias, c, m, n, steps, rows, columns, strip):
@@ -204,7 +226,7 @@ def make_hopper_gemm(kind: str, wide: bool, activation: str | None) -> Kernel:
         if group == uint32(0):
             fewer_registers(FEW)
             if t == uint32(0):
-                produce(tiles, bars, maps, steps, rows, columns, strip)
+                produce(tiles, bars, maps, m, steps, rows, columns, strip)
         else:
             more_registers(MANY)
             consume(tiles, bars, held, group, bias, c, m, n, steps, rows, columns, strip)

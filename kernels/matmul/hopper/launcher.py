@@ -18,21 +18,20 @@ from ...elementwise.mapping import fold
 from ...engine import Array, Device, empty
 from ...opspec import GpuKernel
 from ..alignment import is_wide
-from ..order import ORDER
+from ..order import ORDER, STRIP
+from ..slicing import ITEMS, LAUNCH, Block, fastest, multiply_by_cores
 from . import operands
 from .gemm import COLUMNS, ITEM_BYTES, ROWS, SHARED, THREADS, depth_of, make_hopper_gemm
 from .operands import RUN, WORDS, make_convert, make_turn, write_maps
 
 CAPABILITY = (9, 0)  # wgmma is of this one alone
 ARCHITECTURE = "sm_90a"
-ITEMS = 2**31  # numbers of elements have 32 bits
 
 # What others measured on an H200 or H100, for the choice below; our own kernels are NOT measured.
 PEAK = {"tf32": 495e12, "bf16": 989e12, "f16": 989e12}  # multiply-adds counted as two
 SHARE_OF_PEAK = 0.75  # by wgmma
 SHARE_OF_WARPS = 0.5  # by mma.sync, at most 0.65
 COPY = 4.3e12  # bytes read and written in a second
-LAUNCH = 3e-6  # seconds for a kernel more
 
 
 def fits(m: int, n: int, k: int, device: Device) -> bool:
@@ -50,15 +49,22 @@ def pays(m: int, n: int, k: int, kind: str, moved: int, device: Device) -> bool:
     Args:
         moved: numbers of a and b that have to be brought into another order first.
     """
-    sms = device.limits.sms
-    rate = PEAK[kind] / sms
-
-    def time(rows: int, columns: int, share: float) -> float:
-        tiles = -(-m // rows) * -(-n // columns)
-        return -(-tiles // sms) * 2 * rows * columns * k / (rate * share)
-
+    ours = block_of(kind)
+    older = ours._replace(columns=ROWS)
     copy = moved * (4 + ITEM_BYTES[kind]) / COPY + LAUNCH * (1 + 2 * bool(moved))
-    return time(ROWS, COLUMNS, SHARE_OF_PEAK) + copy < time(ROWS, ROWS, SHARE_OF_WARPS)
+    time, _ = fastest(m, n, k, ours, rate(kind, SHARE_OF_PEAK, device), device)
+    other, _ = fastest(m, n, k, older, rate(kind, SHARE_OF_WARPS, device), device)
+    return time + copy < other
+
+
+def block_of(kind: str) -> Block:
+    """What a block computes."""
+    return Block(ROWS, COLUMNS, depth_of(kind))
+
+
+def rate(kind: str, share: float, device: Device) -> float:
+    """FLOP/s of a multiprocessor, at a share of the peak."""
+    return PEAK[kind] / device.limits.sms * share
 
 
 def numbers_to_copy(x: Array, along: bool, kind: str) -> int:
@@ -130,17 +136,23 @@ def multiply(
         words += map_words(kind, x, rows, k, pitch, box)
     maps = empty((len(words),), np.dtype(np.uint64), c.device)
     write_maps[1, operands.BOTH_MAPS](maps, tuple(map(np.uint64, words)))
-    tiles = -(-m // ROWS), -(-n // COLUMNS)
-    grid = min(tiles[0] * tiles[1], c.device.limits.sms)
-    sizes = m, n, -(-k // depth_of(kind)), *tiles
-    kernel = make_hopper_gemm(kind, is_wide(c), activation)
-    start = kernel[grid, THREADS, 0, SHARED]
-    arguments = maps, bias, c.reshape(-1), *map(np.uint32, sizes)
+    name, block = f"{kind} wgmma", block_of(kind)
 
-    def run(strip: int) -> None:
-        start(*arguments, np.uint32(strip))
+    def multiply(target: Array, parts: int, steps: int) -> None:
+        after, sliced = None if parts > 1 else activation, parts > 1
+        tiles = parts * -(-m // ROWS), -(-n // COLUMNS)
+        kernel = make_hopper_gemm(kind, is_wide(target), after, sliced)
+        start = kernel[min(tiles[0] * tiles[1], c.device.limits.sms), THREADS, 0, SHARED]
+        sizes = map(np.uint32, (m, n, steps // block.depth, *tiles))
+        arguments = maps, bias, target.reshape(-1), *sizes
 
-    run(ORDER(c.device, (*tiles, k, f"{kind} wgmma"), run, (c,)))
+        def run(strip: int) -> None:
+            start(*arguments, np.uint32(strip))
+
+        run(STRIP if sliced else ORDER(c.device, (*tiles, k, name), run, (target,)))
+
+    share = rate(kind, SHARE_OF_PEAK, c.device)
+    multiply_by_cores(k, block, share, name, bias, c, activation, multiply)
 
 
 def gpu_kernels() -> tuple[GpuKernel, ...]:
@@ -158,6 +170,13 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
                 name, gemm, signature, CAPABILITY, only, expects=expected, dynamic_shared=SHARED
             )
         )
+    sliced = make_hopper_gemm("bf16", True, None, True)
+    found.append(
+        GpuKernel(
+            "matmul bf16 nt, wgmma, split", sliced, signature, CAPABILITY, only,
+            expects=expected, dynamic_shared=SHARED,
+        )
+    )  # fmt: skip
     of_copy = items, words, size, size, size
     for kind in RUN:
         convert, turn = make_convert(kind, True), make_turn(kind)

@@ -1,0 +1,156 @@
+"""Into how many slices the steps of a product are cut, and how it is put together again.
+
+A product of few tiles with many steps keeps few multiprocessors busy. Its steps are therefore cut
+into slices, each a product of its own whose sums go to memory, where :mod:`.split` adds them in the
+order of the slices. For tensor cores it is a matter of time how many slices there are::
+
+    seconds(s) = rounds of blocks * steps of a slice * time of a step
+                 + (launch + 2 * 4 s m n / bandwidth if s > 1)
+
+of which :func:`fastest` takes the least, unless it was measured (``engine.tuning``). What it takes
+for one is the kernel's share of the peak, so all of it is as rough as that is.
+
+Source: NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized reductions".
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..engine import Array, Device, empty
+from ..engine.device import GPUS
+from ..engine.tuning import Choice
+from . import split
+
+ITEMS = 2**31  # numbers of elements have 32 bits, and steps may go a tile beyond the last
+UNTOLD = GPUS["A100"]  # whose clocks stand for those that a driver gives as 0
+LAUNCH = 3e-6  # seconds for a kernel more; shared measurements say 3 us, of a cubin
+LEAST = 4  # pairs of tiles to a slice: before the first of them has come, nothing is computed
+RULE = 0  # slices: as :func:`fastest` says
+
+# ``multiply(target, parts, steps)``: the product into target (m, n), or for more than one part the
+# sums of each slice of so many steps into (parts m, n), without bias and activation.
+Multiply = Callable[[Array, int, int], None]
+
+
+class Block(NamedTuple):
+    """Rows and columns of c that a block computes, and the steps of a pair of tiles."""
+
+    rows: int
+    columns: int
+    depth: int
+
+
+# -- how many --------------------------------------------------------------------------------------
+def sum_time(m: int, n: int, parts: int, device: Device) -> float:
+    """Seconds that it takes to add the slices: another launch, and each is written and read."""
+    bandwidth = device.limits.bandwidth or UNTOLD.bandwidth
+    return LAUNCH + 2 * parts * m * n * 4 / (bandwidth * 1e9)
+
+
+def most(m: int, n: int, k: int, block: Block, processors: int) -> int:
+    """Slices that give each of so many processors one block, of ``LEAST`` pairs at least."""
+    tiles = -(-m // block.rows) * -(-n // block.columns)
+    return max(1, min(processors // tiles, k // (LEAST * block.depth), (ITEMS - 1) // (m * n)))
+
+
+@functools.lru_cache(maxsize=1024)
+def fastest(m: int, n: int, k: int, block: Block, rate: float, device: Device) -> tuple[float, int]:
+    """Seconds of a product, and the number of slices with which it takes them; one on a CPU.
+
+    Args:
+        rate: multiply-adds of a multiprocessor in a second, each counted as two.
+    """
+    sms = device.limits.sms
+    tiles = -(-m // block.rows) * -(-n // block.columns)
+    whole = 2 * block.rows * block.columns * k / rate
+
+    def seconds(parts: int) -> float:
+        sums = sum_time(m, n, parts, device) if parts > 1 else 0.0
+        return -(-tiles * parts // sms) * whole / parts + sums
+
+    counts = 1 if device.is_cpu else most(m, n, k, block, sms)
+    return min((seconds(parts), parts) for parts in range(1, counts + 1))
+
+
+Problem = tuple[int, int, int, int, int, int, str]  # m, n, k, what a block computes, by what
+
+
+def _counts(device: Device, problem: Problem) -> tuple[int, ...]:
+    """Powers of two, as long as no multiprocessor gets more than two blocks for them."""
+    m, n, k, *block, _ = problem
+    largest = most(m, n, k, Block(*block), 2 * device.limits.sms)
+    return tuple(1 << i for i in range(largest.bit_length())) if largest > 1 else ()
+
+
+# Another order of the sums changes a result by much less than a missing slice does.
+SLICES = Choice(
+    "matmul tensor core slices", _counts, lambda device, problem: RULE,
+    sources=(__name__, *(f"{__package__}.{x}" for x in ("split", "tensor", "halves", "hopper"))),
+    tolerance=1e-3,
+)  # fmt: skip
+
+
+# -- the product -----------------------------------------------------------------------------------
+def in_slices(
+    parts: int,
+    k: int,
+    depth: int,
+    bias: Array,
+    c: Array,
+    activation: str | None,
+    multiply: Multiply,
+) -> None:
+    """``c = activation(product + bias)`` of k steps in at most so many slices of whole tiles.
+
+    Raises:
+        MemoryError: there is no room for the sums of the slices; c is as it was.
+    """
+    tiles = max(1, -(-k // depth))
+    each = -(-tiles // parts)
+    parts = -(-tiles // each)
+    if parts == 1:
+        multiply(c, 1, tiles * depth)
+        return
+    m, n = c.shape
+    sums = empty((parts * m, n), c.dtype, c.device)
+    multiply(sums, parts, each * depth)
+    split.add_up(sums, bias, c, parts, activation)
+
+
+def with_room(run: Callable[[int], None], parts: int) -> None:
+    """``run(parts)``, or ``run(1)`` where memory has no room for the sums of so many slices."""
+    try:
+        run(parts)
+    except MemoryError:
+        if parts == 1:
+            raise
+        run(1)
+
+
+def multiply_by_cores(
+    k: int,
+    block: Block,
+    rate: float,
+    name: str,
+    bias: Array,
+    c: Array,
+    activation: str | None,
+    multiply: Multiply,
+) -> None:
+    """``c = activation(product + bias)`` in as many slices as rules or measurements say.
+
+    Args:
+        rate: as for :func:`fastest`.
+        name: of the numbers and the instruction, for what was measured.
+    """
+    m, n = c.shape
+
+    def run(parts: int) -> None:
+        if parts == RULE:
+            _, parts = fastest(m, n, k, block, rate, c.device)
+        in_slices(parts, k, block.depth, bias, c, activation, multiply)
+
+    with_room(run, SLICES(c.device, (m, n, k, *block, name), run, (c,)))
