@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 
+import nnlite as nl
 from nnlite.kernels.engine import CPU
 from nnlite.kernels.engine.tuning import identity, store
 from tests.tuned_op import Op, arrays, tuned
@@ -123,3 +124,23 @@ def test_a_stored_choice_survives_the_process(tmp_path):
         for what in ("write", "read")
     ]
     assert done[1].stdout == "3 1\n", done
+
+
+@pytest.mark.parametrize(("kind", "package"), [("cpu", "cpu"), ("cuda", "ptx")])
+def test_what_the_engine_makes_of_a_kernel_counts_too(driver, monkeypatch, tmp_path, kind, package):
+    """An intrinsic that has changed may make another candidate the fastest."""
+    op, real = Op(), identity._files
+    before = store.subject(op.choice, nl.device(kind), (1024,))
+    new = tmp_path / "new.py"
+    new.write_text("# as if there were one more module")
+
+    def files(name):
+        more = name == f"nnlite.kernels.engine.{package}"
+        return [*real(name), *[new] * more]
+
+    monkeypatch.setattr(identity, "_files", files)
+    identity.of_sources.cache_clear()
+    after = store.subject(op.choice, nl.device(kind), (1024,))
+    identity.of_sources.cache_clear()
+    assert {key for key in before if before[key] != after[key]} == {"engine"}
+    assert store.path_of(before) != store.path_of(after)

@@ -15,6 +15,13 @@ from ..device import Device
 COMPILERS = ("numba", "llvmlite")
 GPU_COMPILERS = (*COMPILERS, "numba-cuda", "nvidia-cuda-nvcc", "nvidia-nvvm", "nvidia-nvjitlink")
 
+# Modules of this package that decide it, too, by kind of device: intrinsics among them.
+_ENGINE = __package__.rpartition(".")[0]
+ENGINE = {
+    "cpu": (f"{_ENGINE}.cpu",),
+    "cuda": (f"{_ENGINE}.ptx", f"{_ENGINE}.gpu.compile", f"{_ENGINE}.gpu.offline"),
+}
+
 
 @functools.cache
 def of_device(device: Device) -> dict[str, str]:

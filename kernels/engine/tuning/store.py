@@ -42,6 +42,7 @@ def subject(choice: Choice, device: Device, shapes: Any) -> dict[str, Any]:
         "class": shapes,
         "device": identity.of_device(device),
         "source": identity.of_sources(choice.sources),
+        "engine": identity.of_sources(identity.ENGINE[device.kind]),
     }
     return json.loads(json.dumps(made))
 
