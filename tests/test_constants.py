@@ -13,7 +13,11 @@ import pytest
 import nnlite as nl
 import nnlite.functional as F
 from nnlite.kernels.engine.constants import forget_constants, is_constant
-from nnlite.testing.fake_gpu import fake_gpu
+from nnlite.kernels.engine.gpu import use_driver
+from nnlite.kernels.engine.gpu.arrays import all_memory
+from nnlite.kernels.engine.tuning import Choice, identity
+from nnlite.kernels.update.many import moving_table
+from nnlite.testing.fake_gpu import FakeDriver, fake_gpu
 
 
 def remembering():
@@ -90,3 +94,32 @@ def test_one_that_is_made_during_a_capture_is_no_part_of_it(driver, when):
             np.testing.assert_array_equal(run(x).numpy(), expected)
     assert run.replays >= 3
     assert not run.reason
+
+
+def test_what_is_remembered_goes_with_its_driver(driver):
+    """Other tables would lie at those addresses, or nothing."""
+    moving_table([nl.array(np.ones(3, np.float32)).copy() for _ in range(2)])
+    all_memory(np.dtype(np.float32), nl.device("cuda"))
+    for user in USERS.values():
+        user()
+    found = {
+        key: f
+        for key, f in remembering()
+        if "Array" in str(inspect.signature(f.__wrapped__).return_annotation)
+    }
+    full = [key for key, f in found.items() if f.cache_info().currsize]
+    assert {key.rpartition(".")[2] for key in full} >= {"_remembered_table", "all_memory"}
+    use_driver(FakeDriver())
+    assert not [key for key, f in found.items() if f.cache_info().currsize]
+
+
+def test_what_is_chosen_goes_with_its_driver(driver, tuning_folder):
+    made = Choice("driver", lambda d, p: (), lambda d, p: d.limits.sms, sources=("json",))
+    seen = []
+    for gpu in ("A100", "H200"):
+        use_driver(FakeDriver(gpu=gpu))
+        device = nl.device("cuda")
+        seen.append((made(device, 8), identity.of_device(device)["model"]))
+        assert made(device, 8) == device.limits.sms
+        assert seen[-1][1] == device.limits.name
+    assert seen[0] != seen[1]

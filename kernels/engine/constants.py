@@ -1,4 +1,4 @@
-"""Arrays of constants that launchers need again and again, such as tables of indices."""
+"""Arrays that launchers need again and again, such as tables of indices, and remember."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .replay import here
 
 F = TypeVar("F", bound=Callable[..., Any])
 _caches: list[Any] = []
+_others: list[Any] = []
 
 
 def cached_constant(most: int) -> Callable[[F], F]:
@@ -50,9 +51,18 @@ def cached_constant(most: int) -> Callable[[F], F]:
     return wrap
 
 
+def forgotten_with_driver(cache: F) -> F:
+    """Have a cache of arrays cleared when the driver changes, to which they belong.
+
+    For what is no :func:`cached_constant`, as it differs from stream to stream.
+    """
+    _others.append(cache)
+    return cache
+
+
 def forget_constants() -> None:
-    """Make all constants anew when they are needed again."""
-    for cache in _caches:
+    """Make all that is remembered anew when it is needed again."""
+    for cache in (*_caches, *_others):
         cache.cache_clear()
 
 

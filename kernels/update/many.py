@@ -35,6 +35,7 @@ from ..checks import FLOAT32
 from ..elementwise import copy
 from ..elementwise.wide import RUN, fetch, put_back
 from ..engine import Array, Device, Kernel, array, cached_constant, empty, kernel
+from ..engine.constants import forgotten_with_driver
 from ..engine.replay import here, works_on
 from .common import BLOCK
 
@@ -166,6 +167,7 @@ def written_table(values: Sequence[int], device: Device) -> Array:
     return table
 
 
+@forgotten_with_driver
 @functools.lru_cache(REMEMBERED)
 def _remembered_table(values: tuple[int, ...], device: Device, stream: int) -> Array:
     """The same for one stream: others do not know when it is written."""

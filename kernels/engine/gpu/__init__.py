@@ -52,12 +52,14 @@ def limits(index: int) -> Limits:
 def use_driver(driver: Driver | None) -> None:
     """Take another driver from now on, for tests; None is that of the machine.
 
-    Arrays made before it must not be used any more; compiled kernels are loaded anew.
+    Arrays made before it must not be used any more; compiled kernels are loaded anew, and what was
+    remembered or chosen for its devices is forgotten.
     """
     from ..constants import forget_constants
     from ..device import forget
     from ..kernel import forget_gpu
     from ..replay import beside
+    from ..tuning import choice, identity
 
     _use(driver)
     beside.clear()
@@ -66,3 +68,5 @@ def use_driver(driver: Driver | None) -> None:
     forget_constants()
     forget_gpu()
     forget()
+    identity.of_device.cache_clear()
+    choice.changed()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import layout
+from ..constants import forgotten_with_driver
 from ..device import Device
 from ..errors import ShapeError
 from ..memory import Array
@@ -211,6 +212,7 @@ def from_host(host: np.ndarray, device: Device) -> GpuArray:
     return new
 
 
+@forgotten_with_driver
 @functools.cache
 def all_memory(dtype: np.dtype, device: Device) -> GpuArray:
     """All memory of GPU ``device`` as one array, for kernels that find places in tables.
