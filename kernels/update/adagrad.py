@@ -28,6 +28,7 @@ from .common import (
     P,
     check_arrays,
     check_numbers,
+    check_step,
     flat,
     launch,
     real_of,
@@ -143,17 +144,11 @@ def adagrad_update(
 
 
 def adagrad_numbers(
-    op: str,
-    step: int = 1,
-    lr: float = 1e-2,
-    lr_decay: float = 0.0,
-    eps: float = 1e-10,
-    weight_decay: float = 0.0,
+    op: str, step: int, lr: float, lr_decay: float, eps: float, weight_decay: float
 ) -> tuple[float, ...]:
-    """What the kernels are given after the arrays; ArgumentError as of :func:`adagrad_update`."""
+    """What the kernels are given after the arrays; options and errors of :func:`adagrad_update`."""
     check_numbers(op, lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay)
-    if step < 1:
-        raise ArgumentError(f"{op}: step: {step!r} given, expected at least 1")
+    check_step(op, step)
     return lr / (1.0 + (step - 1) * lr_decay), eps, weight_decay
 
 

@@ -30,7 +30,9 @@ from .common import (
     BLOCK,
     P,
     check_arrays,
+    check_betas,
     check_numbers,
+    check_step,
     flat,
     launch,
     lerp_function,
@@ -188,20 +190,18 @@ def adam_update(
 
 def adam_numbers(
     op: str,
-    step: int = 1,
-    lr: float = 1e-3,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-    decoupled: bool = False,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
 ) -> tuple[float, ...]:
-    """What the kernels are given after the arrays; ArgumentError as of :func:`adam_update`."""
+    """What the kernels are given after the arrays; options and errors of :func:`adam_update`."""
     check_numbers(op, lr=lr, eps=eps, weight_decay=weight_decay)
-    if step < 1:
-        raise ArgumentError(f"{op}: step: {step!r} given, expected at least 1")
-    if not 0.0 <= beta1 < 1.0 or not 0.0 <= beta2 < 1.0:
-        raise ArgumentError(f"{op}: betas: {beta1!r}, {beta2!r} given, expected in [0, 1)")
+    check_step(op, step)
+    check_betas(op, beta1, beta2)
     return (
         1.0 - beta1,
         beta2,

@@ -137,6 +137,18 @@ def check_fraction(op: str, name: str, value: float) -> None:
         raise ArgumentError(f"{op}: {name}: {value!r} given, expected in [0, 1)")
 
 
+def check_betas(op: str, beta1: float, beta2: float) -> None:
+    """Raise ArgumentError unless both are in [0, 1)."""
+    if not 0.0 <= beta1 < 1.0 or not 0.0 <= beta2 < 1.0:
+        raise ArgumentError(f"{op}: betas: {beta1!r}, {beta2!r} given, expected in [0, 1)")
+
+
+def check_step(op: str, step: int) -> None:
+    """Raise ArgumentError for the number of a step below 1."""
+    if step < 1:
+        raise ArgumentError(f"{op}: step: {step!r} given, expected at least 1")
+
+
 P = np.ones((2, 3), np.float32)  # an argument of the wrong calls
 
 

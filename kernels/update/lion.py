@@ -25,6 +25,7 @@ from .common import (
     BLOCK,
     P,
     check_arrays,
+    check_betas,
     check_numbers,
     flat,
     launch,
@@ -139,16 +140,11 @@ def lion_update(
 
 
 def lion_numbers(
-    op: str,
-    lr: float = 1e-4,
-    beta1: float = 0.9,
-    beta2: float = 0.99,
-    weight_decay: float = 0.0,
+    op: str, lr: float, beta1: float, beta2: float, weight_decay: float
 ) -> tuple[float, ...]:
-    """What the kernels are given after the arrays; ArgumentError as of :func:`lion_update`."""
+    """What the kernels are given after the arrays; options and errors of :func:`lion_update`."""
     check_numbers(op, lr=lr, weight_decay=weight_decay)
-    if not 0.0 <= beta1 < 1.0 or not 0.0 <= beta2 < 1.0:
-        raise ArgumentError(f"{op}: betas: {beta1!r}, {beta2!r} given, expected in [0, 1)")
+    check_betas(op, beta1, beta2)
     return lr, beta1, 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - lr * weight_decay
 
 

@@ -3,7 +3,8 @@
 Each kernel is ``many.many_kernel`` of the device function that the optimizer's other kernels use:
 ``sgd_many``, ``sgd_momentum_many``, ``adam_many``, ``amsgrad_many``, ``rmsprop_many`` (with
 ``_centered``, ``_momentum``), ``adagrad_many``, ``lion_many``; ``average_many`` moves averages. The
-launchers take a :class:`~.many.Batch` and the options of the launchers for single arrays.
+launchers take a :class:`~.many.Batch` and all options of the launchers for single arrays, which
+have the defaults.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def sgd_many(batch: Batch, **options: Any) -> None:
 
     Args:
         batch: what to update.
-        options: as of :func:`~.sgd.sgd_update`.
+        options: all of :func:`~.sgd.sgd_update`.
 
     Raises:
         ArgumentError: an option is out of range. Nothing is changed then.
@@ -115,7 +116,7 @@ def adam_many(batch: Batch, **options: Any) -> None:
 
     Args:
         batch: what to update.
-        options: as of :func:`~.adam.adam_update`.
+        options: all of :func:`~.adam.adam_update`.
 
     Raises:
         ArgumentError: an option is out of range. Nothing is changed then.
@@ -130,7 +131,7 @@ def rmsprop_many(batch: Batch, centered: bool, **options: Any) -> None:
     Args:
         batch: what to update.
         centered: which of the two the second state is.
-        options: as of :func:`~.rmsprop.rmsprop_update`.
+        options: all of :func:`~.rmsprop.rmsprop_update`.
 
     Raises:
         ArgumentError: an option is out of range. Nothing is changed then.
@@ -145,7 +146,7 @@ def adagrad_many(batch: Batch, **options: Any) -> None:
 
     Args:
         batch: what to update.
-        options: as of :func:`~.adagrad.adagrad_update`.
+        options: all of :func:`~.adagrad.adagrad_update`.
 
     Raises:
         ArgumentError: an option is out of range. Nothing is changed then.
@@ -158,7 +159,7 @@ def lion_many(batch: Batch, **options: Any) -> None:
 
     Args:
         batch: what to update.
-        options: as of :func:`~.lion.lion_update`.
+        options: all of :func:`~.lion.lion_update`.
 
     Raises:
         ArgumentError: an option is out of range. Nothing is changed then.

@@ -190,13 +190,13 @@ def rmsprop_update(
 def rmsprop_numbers(
     op: str,
     with_buffer: bool,
-    lr: float = 1e-2,
-    alpha: float = 0.99,
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-    momentum: float = 0.0,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
 ) -> tuple[float, ...]:
-    """What the kernels are given after the arrays; ArgumentError as of :func:`rmsprop_update`."""
+    """What the kernels are given after the arrays; options and errors of :func:`rmsprop_update`."""
     check_numbers(op, lr=lr, eps=eps, weight_decay=weight_decay, momentum=momentum)
     if alpha != 1.0:
         check_fraction(op, "alpha", alpha)

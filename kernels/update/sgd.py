@@ -82,14 +82,14 @@ def sgd_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     step = plain_step(dtype)
 
     @kernel
-    def sgd(param: Any, grad: Any, lr: Any, weight_decay: Any) -> None:
+    def sgd(param, grad, lr, weight_decay):
         """param, grad (n,)."""
         i = cuda.grid(1)
         if i < param.size:
             step(param, grad, i, lr, weight_decay)
 
     @kernel
-    def sgd_wide(param: Any, grad: Any, head: Any, lr: Any, weight_decay: Any) -> None:
+    def sgd_wide(param, grad, head, lr, weight_decay):
         i, whole = place_of(param.size, head)
         if whole:
             p, g = cuda.local.array(RUN, real), cuda.local.array(RUN, real)
@@ -129,16 +129,7 @@ def momentum_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     step = momentum_step(dtype)
 
     @kernel
-    def sgd_momentum(
-        param: Any,
-        grad: Any,
-        velocity: Any,
-        lr: Any,
-        momentum: Any,
-        take: Any,
-        weight_decay: Any,
-        look_ahead: Any,
-    ) -> None:
+    def sgd_momentum(param, grad, velocity, lr, momentum, take, weight_decay, look_ahead):
         """param, grad, velocity (n,); take = 1 - dampening; look_ahead = momentum if Nesterov."""
         i = cuda.grid(1)
         if i < param.size:
@@ -146,16 +137,8 @@ def momentum_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
 
     @kernel
     def sgd_momentum_wide(
-        param: Any,
-        grad: Any,
-        velocity: Any,
-        head: Any,
-        lr: Any,
-        momentum: Any,
-        take: Any,
-        weight_decay: Any,
-        look_ahead: Any,
-    ) -> None:
+        param, grad, velocity, head, lr, momentum, take, weight_decay, look_ahead
+    ):
         i, whole = place_of(param.size, head)
         if whole:
             p, g = cuda.local.array(RUN, real), cuda.local.array(RUN, real)
@@ -220,12 +203,12 @@ def sgd_numbers(
     op: str,
     with_velocity: bool,
     lr: float,
-    momentum: float = 0.0,
-    dampening: float = 0.0,
-    weight_decay: float = 0.0,
-    nesterov: bool = False,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
 ) -> tuple[float, ...]:
-    """What the kernels are given after the arrays; ArgumentError as of :func:`sgd_update`."""
+    """What the kernels are given after the arrays; options and errors of :func:`sgd_update`."""
     check_numbers(op, lr=lr, momentum=momentum, weight_decay=weight_decay)
     if momentum and not with_velocity:
         raise ArgumentError(f"{op}: velocity: None given, expected an Array as momentum is not 0")
