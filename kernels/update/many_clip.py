@@ -3,8 +3,8 @@
 - ``partial_norm_many``: a block adds up a chunk of one gradient; ``clip.combine_norms`` the rest.
 - ``clip_scale_many``, ``clip_value_many``: in place, by the functions of ``clip``.
 
-Threads take items in the same order whether access is by 128 bits or not, so the norm depends on
-sizes and values alone.
+A thread adds up the same items in the same order whether or not access is by 128 bits. So the norm
+depends on sizes and values only, not on alignment.
 """
 
 from __future__ import annotations
