@@ -1,24 +1,26 @@
 """One launch that updates many tensors where they lie, for float32 on a GPU.
 
-The kernel is given all memory of the GPU as one array (``engine.gpu.arrays.all_memory``), and in
-two tables the places of the tensors in it. A block does ``CHUNK`` items of one tensor. Which one it
-is, all its threads find out at once: as many tensors have begun as have a first block up to this
-one. Then four items to a thread by 128-bit access, if all arrays of the tensor are aligned, else
-one by one::
+The kernel takes all memory of the GPU as one array (``engine.gpu.arrays.all_memory``) and two
+tables, which say where in it the tensors are::
 
-    table     of each tensor its first block; then all sizes; all parameters; all first states; ...
-    grads     all gradients
+    table     n first blocks; n sizes; places of n parameters; of n first states; ...
+    grads     places of n gradients
 
-So nothing is copied together first: every parameter and state is read and written once, every
-gradient read once. Fused optimizers of apex and PyTorch work by tables, too.
+A block updates up to ``CHUNK`` items of one tensor. To find the tensor, thread t compares the first
+block of tensor t with the number of its own block: the tensors that begin at or before it are
+counted by ``syncthreads_count``, and the last of them is the one. If all arrays of the tensor are
+aligned to 16 bytes, a thread takes four items at a time by 128-bit access, else one at a time.
 
-The table of gradients is written by ``put``, a short kernel that has the numbers among its
-arguments, not by a copy from the host: a launch is work that a CUDA graph can hold, and nobody
-waits for it. A table stays as it is; when a gradient lies elsewhere, there is another one, and the
-last ones are remembered.
+Nothing has to be gathered first: each parameter and state is read once and written once, each
+gradient read once. The fused optimizers of apex and PyTorch work by such tables, too.
 
-The items are computed by the device functions of the kernels for single arrays, to the same bits.
-How fast it is has NOT been measured on a GPU.
+The table of gradients is not copied from the host but written by ``put``, a short kernel with the
+numbers among its arguments: a launch can be part of a CUDA graph, and the host does not wait for
+it. A table is never changed. When a gradient is at another place, there is another table; the last
+few are kept.
+
+Each item is computed by the device function of the optimizer's other kernels, to the same bits.
+The speed has NOT been measured on a GPU.
 """
 
 from __future__ import annotations
@@ -41,16 +43,16 @@ from .common import BLOCK
 
 CHUNK = 2048  # items of a block, two runs of four for each thread; not measured on a GPU
 MOST = BLOCK  # tensors of a launch: a thread for each
-NUMBERS = 8  # that a kernel takes; a rule ignores those that it does not need
+NUMBERS = 8  # arguments of a kernel, such as lr; an optimizer ignores those it does not need
 GROUP = 16  # numbers that one launch of `put` writes
-REMEMBERED = 64  # tables: the caching pool hands out the same few blocks in turn
+REMEMBERED = 64  # tables kept: gradients alternate between a few places of the caching pool
 
 
 @kernel
 def put(table: Any, first: Any, values: Any) -> None:
-    """table (n,): the items from ``first`` on become the ``GROUP`` numbers of a tuple; one thread.
+    """Write a tuple of ``GROUP`` numbers to table (n,), from ``first`` on up to its end.
 
-    Numbers behind the end are left out.
+    One thread.
     """
     for j in range(GROUP):
         if first + j < table.size:
@@ -59,7 +61,10 @@ def put(table: Any, first: Any, values: Any) -> None:
 
 @cuda.jit(device=True)
 def chunk_of(table, tensors):
-    """(number of the tensor, its first item, items) for the block that asks, all threads of it."""
+    """What the block works on: (number of the tensor, first item in it, count of items).
+
+    All threads of the block call it.
+    """
     t, block = uint32(cuda.threadIdx.x), uint64(cuda.blockIdx.x)
     begun = 0
     if t < tensors and table[t] <= block:
@@ -68,6 +73,57 @@ def chunk_of(table, tensors):
     first = uint64(uint64(block - table[which]) * uint64(CHUNK))
     left = uint64(table[uint32(tensors + which)] - first)
     return which, first, uint32(min(uint64(CHUNK), left))
+
+
+@cuda.jit(device=True)
+def fetch_one(kept, source, i):
+    """Item ``i``, into a local array; as ``fetch`` does with four."""
+    kept[0] = source[i]
+
+
+@cuda.jit(device=True)
+def put_one(target, i, kept):
+    """The other way round."""
+    target[i] = kept[0]
+
+
+def update_of(step: Any, states: int, count: int) -> Any:
+    """A device function that updates ``count`` items of a tensor, 4 or 1.
+
+    Args:
+        step, states: as of :func:`many_kernel`.
+
+    Returns:
+        A function of (m, at, of, at_a, at_b, at_c, i, n0, ..., n7): all memory, the places in it of
+        the parameter, the gradient and the states, the first item, and the numbers.
+    """
+    one, two, three = states > 0, states > 1, states > 2
+    read, write = (fetch, put_back) if count == RUN else (fetch_one, put_one)
+
+    @cuda.jit(device=True)
+    def update(m, at, of, at_a, at_b, at_c, i, n0, n1, n2, n3, n4, n5, n6, n7):
+        p, g = cuda.local.array(count, float32), cuda.local.array(count, float32)
+        a, b = cuda.local.array(count, float32), cuda.local.array(count, float32)
+        c = cuda.local.array(count, float32)
+        read(p, m, uint64(at + i))
+        read(g, m, uint64(of + i))
+        if one:
+            read(a, m, uint64(at_a + i))
+        if two:
+            read(b, m, uint64(at_b + i))
+        if three:
+            read(c, m, uint64(at_c + i))
+        for j in range(count):
+            step(p, g, a, b, c, j, n0, n1, n2, n3, n4, n5, n6, n7)
+        write(m, uint64(at + i), p)
+        if one:
+            write(m, uint64(at_a + i), a)
+        if two:
+            write(m, uint64(at_b + i), b)
+        if three:
+            write(m, uint64(at_c + i), c)
+
+    return update
 
 
 def many_kernel(name: str, step: Any, states: int) -> Kernel:
@@ -83,51 +139,7 @@ def many_kernel(name: str, step: Any, states: int) -> Kernel:
         A kernel of (memory, table, grads, tensors, n0, ..., n7).
     """
     one, two, three = states > 0, states > 1, states > 2
-
-    @cuda.jit(device=True)
-    def four(m, at, of, at_a, at_b, at_c, i, n0, n1, n2, n3, n4, n5, n6, n7):
-        p, g = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
-        a, b = cuda.local.array(RUN, float32), cuda.local.array(RUN, float32)
-        c = cuda.local.array(RUN, float32)
-        fetch(p, m, uint64(at + i))
-        fetch(g, m, uint64(of + i))
-        if one:
-            fetch(a, m, uint64(at_a + i))
-        if two:
-            fetch(b, m, uint64(at_b + i))
-        if three:
-            fetch(c, m, uint64(at_c + i))
-        for j in range(RUN):
-            step(p, g, a, b, c, j, n0, n1, n2, n3, n4, n5, n6, n7)
-        put_back(m, uint64(at + i), p)
-        if one:
-            put_back(m, uint64(at_a + i), a)
-        if two:
-            put_back(m, uint64(at_b + i), b)
-        if three:
-            put_back(m, uint64(at_c + i), c)
-
-    @cuda.jit(device=True)
-    def single(m, at, of, at_a, at_b, at_c, i, n0, n1, n2, n3, n4, n5, n6, n7):
-        p, g = cuda.local.array(1, float32), cuda.local.array(1, float32)
-        a, b = cuda.local.array(1, float32), cuda.local.array(1, float32)
-        c = cuda.local.array(1, float32)
-        p[0] = m[uint64(at + i)]
-        g[0] = m[uint64(of + i)]
-        if one:
-            a[0] = m[uint64(at_a + i)]
-        if two:
-            b[0] = m[uint64(at_b + i)]
-        if three:
-            c[0] = m[uint64(at_c + i)]
-        step(p, g, a, b, c, 0, n0, n1, n2, n3, n4, n5, n6, n7)
-        m[uint64(at + i)] = p[0]
-        if one:
-            m[uint64(at_a + i)] = a[0]
-        if two:
-            m[uint64(at_b + i)] = b[0]
-        if three:
-            m[uint64(at_c + i)] = c[0]
+    four, single = update_of(step, states, RUN), update_of(step, states, 1)
 
     def update_many(memory, table, grads, tensors, n0, n1, n2, n3, n4, n5, n6, n7):
         t = uint32(cuda.threadIdx.x)
