@@ -148,8 +148,9 @@ def require_out(
 
 def memory_range(x: Array) -> tuple[int, int]:
     """First byte address of the items of ``x`` and the address after the last."""
-    interface = getattr(x.data, "__cuda_array_interface__", None) or x.data.__array_interface__
-    start = interface["data"][0]
+    start = getattr(x, "pointer", None)  # on a GPU; `data` would make a device array of Numba's
+    if start is None:
+        start = x.data.__array_interface__["data"][0]
     low, high = layout.extent(x.shape, x.strides, x.dtype.itemsize)
     return start + low, start + high
 
