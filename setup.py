@@ -67,7 +67,10 @@ PACKAGES = {
 LINUX = "sys_platform == 'linux'"
 OLDER_NUMPY = "numpy<2.5"  # numba-cuda 0.30 reads np.row_stack, which NumPy 2.5 has not
 NVDISASM = f"nvidia-cuda-nvdisasm>=13; {LINUX}"
-OFFLINE = [f"numba-cuda[cu13]>=0.30; {LINUX}", OLDER_NUMPY, NVDISASM]  # compiles, needs no GPU
+CUDA_CORE = "cuda-core>=1.0"  # which numba-cuda wants, too, and contents itself with older ones
+OFFLINE = [  # compiles, needs no GPU
+    *(f"numba-cuda[cu13]>=0.30; {LINUX}", f"{CUDA_CORE}; {LINUX}", OLDER_NUMPY, NVDISASM),
+]
 EXTRAS = {
     "data": ["mlxtend>=0.23", "pillow>=10", "scikit-learn>=1.3"],
     "test": [
@@ -78,8 +81,8 @@ EXTRAS = {
     ],
     "bench": ["torch>=2.4"],
     "resources": OFFLINE,
-    "cuda12": ["numba-cuda[cu12]>=0.30", OLDER_NUMPY],
-    "cuda13": ["numba-cuda[cu13]>=0.30", OLDER_NUMPY],
+    "cuda12": ["numba-cuda[cu12]>=0.30", CUDA_CORE, OLDER_NUMPY],
+    "cuda13": ["numba-cuda[cu13]>=0.30", CUDA_CORE, OLDER_NUMPY],
     "dev": ["build>=1.2", "pre-commit>=3.7", "mypy>=1.13", "ruff>=0.17,<0.18"],
 }
 

@@ -1,14 +1,8 @@
-"""The driver of the machine without one: every call as ``cuda.bindings`` declares it.
-
-The functions of the API are replaced by ones that check the number of their arguments against the
-signature in the real function's documentation, and return as many values as it does.
-"""
+"""The driver of the machine without one: every call as ``cuda.bindings`` declares it."""
 
 from __future__ import annotations
 
 import importlib.util
-import itertools
-import re
 
 import numpy as np
 import pytest
@@ -18,80 +12,14 @@ from nnlite.errors import DeviceError
 from nnlite.kernels.engine.gpu import use_driver
 from nnlite.kernels.engine.gpu.cuda_driver import CudaDriver
 from nnlite.kernels.engine.replay import here
-
-real = pytest.importorskip("cuda.bindings.driver", reason="cuda-bindings is not installed")
-SUCCESS, FULL = real.CUresult.CUDA_SUCCESS, real.CUresult.CUDA_ERROR_OUT_OF_MEMORY
-ATTRIBUTES = {
-    "COMPUTE_CAPABILITY_MAJOR": 9,
-    "COMPUTE_CAPABILITY_MINOR": 0,
-    "MAX_SHARED_MEMORY_PER_BLOCK_OPTIN": 227 * 1024,
-}
-
-
-def parameters(function):
-    """Names of the parameters, of which those with a default may be left out."""
-    head = function.__doc__.partition("\n")[0]
-    inner = re.fullmatch(r"\w+\((.*)\)", head)[1]
-    flat = re.sub(r"\[[^]]*\]", "", inner)
-    return [p.strip() for p in flat.split(",") if p.strip()]
-
-
-def returned(function):
-    """Names of the values that come with the error code."""
-    text = function.__doc__.partition("Returns\n-------\n")[2].partition("See Also")[0]
-    names = re.findall(r"^(\w+)(?: :.*)?$", text, re.M)
-    return [n for n in names if n not in ("CUresult", "None")]
-
-
-class Api:
-    """``cuda.bindings.driver`` that notes calls instead of making them."""
-
-    def __init__(self):
-        self.calls = []
-        self.full = False
-        self.numbers = itertools.count(1000)
-
-    def __getattr__(self, name):
-        found = getattr(real, name)
-        if not name.startswith("cu"):
-            return found
-        most = parameters(found)
-        least = [p for p in most if "=" not in p]
-        results = returned(found)
-
-        def call(*given):
-            assert len(least) <= len(given) <= len(most), (name, most, given)
-            self.calls.append((name, *given))
-            if self.full and name == "cuMemAlloc":
-                return FULL, 0
-            return self.result(name, given, results)
-
-        return call
-
-    def result(self, name, given, results):
-        if name == "cuDeviceGetName":
-            return SUCCESS, b"NVIDIA Test" + b"\0" * 100
-        if name == "cuDeviceGetAttribute":
-            key = given[0].name.removeprefix("CU_DEVICE_ATTRIBUTE_")
-            return SUCCESS, ATTRIBUTES.get(key, 1024)
-        if name == "cuDeviceGetCount":
-            return SUCCESS, 1
-        if name == "cuDriverGetVersion":
-            return SUCCESS, 13020
-        if name == "cuThreadExchangeStreamCaptureMode":
-            return SUCCESS, given[0]
-        if name == "cuStreamGetCaptureInfo":
-            return SUCCESS, 1, 5, 6, [77], None, 1
-        return SUCCESS, *(next(self.numbers) for _ in results)
-
-    def names(self):
-        return [name for name, *_ in self.calls]
+from tests.noted_api import Api, Core, parameters, real, returned
 
 
 @pytest.fixture
 def api():
     driver, found = CudaDriver(), Api()
     driver.__dict__["_api"] = found
+    driver.__dict__["_core"] = Core(found)
     before = nl.default_device()
     use_driver(driver)
     yield found
@@ -174,7 +102,8 @@ def test_streams_events_and_graphs(api, cuda_driver):
     cuda_driver.begin_capture(0, stream)
     assert cuda_driver.last_node(0, stream) == 77
     graph, ready = cuda_driver.end_capture(0, stream)
-    cuda_driver.set_parameters(0, ready, 77, 5, (1, 2, 3), (4, 5, 6), 7, 8)
+    configuration = cuda_driver.configuration((1, 2, 3), (4, 5, 6), 7)
+    cuda_driver.set_parameters(0, ready, 77, 5, configuration, 8)
     cuda_driver.run_graph(0, ready, stream)
     cuda_driver.destroy_graph(0, graph, ready)
     cuda_driver.destroy_stream(0, stream)
@@ -238,21 +167,23 @@ def test_a_launch_loads_machine_code(api, cuda_driver):
     x = nl.kernels.engine.empty(3)
     for shared in (0, 0, 100, 64 * 1024, 100):
         add_to[(2, 3), (4, 5), 0, shared](x, np.float32(1))
-    (load,) = (call for call in api.calls if call[0] == "cuModuleLoadData")
+    (load,) = (call for call in api.calls if call[0] == "cuLibraryLoadData")
     assert load[1][:4] == b"\x7fELF"
-    (find,) = (call for call in api.calls if call[0] == "cuModuleGetFunction")
-    assert b"add_to" in find[2]
-    launches = [call for call in api.calls if call[0] == "cuLaunchKernel"]
-    assert [call[2:9] for call in launches] == [
-        *[(2, 3, 1, 4, 5, 1, 0)] * 2,
-        *[(2, 3, 1, 4, 5, 1, shared) for shared in (100, 64 * 1024, 100)],
+    (find,) = (call for call in api.calls if call[0] == "cuLibraryGetKernel")
+    assert "add_to" in find[1]
+    launches = [call for call in api.calls if call[0] == "cuLaunchKernelEx"]
+    values = (0, 0, 3, 4, x.pointer, 3, 4, np.float32(1))
+    assert [call[1:] for call in launches] == [
+        (5, 0, (2, 3, 1), (4, 5, 1), shared, values) for shared in (0, 0, 100, 64 * 1024, 100)
     ]
     # What is allowed unasked is less by what the kernel has of its own.
-    allowed = [call[-1] for call in api.calls if call[0] == "cuFuncSetAttribute"]
-    assert allowed == [100, 64 * 1024]
-    first, *_, last = (i for i, name in enumerate(api.names()) if name == "cuLaunchKernel")
-    between = [name for name in api.names()[first:last] if name != "cuLaunchKernel"]
-    assert between == ["cuCtxSetCurrent", "cuFuncSetAttribute"] * 2, "a launch is one call"
+    allowed = [call[2:4] for call in api.calls if call[0] == "cuKernelSetAttribute"]
+    assert allowed == [(100, 5), (64 * 1024, 5)]
+    first, *_, last = (i for i, name in enumerate(api.names()) if name == "cuLaunchKernelEx")
+    launch = ["cuCtxSetCurrent", "cuLaunchKernelEx"]
+    allow = ["cuCtxSetCurrent", "cuDeviceGet", "cuKernelSetAttribute"]
+    expected = [*launch, *allow, *launch, *allow, *launch, *launch]
+    assert api.names()[first + 1 : last + 1] == expected
 
 
 def test_a_context_put_away_by_another_library_is_made_current(api, cuda_driver):

@@ -15,10 +15,11 @@ from nnlite.kernels import all_specs
 from nnlite.kernels.engine import Kernel
 from nnlite.kernels.engine.cpu import cache
 from nnlite.kernels.engine.gpu import compile as gpu_compile
-from nnlite.kernels.engine.gpu.arguments import Packer, describe, signature
+from nnlite.kernels.engine.gpu.arguments import Packed, Packer, describe, signature
 from nnlite.kernels.engine.gpu.compile import compiled
 from nnlite.kernels.engine.gpu.launch import Launcher
 from nnlite.testing.fake_gpu import fake_gpu
+from nnlite.testing.fake_gpu.memory import bytes_at
 
 Pair = namedtuple("Pair", "x factor")
 CAPABILITY = (8, 0)
@@ -79,16 +80,15 @@ def test_tuples_arrive(how):
 @pytest.mark.parametrize("code", ["bq", "?d", "Bdhf", "ddd", "bhiqe", ""])
 def test_each_parameter_lies_where_the_table_says(code):
     packer = Packer(code)
-    slot = packer.take()
-    packer.fill(slot.data, 0, *range(1, len(code) + 1))
+    data = packer.pack(*range(1, len(code) + 1))
+    packed = Packed(packer, data)
     kinds = {"b": "i1", "B": "u1", "?": "?", "h": "i2", "i": "i4", "q": "i8", "e": "f2"}
-    for number, (c, offset) in enumerate(zip(code, packer.offsets), 1):
+    addresses = bytes_at(packed.table, 8 * len(code)).view(np.uint64)
+    for number, (c, offset, address) in enumerate(zip(code, packer.offsets, addresses), 1):
         dtype = np.dtype(kinds.get(c, c))
         assert offset % dtype.itemsize == 0
-        assert np.frombuffer(slot.data.raw, dtype, 1, offset)[0] == dtype.type(number)
-    packer.give(slot)
-    assert packer.take() is slot
-    assert packer.take() is not slot, "two launches at a time have slots of their own"
+        assert np.frombuffer(data, dtype, 1, offset)[0] == dtype.type(number)
+        assert bytes_at(int(address), dtype.itemsize).view(dtype)[0] == dtype.type(number)
 
 
 @pytest.mark.parametrize("name", ["add", "matmul", "softmax", "adam_update", "dropout", "argmax"])

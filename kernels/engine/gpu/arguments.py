@@ -1,10 +1,14 @@
-"""Arguments of a launch, as numba-cuda's kernels take them: types, and bytes in a row.
+"""Arguments of a launch, as numba-cuda's kernels take them: types, values, and bytes in a row.
 
-Each parameter of the compiled kernel stands in one buffer; a table beside it holds the addresses,
-which is what the driver asks for. An array is 5 + 2 ndim parameters: two pointers that are 0 on a
-GPU (meminfo, parent), the number of items, the bytes of one, the address, the sizes of the axes and
-their strides in bytes. A complex number is two, a tuple is its items one after the other. Source:
-numba-cuda 0.30, ``numba/cuda/dispatcher.py``, ``_Kernel._prepare_args``.
+An array is 5 + 2 ndim parameters: two pointers that are 0 on a GPU (meminfo, parent), the number of
+items, the bytes of one, the address, the sizes of the axes and their strides in bytes. A complex
+number is two, a tuple is its items one after the other. Source: numba-cuda 0.30,
+``numba/cuda/dispatcher.py``, ``_Kernel._prepare_args``.
+
+``cuda.core`` makes each parameter as wide as its type says: an ``int``, and a ``bool``, has 64 bits
+with a sign, a ``float`` is a double, a NumPy scalar what its dtype is. So the values here have the
+types of what the kernel declares. Graphs compare parameters and replace them, for which they are
+packed (:class:`Packer`).
 """
 
 from __future__ import annotations
@@ -45,54 +49,41 @@ _SCALARS: dict[Any, tuple[Any, str]] = {
     np.uint64: (types.uint64, "Q"),
 }
 PLAIN = frozenset(t for t, (_, code) in _SCALARS.items() if len(code) == 1) - {int}
-"""Types of which a value is its own parameter; an int is one if it fits into 64 bits."""
+"""Types of which a value is its own parameter; an int is one from -``LARGE`` up to ``LARGE``."""
 
 LARGE = 2**63  # from here on a Python integer is a uint64
 
 
-class Slot:
-    """Room for the parameters of one launch.
+class Packer:
+    """Bytes of the parameters of one tuple of argument types.
+
+    Args:
+        code: of the parameters, as ``struct`` has it.
 
     Attributes:
-        data: the bytes.
-        table: address of the addresses of the parameters.
+        offsets: where each parameter begins.
     """
-
-    __slots__ = ("data", "table", "_addresses", "_offsets")
-
-    def __init__(self, size: int, offsets: Sequence[int]) -> None:
-        self._offsets = offsets
-        self.data = (ctypes.c_char * max(size, 1))()
-        start = ctypes.addressof(self.data)
-        self._addresses = (ctypes.c_void_p * max(len(offsets), 1))(*(start + o for o in offsets))
-        self.table = ctypes.addressof(self._addresses)
-
-    def copy(self) -> Slot:
-        """Another one with the same parameters."""
-        new = Slot(len(self.data), self._offsets)
-        ctypes.memmove(new.data, self.data, len(self.data))
-        return new
-
-
-class Packer:
-    """Makes slots for one tuple of argument types and fills them."""
 
     def __init__(self, code: str) -> None:
         packing = struct.Struct("@" + code)
         self.offsets = _offsets(code)
         self.size = packing.size
-        self.fill: Callable[..., None] = packing.pack_into
-        self._spare: list[Slot] = []  # one for each thread that launches at a time
+        self.pack: Callable[..., bytes] = packing.pack
 
-    def take(self) -> Slot:
-        try:
-            return self._spare.pop()
-        except IndexError:
-            return Slot(self.size, self.offsets)
 
-    def give(self, slot: Slot) -> None:
-        """The driver copies parameters before its launch returns: the slot is free again."""
-        self._spare.append(slot)
+class Packed:
+    """Parameters where the driver reads them.
+
+    Attributes:
+        table: address of the addresses of the parameters.
+    """
+
+    def __init__(self, packer: Packer, parameters: bytes) -> None:
+        self._data = ctypes.create_string_buffer(parameters, len(parameters) + 1)
+        start = ctypes.addressof(self._data)
+        offsets = packer.offsets
+        self._addresses = (ctypes.c_void_p * max(len(offsets), 1))(*(start + o for o in offsets))
+        self.table = ctypes.addressof(self._addresses)
 
 
 def _offsets(code: str) -> list[int]:
@@ -132,8 +123,10 @@ def describe(value: Any, values: list[Any]) -> Any:
         return value.kind
     if kind in _SCALARS:
         if kind is int and not -LARGE <= value < LARGE:
-            values.append(value)
-            return np.uint64 if 0 <= value < 2 * LARGE else None
+            if not 0 <= value < 2 * LARGE:
+                return None
+            values.append(np.uint64(value))
+            return np.uint64
         values += (value.real, value.imag) if "complex" in kind.__name__ else (value,)
         return kind
     if isinstance(value, tuple):

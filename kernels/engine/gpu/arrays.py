@@ -83,7 +83,8 @@ class GpuArray(Array):
         if found is None:
             shape, itemsize = self.shape, self.dtype.itemsize
             head = 0, 0, math.prod(shape), itemsize, self.pointer
-            found = self._parameters = (*head, *shape, *self._strides)
+            # Sizes may be of NumPy, whose width would be taken for that of the parameter.
+            found = self._parameters = tuple(map(int, (*head, *shape, *self._strides)))
         return found
 
     @property

@@ -1,7 +1,12 @@
-"""The driver of the machine, through ``cuda.bindings``; every function is one of its API's.
+"""The driver of the machine: kernels through ``cuda.core``, the rest through ``cuda.bindings``.
 
 Source of what each does: NVIDIA, "CUDA Driver API Reference". Contexts are the primary ones, which
 Numba, PyTorch and CuPy share.
+
+What ``cuda.core`` needs for a launch - device, stream, configuration, kernel - is made once and
+kept. That of a stream is its handle and nothing else: kept for one that was destroyed, it is right
+for the next stream with this handle. A kernel goes by its function in the context of its GPU, as
+nodes of graphs name it, whose parameters ``cuda.core`` cannot replace.
 """
 
 from __future__ import annotations
@@ -9,7 +14,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 from numba.core import config
 
@@ -30,6 +35,7 @@ class CudaDriver:
         self._lock = threading.RLock()  # what is freed inside may ask for it again
         self._streams: set[tuple[int, int]] = set()  # GPU and handle of those made here
         self._captured: set[tuple[int, int]] = set()  # of which a thread captures the work
+        self._kernels: dict[int, Any] = {}  # GPU and kernel, by handle
 
     @functools.cached_property
     def _api(self) -> Any:
@@ -37,15 +43,21 @@ class CudaDriver:
 
         return driver
 
+    @functools.cached_property
+    def _core(self) -> Any:
+        from cuda import core
+
+        return core
+
+    @functools.cached_property
+    def _stream(self) -> Any:
+        return functools.cache(self._core.Stream.from_handle)
+
     def _check(self, result: tuple[Any, ...]) -> Any:
         """What a function of the API returned; its error code raised."""
         error = result[0]
         if error:
-            api = self._api
-            name = getattr(error, "name", str(error))
-            if error == api.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
-                raise MemoryError(f"GPU: {name}")
-            raise DeviceError(f"GPU: {name} from the driver; see the CUDA Driver API, CUresult")
+            raise _failure(getattr(error, "name", str(error)))
         return result[1] if len(result) == 2 else result[1:]
 
     @functools.cache  # noqa: B019  there is one driver for the whole process
@@ -151,27 +163,37 @@ class CudaDriver:
     # -- kernels -----------------------------------------------------------------------------------
     def load(self, index: int, code: Code) -> int:
         api = self._enter(index)
-        module = self._check(api.cuModuleLoadData(code.cubin))
-        return int(self._check(api.cuModuleGetFunction(module, code.name.encode())))
+        try:
+            kernel = self._core.ObjectCode.from_cubin(code.cubin).get_kernel(code.name)
+        except Exception as error:
+            _raise(error)
+        # Asking for the function loads the code into this context now, not in the first launch,
+        # which may be one that a graph captures.
+        function = int(self._check(api.cuKernelGetFunction(kernel.handle)))
+        self._kernels[function] = self._core.Device(index), kernel
+        return function
 
     def allow_shared(self, index: int, kernel: int, nbytes: int) -> None:
         api = self._enter(index)
         attribute = api.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        self._check(api.cuFuncSetAttribute(kernel, attribute, nbytes))
+        device = self._check(api.cuDeviceGet(index))
+        _, found = self._kernels[kernel]
+        self._check(api.cuKernelSetAttribute(attribute, nbytes, found.handle, device))
+
+    def configuration(self, grid: Dim3, block: Dim3, shared: int) -> Any:
+        return self._core.LaunchConfig(grid=grid, block=block, shmem_size=shared)
 
     def launch(
-        self,
-        index: int,
-        kernel: int,
-        grid: Dim3,
-        block: Dim3,
-        shared: int,
-        stream: int,
-        parameters: int,
+        self, index: int, kernel: int, configuration: Any, stream: int, values: list[Any]
     ) -> None:
-        given = kernel, *grid, *block, shared, stream, parameters, 0
-        if self._api.cuLaunchKernel(*given)[0]:  # perhaps another context is current, or none
-            self._check(self._enter(index).cuLaunchKernel(*given))
+        # A kernel of cuda.core belongs to no context: in the default stream it would run, without
+        # an error, on whichever GPU another library has made current.
+        gpu, found = self._kernels[kernel]
+        try:
+            gpu.set_current()
+            self._core.launch(self._stream(stream), configuration, found, *values)
+        except Exception as error:
+            _raise(error)
 
     # -- order -------------------------------------------------------------------------------------
     def synchronize(self, index: int) -> None:
@@ -242,22 +264,14 @@ class CudaDriver:
         return int(graph), int(self._check(api.cuGraphInstantiate(graph, 0)))
 
     def set_parameters(
-        self,
-        index: int,
-        ready: int,
-        node: int,
-        kernel: int,
-        grid: Dim3,
-        block: Dim3,
-        shared: int,
-        parameters: int,
+        self, index: int, ready: int, node: int, kernel: int, configuration: Any, parameters: int
     ) -> None:
         api = self._enter(index)
         new = api.CUDA_KERNEL_NODE_PARAMS()
         new.func = kernel
-        new.gridDimX, new.gridDimY, new.gridDimZ = grid
-        new.blockDimX, new.blockDimY, new.blockDimZ = block
-        new.sharedMemBytes, new.kernelParams = shared, parameters
+        new.gridDimX, new.gridDimY, new.gridDimZ = configuration.grid
+        new.blockDimX, new.blockDimY, new.blockDimZ = configuration.block
+        new.sharedMemBytes, new.kernelParams = configuration.shmem_size, parameters
         self._check(api.cuGraphExecKernelNodeSetParams(ready, node, new))
 
     def run_graph(self, index: int, ready: int, stream: int) -> None:
@@ -267,3 +281,18 @@ class CudaDriver:
         api = self._enter(index)
         self._check(api.cuGraphExecDestroy(ready))
         self._check(api.cuGraphDestroy(graph))
+
+
+def _failure(name: str) -> Exception:
+    """The error to be raised for one of the driver's."""
+    if name == "CUDA_ERROR_OUT_OF_MEMORY":
+        return MemoryError(f"GPU: {name}")
+    return DeviceError(f"GPU: {name} from the driver; see the CUDA Driver API, CUresult")
+
+
+def _raise(error: Exception) -> NoReturn:
+    """Raise what ``cuda.core`` has raised; one that the driver reported begins with its name."""
+    name = str(error).partition(":")[0]
+    if name.startswith("CUDA_ERROR"):
+        raise _failure(name) from error
+    raise error

@@ -83,17 +83,13 @@ class Driver(Protocol):
     def allow_shared(self, index: int, kernel: int, nbytes: int) -> None:
         """Let launches of a kernel ask for so much dynamic shared memory, above 48 KiB too."""
 
+    def configuration(self, grid: Dim3, block: Dim3, shared: int) -> Any:
+        """What a launch is given for these; equal if they are equal."""
+
     def launch(
-        self,
-        index: int,
-        kernel: int,
-        grid: Dim3,
-        block: Dim3,
-        shared: int,
-        stream: int,
-        parameters: int,
+        self, index: int, kernel: int, configuration: Any, stream: int, values: list[Any]
     ) -> None:
-        """Queue a kernel; ``parameters`` is where the addresses of its parameters stand."""
+        """Queue a kernel with parameters as ``arguments.describe`` makes them."""
 
     # -- order -------------------------------------------------------------------------------------
     def synchronize(self, index: int) -> None: ...
@@ -129,17 +125,13 @@ class Driver(Protocol):
         """The noted graph, and the same ready to run."""
 
     def set_parameters(
-        self,
-        index: int,
-        ready: int,
-        node: int,
-        kernel: int,
-        grid: Dim3,
-        block: Dim3,
-        shared: int,
-        parameters: int,
+        self, index: int, ready: int, node: int, kernel: int, configuration: Any, parameters: int
     ) -> None:
-        """Give a kernel in a graph new parameters for the runs to come."""
+        """Give a kernel in a graph new parameters for the runs to come.
+
+        Args:
+            parameters: where the addresses of the parameters stand.
+        """
 
     def run_graph(self, index: int, ready: int, stream: int) -> None: ...
 

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..replay import beside
-from .arguments import Slot
+from .arguments import Packed, Packer
 from .driver import active, stream_of
 from .pool import Buffer, after_capture, pool, retire
 
-Work = tuple[Any, ...]  # ("launch", kernel, grid, block, shared, parameters) or a copy
+Work = tuple[Any, ...]  # ("launch", kernel, configuration, parameters) or a copy
 
 
 class Memory:
@@ -94,14 +94,13 @@ class Graph:
                     buffer.used_in(stream)
             self.driver.run_graph(self.index, self._handles[1], stream)
 
-    def update(self, place: int, new: Work, slot: Slot) -> None:
+    def update(self, place: int, new: Work, packer: Packer) -> None:
         """Give a noted launch the parameters of a new one of the same kernel."""
         if self.work[place] != new and self._handles is not None:
-            _, kernel, grid, block, shared, _ = self.work[place] = new
-            self.driver.set_parameters(
-                *(self.index, self._handles[1], self.nodes[place], kernel),
-                *(grid, block, shared, slot.table),
-            )
+            _, kernel, configuration, parameters = self.work[place] = new
+            node, ready = self.nodes[place], self._handles[1]
+            packed = Packed(packer, parameters)
+            self.driver.set_parameters(self.index, ready, node, kernel, configuration, packed.table)
 
     def holds(self) -> bool:
         """Whether the sections would still launch the same kernels, on arrays where they were."""

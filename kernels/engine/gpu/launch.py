@@ -1,15 +1,14 @@
 """Launches on a GPU: compiled once per types of arguments, then queued by one call.
 
 The first launch of a kernel with new types of arguments compiles it (``compile``), loads the
-machine code and keeps it as an :class:`_Entry`. Each launch packs the arguments into one buffer
-(``arguments``) and hands it to the driver. What that cannot do goes through numba-cuda's own
-launcher, at its price: debugging, ``print``, barriers of the whole grid, arrays that other packages
-made.
+machine code and keeps it as an :class:`Entry`. Each launch lines up the parameters of its arguments
+(``arguments``), those of an array as they were made once, and hands them to the driver. What that
+cannot do goes through numba-cuda's own launcher, at its price: debugging, ``print``, barriers of
+the whole grid, arrays that other packages made.
 """
 
 from __future__ import annotations
 
-import struct
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from . import work
 from .arguments import LARGE, PLAIN, Packer, describe, signature
 from .arrays import GpuArray
 from .compile import compiled
-from .driver import Dim3, active
+from .driver import active
 
 if TYPE_CHECKING:
     from ..kernel import Kernel
@@ -55,27 +54,19 @@ def dispatcher(kernel: Kernel) -> Any:
         ) from error
 
 
-class _Entry:
+class Entry:
     """A kernel loaded on one GPU for certain types of arguments."""
 
-    __slots__ = ("index", "handle", "packer", "shared")
+    __slots__ = ("index", "kernel", "packer", "shared")
 
-    def __init__(self, index: int, handle: int, packer: Packer) -> None:
-        self.index, self.handle, self.packer = index, handle, packer
+    def __init__(self, index: int, kernel: int, packer: Packer) -> None:
+        self.index, self.kernel, self.packer = index, kernel, packer
         self.shared = 0  # dynamic shared memory allowed: 48 KiB less the static at first, unasked
 
-    def run(
-        self, grid: Dim3, block: Dim3, stream: int | None, shared: int, values: list[Any]
-    ) -> None:
-        """Queue the kernel with these parameters."""
-        if shared > self.shared:
-            active().allow_shared(self.index, self.handle, shared)
-            self.shared = shared
-        packer = self.packer
-        slot = packer.take()
-        packer.fill(slot.data, 0, *values)
-        work.launch(self.index, self.handle, grid, block, shared, stream, slot)
-        packer.give(slot)
+    def allow(self, shared: int) -> None:
+        """Let launches ask for so much dynamic shared memory."""
+        active().allow_shared(self.index, self.kernel, shared)
+        self.shared = shared
 
 
 class Launcher:
@@ -87,14 +78,17 @@ class Launcher:
         device: where.
     """
 
-    __slots__ = ("kernel", "device", "grid", "block", "stream", "shared", "entries")
+    __slots__ = (
+        "kernel", "device", "grid", "block", "stream", "shared", "configuration", "entries",
+    )  # fmt: skip
 
     def __init__(self, config: Any, device: Device) -> None:
         self.kernel: Kernel = config.kernel
         self.device = device
         self.grid, self.block, self.shared = config.grid, config.block, config.shared
         self.stream = handle_of(config.stream)
-        self.entries: dict[tuple[Any, ...], _Entry | None] = self.kernel.loaded.setdefault(
+        self.configuration = active().configuration(config.grid, config.block, config.shared)
+        self.entries: dict[tuple[Any, ...], Entry | None] = self.kernel.loaded.setdefault(
             device, {}
         )
 
@@ -127,7 +121,7 @@ class Launcher:
             return False
         if beside or here.recorder is not None:
             works_on(args, self.stream)
-        entry.run(self.grid, self.block, self.stream, self.shared, values)
+        self.run(entry, values)
         return True
 
     def launch(self, args: tuple[Any, ...]) -> None:
@@ -140,13 +134,15 @@ class Launcher:
             entry = self.entries[keys]
             if entry is not None:
                 works_on(args, self.stream)
-                try:
-                    entry.run(self.grid, self.block, self.stream, self.shared, values)
-                except struct.error as error:
-                    name = self.kernel.__name__
-                    raise LaunchError(f"{name}: an argument does not fit: {error}") from error
+                self.run(entry, values)
                 return
         self.launch_by_numba(args)
+
+    def run(self, entry: Entry, values: list[Any]) -> None:
+        """Queue a loaded kernel."""
+        if self.shared > entry.shared:
+            entry.allow(self.shared)
+        work.launch(entry, self.configuration, self.stream, values)
 
     def load(self, keys: tuple[Any, ...]) -> None:
         """Compile the kernel for these types, and load it."""
@@ -161,8 +157,8 @@ class Launcher:
             found = compiled(self.kernel, types, capability, active().machine_code)
             entry = None
             if found is not None:
-                entry = _Entry(index, active().load(index, found), Packer(code))
-                _names[entry.handle] = self.kernel.__name__
+                entry = Entry(index, active().load(index, found), Packer(code))
+                _names[entry.kernel] = self.kernel.__name__
             self.entries[keys] = entry
 
     def launch_by_numba(self, args: tuple[Any, ...]) -> None:

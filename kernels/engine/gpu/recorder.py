@@ -20,11 +20,10 @@ from typing import Any, TypeVar
 
 from ..errors import LaunchError
 from ..replay import here
-from .arguments import Slot
 from .arrays import GpuArray
-from .driver import Dim3, active
+from .driver import active
 from .graph import Graph, Section, Work
-from .launch import name_of
+from .launch import Entry, name_of
 from .pool import Buffer, catch_up
 
 T = TypeVar("T")
@@ -49,7 +48,7 @@ class Recorder:
         self.at = self.taken = 0
         self.before = here.index, here.stream
         self._in_section = doing == "sections"
-        self._done: list[tuple[Work, Slot | None]] = []
+        self._done: list[tuple[Work, list[Any]]] = []  # with the parameters of a launch
         self._after: list[Callable[[], None]] = []
 
     # -- beginning and end -------------------------------------------------------------------------
@@ -106,18 +105,18 @@ class Recorder:
         if self.doing == "capture":
             self.graph.run()
         else:
-            for work, slot in self._done:
-                self._do(work, slot)
+            for work, values in self._done:
+                self._do(work, values)
         self._done = []
         self._run_later()
 
-    def _do(self, work: Work, slot: Slot | None) -> None:
+    def _do(self, work: Work, values: list[Any]) -> None:
         """Ask the driver for what was held back."""
         driver, index = active(), self.graph.index
         stream = here.stream if here.index == index else 0
-        if slot is not None:
-            _, kernel, grid, block, shared, _ = work
-            driver.launch(index, kernel, grid, block, shared, stream, slot.table)
+        if work[0] == "launch":
+            _, kernel, configuration, _ = work
+            driver.launch(index, kernel, configuration, stream, values)
         else:
             getattr(driver, work[0])(*work[1:], stream)
 
@@ -174,14 +173,13 @@ class Recorder:
         if self.doing == "capture":
             self.graph.work.append(work)
             return False
-        self._done.append((work, None))
+        self._done.append((work, []))
         return True
 
-    def launch(
-        self, index: int, kernel: int, grid: Dim3, block: Dim3, shared: int, slot: Slot
-    ) -> bool:
+    def launch(self, entry: Entry, configuration: Any, values: list[Any]) -> bool:
         """A launch; returns whether it has been dealt with."""
-        work = "launch", kernel, grid, block, shared, bytes(slot.data)
+        index, kernel = entry.index, entry.kernel
+        work = "launch", kernel, configuration, entry.packer.pack(*values)
         if index != self.graph.index:
             self.stop("it uses several GPUs")
             return False
@@ -190,15 +188,15 @@ class Recorder:
         driver, graph = active(), self.graph
         if self.doing == "capture":
             graph.work.append(work)
-            driver.launch(index, kernel, grid, block, shared, graph.memory.stream, slot.table)
+            driver.launch(index, kernel, configuration, graph.memory.stream, values)
             if self._in_section:
                 node = driver.last_node(index, graph.memory.stream)
                 graph.nodes[len(graph.work) - 1] = node
             return True
         if self._in_section:
-            graph.update(self.at - 1, work, slot)
+            graph.update(self.at - 1, work, entry.packer)
         if self.doing == "verify":
-            self._done.append((work, slot.copy()))
+            self._done.append((work, values))
         return True
 
     def _comes(self, work: Work) -> bool:

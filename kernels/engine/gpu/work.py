@@ -6,13 +6,13 @@ whether it has dealt with it (see ``graph``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..replay import here
-from .driver import Dim3, active, stream_of
+from .driver import active, stream_of
 
 if TYPE_CHECKING:
-    from .arguments import Slot
+    from .launch import Entry
 
 
 def write(index: int, target: int, source: int, nbytes: int) -> None:
@@ -43,19 +43,18 @@ def fill(index: int, target: int, byte: int, nbytes: int) -> None:
     active().fill(index, target, byte, nbytes, stream_of(index))
 
 
-def launch(
-    index: int, kernel: int, grid: Dim3, block: Dim3, shared: int, stream: int | None, slot: Slot
-) -> None:
-    """Queue a kernel, in the thread's stream if none is given."""
+def launch(entry: Entry, configuration: Any, stream: int | None, values: list[Any]) -> None:
+    """Queue a kernel with these parameters, in the thread's stream if none is given."""
     recorder = here.recorder
     if recorder is not None:
         if stream is not None:
             recorder.stop("a kernel is launched in a stream of its own")
-        elif recorder.launch(index, kernel, grid, block, shared, slot):
+        elif recorder.launch(entry, configuration, values):
             return
+    index = entry.index
     if stream is None:
         stream = here.stream if here.index == index else 0
-    active().launch(index, kernel, grid, block, shared, stream, slot.table)
+    active().launch(index, entry.kernel, configuration, stream, values)
 
 
 def synchronize(index: int) -> None:

@@ -146,21 +146,17 @@ class FakeDriver:
         assert nbytes <= self.board.shared_per_block
         self._kernels[kernel].shared = nbytes
 
+    def configuration(self, grid: Dim3, block: Dim3, shared: int) -> Any:
+        return grid, block, shared
+
     def launch(
-        self,
-        index: int,
-        kernel: int,
-        grid: Dim3,
-        block: Dim3,
-        shared: int,
-        stream: int,
-        parameters: int,
+        self, index: int, kernel: int, configuration: Any, stream: int, values: list[Any]
     ) -> None:
         with self._lock:
             found = self._kernels[kernel]
+            grid, block, shared = configuration
             self.launches.append((found.code.source.__name__, grid, block, shared))
-            made = _Kernel(kernel, grid, block, shared, found.read(parameters))
-            self._queue(stream, made)
+            self._queue(stream, _Kernel(kernel, grid, block, shared, found.made(values)))
 
     def _do(self, work: Any) -> None:
         if isinstance(work, _Kernel):
@@ -259,19 +255,12 @@ class FakeDriver:
             return graph, ready
 
     def set_parameters(
-        self,
-        index: int,
-        ready: int,
-        node: int,
-        kernel: int,
-        grid: Dim3,
-        block: Dim3,
-        shared: int,
-        parameters: int,
+        self, index: int, ready: int, node: int, kernel: int, configuration: Any, parameters: int
     ) -> None:
         with self._lock:
             nodes = self._graphs[ready]
             assert nodes[node].kernel == kernel, "a node keeps its kernel"
+            grid, block, shared = configuration
             found = self._kernels[kernel].read(parameters)
             nodes[node] = _Kernel(kernel, grid, block, shared, found)
 

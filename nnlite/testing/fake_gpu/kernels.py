@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,11 @@ class Loaded:
         addresses = bytes_at(table, 8 * len(self.sizes)).view(np.uint64) if self.sizes else ()
         return [bytes_at(int(a), size).tobytes() for a, size in zip(addresses, self.sizes)]
 
+    def made(self, values: list[Any]) -> list[bytes]:
+        """The parameters of a launch, from values as wide as ``cuda.core`` takes them to be."""
+        assert len(values) == len(self.sizes), f"{values} given for parameters of {self.sizes}"
+        return [_bytes_of(value, size) for value, size in zip(values, self.sizes)]
+
     def run(
         self, grid: Dim3, block: Dim3, shared: int, parameters: list[bytes], memory: Any
     ) -> None:
@@ -51,6 +57,22 @@ class Loaded:
         args = tuple(_value(kind, left, memory) for kind in self.code.signature)
         assert not left, "the PTX declares more parameters than the signature has"
         self._cpu.launch(grid, block, shared, args)
+
+
+def _bytes_of(value: Any, size: int) -> bytes:
+    """What the driver would read of a parameter of ``size`` bytes that ``cuda.core`` has made.
+
+    Source: cuda-core 1.2, ``_kernel_arg_handler.pyx``.
+    """
+    if isinstance(value, int):
+        made = value.to_bytes(8, "little", signed=True)
+    elif isinstance(value, float):
+        made = struct.pack("d", value)
+    else:
+        made = value.tobytes()
+    # A bool is as wide as an int; of nothing else is more made than the kernel declares.
+    assert len(made) == size or isinstance(value, bool), f"{value!r} given for {size} bytes"
+    return made[:size]
 
 
 def memory_for(how: str) -> Any:
