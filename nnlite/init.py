@@ -1,8 +1,8 @@
 """Initial values of parameters; each function fills a tensor in place and returns it.
 
-The numbers come from the generator of :mod:`nnlite.random` (seeded by ``nl.manual_seed``) or from
-``generator``. Fan-in and fan-out are those of PyTorch: for a weight (out, in, ...) they are
-``in`` and ``out`` times the size of the remaining axes.
+The numbers come from the generator of :mod:`nnlite.random`, which ``nl.manual_seed`` seeds, or from
+the argument ``generator``, one of NumPy's. Fan-in and fan-out are those of PyTorch: for a weight
+(out, in, ...) they are ``in`` and ``out`` times the size of the remaining axes.
 
 Sources: K. He et al., "Delving Deep into Rectifiers", ICCV 2015 (Kaiming); X. Glorot and
 Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
@@ -35,6 +35,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     Args:
         nonlinearity: ``"linear"``, ``"sigmoid"``, ``"tanh"``, ``"relu"`` or ``"leaky_relu"``.
         param: for ``"leaky_relu"``: its negative slope, 0.01 if None.
+
+    Raises:
+        ArgumentError: another ``nonlinearity``.
     """
     if nonlinearity == "leaky_relu":
         slope = 0.01 if param is None else param
@@ -48,7 +51,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def fans(op: str, tensor: Tensor) -> tuple[int, int]:
-    """Fan-in and fan-out of a weight of at least two axes."""
+    """Fan-in and fan-out of a weight (out, in, ...); ShapeError if it has less than two axes."""
     if tensor.ndim < 2:
         raise ShapeError(f"{op}: tensor: shape {tensor.shape} given, expected at least 2 axes")
     field = math.prod(tensor.shape[2:])
@@ -73,7 +76,11 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = No
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
-    r"""Fill with numbers drawn from :math:`N(\mathrm{mean}, \mathrm{std}^2)`."""
+    r"""Fill with numbers drawn from :math:`N(\mathrm{mean}, \mathrm{std}^2)`.
+
+    Raises:
+        ArgumentError: ``std`` is negative or not finite.
+    """
     if not 0 <= std < math.inf:
         raise ArgumentError(f"normal_: std: {std!r} given, expected in [0, inf)")
     rng = generator or random.generator()
@@ -99,6 +106,13 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
     r"""Glorot's uniform initialisation, :math:`U(-a, a)`.
 
     .. math:: a = \mathrm{gain} \sqrt{6 / (\mathrm{fan_{in}} + \mathrm{fan_{out}})}
+
+    Args:
+        tensor: a weight of at least two axes.
+        gain: of what follows the layer; see :func:`calculate_gain`.
+
+    Raises:
+        ShapeError: ``tensor`` has fewer axes.
     """
     bound = gain * math.sqrt(6.0 / max(1, sum(fans("xavier_uniform_", tensor))))
     return uniform_(tensor, -bound, bound, generator)
@@ -108,6 +122,8 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> 
     r"""Glorot's normal initialisation, :math:`N(0, \sigma^2)`.
 
     .. math:: \sigma = \mathrm{gain} \sqrt{2 / (\mathrm{fan_{in}} + \mathrm{fan_{out}})}
+
+    Arguments and errors as :func:`xavier_uniform_`.
     """
     std = gain * math.sqrt(2.0 / max(1, sum(fans("xavier_normal_", tensor))))
     return normal_(tensor, 0.0, std, generator)
@@ -128,6 +144,10 @@ def kaiming_uniform_(
         mode: ``"fan_in"`` keeps the variance in the forward pass, ``"fan_out"`` in the backward.
         nonlinearity: what follows the layer; see :func:`calculate_gain`.
         generator: a NumPy generator in place of the global one.
+
+    Raises:
+        ShapeError: ``tensor`` has fewer than two axes.
+        ArgumentError: ``mode`` or ``nonlinearity`` is none of those.
     """
     bound = math.sqrt(3.0) * _kaiming("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
@@ -142,7 +162,7 @@ def kaiming_normal_(
 ) -> Tensor:
     r"""He's normal initialisation, :math:`N(0, g^2 / \mathrm{fan})`.
 
-    The arguments are those of :func:`kaiming_uniform_`.
+    Arguments and errors as :func:`kaiming_uniform_`.
     """
     std = _kaiming("kaiming_normal_", tensor, a, mode, nonlinearity)
     return normal_(tensor, 0.0, std, generator)

@@ -1,4 +1,9 @@
-"""Activation functions and softmax."""
+"""Activation functions and softmax.
+
+All take a tensor of float dtype and of any shape, unless it is said otherwise, and return a new one
+of the same dtype and shape. They raise ``DtypeError`` for another dtype and ``TypeError`` for what
+is no tensor.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +43,7 @@ def _sigmoid_backward(node: Node, dy: Array) -> Gradients:
 
 
 def tanh(x: Tensor) -> Tensor:
-    r"""Hyperbolic tangent."""
+    r"""Hyperbolic tangent :math:`(e^x - e^{-x}) / (e^x + e^{-x})`."""
     x = as_tensor(x, "tanh", "x")
     out = activations.tanh(x.array)
     return record("tanh", out, (x,), _tanh_backward, (out,))
@@ -50,7 +55,15 @@ def _tanh_backward(node: Node, dy: Array) -> Gradients:
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    r"""Leaky rectifier: :math:`x` where positive, else ``negative_slope`` times :math:`x`."""
+    r"""Leaky rectifier: :math:`x` where positive, else ``negative_slope`` times :math:`x`.
+
+    Args:
+        x: any shape.
+        negative_slope: a number of any sign.
+
+    Raises:
+        ArgumentError: ``negative_slope`` is no number.
+    """
     x = as_tensor(x, "leaky_relu", "x")
     out = activations.leaky_relu(x.array, negative_slope=negative_slope)
     return record("leaky_relu", out, (x,), _leaky_relu_backward, (x,), negative_slope)
@@ -62,11 +75,16 @@ def _leaky_relu_backward(node: Node, dy: Array) -> Gradients:
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
-    r"""Gaussian error linear unit :math:`x \Phi(x)`.
+    r"""Gaussian error linear unit :math:`x \Phi(x)`, with the normal distribution function.
+
+    Source: D. Hendrycks and K. Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415.
 
     Args:
         x: any shape.
         approximate: ``"none"`` uses the error function, ``"tanh"`` its approximation by a tanh.
+
+    Raises:
+        ArgumentError: ``approximate`` is neither.
     """
     x = as_tensor(x, "gelu", "x")
     out = activations.gelu(x.array, approximate=approximate)
@@ -90,7 +108,11 @@ def _silu_backward(node: Node, dy: Array) -> Gradients:
 
 
 def softmax(x: Tensor, dim: int = -1) -> Tensor:
-    r"""Softmax :math:`e^{x_i} / \sum_j e^{x_j}` over one axis; over another than the last, copies.
+    r"""Softmax :math:`e^{x_i} / \sum_j e^{x_j}` over one axis, without overflow.
+
+    Args:
+        x: of at least one axis.
+        dim: the axis; for another than the last, ``x`` and the result are copied.
 
     Raises:
         ArgumentError: there is no axis ``dim``.
@@ -111,8 +133,7 @@ def _softmax_backward(node: Node, dy: Array) -> Gradients:
 def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
     r"""Logarithm of :func:`softmax`, :math:`x_i - \ln \sum_j e^{x_j}`, without overflow.
 
-    Raises:
-        ArgumentError: there is no axis ``dim``.
+    Arguments and errors as :func:`softmax`.
     """
     return _over_rows("log_softmax", _log_softmax_rows, x, dim)
 

@@ -1,4 +1,8 @@
-"""Elementwise arithmetic with broadcasting, and the sum of two gradients."""
+"""Elementwise arithmetic with broadcasting, and the sum of two gradients.
+
+Functions of one tensor take any shape and return the same; ``DtypeError`` unless it is of float
+dtype.
+"""
 
 from __future__ import annotations
 
@@ -184,7 +188,12 @@ def _sqrt_backward(node: Node, dy: Array) -> Gradients:
 
 
 def pow(x: Tensor, exponent: float) -> Tensor:
-    r"""Power :math:`x^p` with a number as exponent; the gradient is :math:`p x^{p-1}`."""
+    r"""Power :math:`x^p`; the gradient is :math:`p x^{p-1}`.
+
+    Args:
+        x: any shape; a negative item has no power with a fraction: NaN.
+        exponent: the number :math:`p`.
+    """
     x = as_tensor(x, "pow", "x")
     out = elementwise.pow(x.array, exponent)
     return record("pow", out, (x,), _pow_backward, (x,), exponent)

@@ -60,12 +60,20 @@ def mse_loss(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
         pred: the prediction.
         target: what it should be; of the same shape, dtype and device.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Returns:
+        A scalar; with ``"none"`` a loss for each item, of the shape of ``pred``.
+
+    Raises:
+        ShapeError, DtypeError, DeviceError: ``target`` is not like ``pred``, or they are not of
+            float dtype.
+        ArgumentError: ``reduction`` is none of those.
     """
     return _loss("mse_loss", pred, target, kernels.mse, kernels.mse_backward, reduction=reduction)
 
 
 def l1_loss(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    r"""Absolute error :math:`|p - t|`; arguments as :func:`mse_loss`."""
+    r"""Absolute error :math:`|p - t|`; arguments and errors as :func:`mse_loss`."""
     return _loss("l1_loss", pred, target, kernels.l1, kernels.l1_backward, reduction=reduction)
 
 
@@ -74,7 +82,12 @@ def smooth_l1_loss(
 ) -> Tensor:
     r""":math:`d^2 / (2 \beta)` where :math:`d = |p - t| < \beta`, else :math:`d - \beta / 2`.
 
-    Arguments as :func:`mse_loss`; ``beta`` is not below 0, and 0 is the absolute error.
+    Args:
+        pred, target, reduction: as of :func:`mse_loss`, with the same errors.
+        beta: where the error becomes linear, not below 0; with 0 it is :func:`l1_loss`.
+
+    Raises:
+        ArgumentError: ``beta`` is below 0.
     """
     value, slope = kernels.smooth_l1, kernels.smooth_l1_backward
     return _loss("smooth_l1_loss", pred, target, value, slope, reduction=reduction, beta=beta)
@@ -83,7 +96,14 @@ def smooth_l1_loss(
 def huber_loss(pred: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     r""":math:`d^2 / 2` where :math:`d = |p - t| \le \delta`, else :math:`\delta (d - \delta / 2)`.
 
-    Arguments as :func:`mse_loss`; ``delta`` is above 0.
+    Source: P. Huber, "Robust Estimation of a Location Parameter", 1964.
+
+    Args:
+        pred, target, reduction: as of :func:`mse_loss`, with the same errors.
+        delta: where the error becomes linear, above 0.
+
+    Raises:
+        ArgumentError: ``delta`` is not above 0.
     """
     value, slope = kernels.huber, kernels.huber_backward
     return _loss("huber_loss", pred, target, value, slope, reduction=reduction, delta=delta)

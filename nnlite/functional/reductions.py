@@ -29,7 +29,7 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Mean over ``axis``; arguments as :func:`sum`."""
+    """Mean over ``axis``, NaN of no items; arguments and errors as :func:`sum`."""
     x = as_tensor(x, "mean", "x")
     out = reduce.mean(x.array, axis=axis, keepdims=keepdims)
     p = plan("mean", x.array, axis)
@@ -72,5 +72,13 @@ def _extreme_backward(node: Node, dy: Array) -> Gradients:
 
 
 def argmax(x: Tensor, axis: int | None = None) -> Tensor:
-    """Index of the first maximum along ``axis``, or in the flattened tensor, as int64."""
+    """Index of the first maximum along ``axis``, as int64; not differentiable.
+
+    Args:
+        x: any shape. The first NaN counts as the maximum.
+        axis: an axis, which the result lacks; or None for the index in the flattened tensor.
+
+    Raises:
+        ArgumentError: the tensor has no such axis, or there are no items to choose from.
+    """
     return Tensor(reduce.argmax(as_tensor(x, "argmax", "x").array, axis))

@@ -32,9 +32,11 @@ def _axis(op: str, name: str, value: int, ndim: int) -> int:
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:
-    """The items of ``x`` in C order with another shape; one size may be -1.
+    """The items of ``x`` in C order with another shape: a view if ``x`` is contiguous, else a copy.
 
-    A view of a contiguous tensor; otherwise a copy.
+    Args:
+        x: any shape.
+        shape: integers or one tuple of them; one may be -1 and follows from the others.
 
     Raises:
         ShapeError: the number of items differs.
@@ -73,7 +75,14 @@ def view(x: Tensor, *shape: Any) -> Tensor:
 
 
 def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The axes from ``start_dim`` to ``end_dim`` made one."""
+    """The axes from ``start_dim`` to ``end_dim``, both included, as one; otherwise :func:`reshape`.
+
+    Shape:
+        ``x`` (n, c, h, w) with ``start_dim=1`` becomes (n, c h w); a tensor without axes (1,).
+
+    Raises:
+        ArgumentError: there is no such axis, or ``start_dim`` lies after ``end_dim``.
+    """
     x = as_tensor(x, "flatten", "x")
     shape = x.shape or (1,)
     start = _axis("flatten", "start_dim", start_dim, len(shape))
@@ -91,7 +100,12 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def permute(x: Tensor, *dims: Any) -> Tensor:
     """View with the axes in the order ``dims``; without ``dims`` they are reversed.
 
-    ``dims`` are integers or one tuple of them.
+    Args:
+        x: any shape.
+        dims: integers or one tuple of them; negative ones count from the end.
+
+    Raises:
+        ShapeError: ``dims`` is no permutation of the axes.
     """
     x = as_tensor(x, "permute", "x")
     ndim = x.ndim
@@ -112,7 +126,11 @@ def _permute_backward(node: Node, dy: Array) -> Gradients:
 
 
 def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
-    """View with two axes swapped, as in PyTorch."""
+    """View with two axes swapped, as in PyTorch.
+
+    Raises:
+        ArgumentError: there is no axis ``dim0`` or ``dim1``; negative ones count from the end.
+    """
     x = as_tensor(x, "transpose", "x")
     order = list(range(x.ndim))
     i = _axis("transpose", "dim0", dim0, x.ndim)
@@ -194,7 +212,11 @@ def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """View of ``x`` repeated to ``shape``; its gradient is summed back."""
+    """View of ``x`` repeated to ``shape``; the gradient is summed over the repeated axes.
+
+    Raises:
+        ShapeError: by NumPy's rules ``x`` does not broadcast to ``shape``.
+    """
     x = as_tensor(x, "broadcast_to", "x")
     out = x.array.broadcast_to(shape)
     return _viewed(

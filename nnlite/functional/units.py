@@ -1,7 +1,9 @@
 """Further activation functions: ELU and its kin, softplus, Mish, the piecewise linear, GLU, PReLU.
 
 Names, defaults and meaning are those of ``torch.nn.functional``; formulas and sources are in
-:mod:`nnlite.kernels.activations`. None works in place.
+:mod:`nnlite.kernels.activations`. All take a tensor of float dtype and of any shape, unless it is
+said otherwise, and return a new one of the same dtype and shape; none works in place. They raise
+``DtypeError`` for another dtype, and ``ArgumentError`` for an option that is no number.
 """
 
 from __future__ import annotations
@@ -35,12 +37,21 @@ def _backward(node: Node, dy: Array) -> Gradients:
 
 
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
-    r"""Exponential linear unit: :math:`x` where positive, else :math:`\alpha (e^x - 1)`."""
+    r"""Exponential linear unit: :math:`x` where positive, else :math:`\alpha (e^x - 1)`.
+
+    Source: D. Clevert et al., "Fast and Accurate Deep Network Learning by Exponential Linear Units
+    (ELUs)", ICLR 2016.
+    """
     return _unit("elu", x, activations.elu, activations.elu_backward, alpha)
 
 
 def selu(x: Tensor) -> Tensor:
-    r"""Scaled ELU: :math:`s x` where positive, else :math:`s a (e^x - 1)`, fixed s and a."""
+    r"""Scaled ELU: :math:`s x` where positive, else :math:`s a (e^x - 1)`.
+
+    s = 1.0507... and a = 1.6733... keep mean 0 and variance 1 from layer to layer.
+
+    Source: G. Klambauer et al., "Self-Normalizing Neural Networks", NeurIPS 2017.
+    """
     return _unit("selu", x, activations.selu, activations.selu_backward)
 
 
@@ -89,7 +100,9 @@ def tanhshrink(x: Tensor) -> Tensor:
 
 
 def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    r""":math:`x` held between ``min_val`` and ``max_val``; the gradient is 0 from the bounds on.
+    r""":math:`\min(\max(x, \mathrm{min\_val}), \mathrm{max\_val})`.
+
+    The gradient is 1 between the bounds, and 0 at them and beyond.
 
     Raises:
         ArgumentError: ``max_val`` is below ``min_val``.
@@ -114,7 +127,7 @@ def hardswish(x: Tensor) -> Tensor:
 
 
 def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
-    r""":math:`x` moved towards 0 by ``lambd``; 0 where :math:`|x| \le` ``lambd``.
+    r"""Soft shrinkage :math:`\mathrm{sign}(x) \max(|x| - \lambda, 0)`.
 
     Raises:
         ArgumentError: ``lambd`` is below 0.
@@ -123,7 +136,7 @@ def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
-    r""":math:`x`; 0 where :math:`|x| \le` ``lambd``."""
+    r"""Hard shrinkage: :math:`x` where :math:`|x| > \lambda`, else 0."""
     return _unit("hardshrink", x, activations.hardshrink, activations.hardshrink_backward, lambd)
 
 
