@@ -1,17 +1,19 @@
 """Four items to a thread by one access of 128 bits, on a GPU: the wide form of scalar functions.
 
-A thread of a wide kernel loads four float32 items at once (``LDG.E.128``), computes each by the
-function that the scalar kernel applies to one, and stores them at once (``STG.E.128``): a quarter
-of the accesses and indices for the same bytes, with four times as many under way for each thread.
-What that gains has NOT been measured on a GPU. It needs addresses of a multiple of 16 bytes. The
-arrays of a launch may begin elsewhere if they do so alike: the ``head`` items before the first such
-address, and those left behind the last four, are computed one by one by further threads::
+A thread of a wide kernel loads four float32 items at once (``LDG.E.128``), applies the function of
+the scalar kernel to each, and stores them at once (``STG.E.128``). For the same bytes that is a
+quarter of the instructions, and each thread has four times as many bytes in flight. The gain has
+NOT been measured on a GPU.
+
+Such an access needs an address that is a multiple of 16 bytes. The arrays of a launch may begin at
+other addresses, if all are equal modulo 16: the ``head`` items before the first such address, and
+those after the last run of four, are computed one by one by further threads::
 
     items     0 1 2 | 3 4 5 6 | 7 8 9 10 | 11 12          head = 3
     threads   2 3 4 |    0    |    1     |  5  6
 
-Arrays of other dtypes, or not aligned alike, or with steps, take the scalar kernel. So does the
-CPU, whose compiler finds the vectors by itself.
+Other dtypes, arrays that are not aligned alike, and strided ones take the scalar kernel. So does
+the CPU, whose compiler vectorises it.
 """
 
 from __future__ import annotations

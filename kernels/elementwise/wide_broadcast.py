@@ -1,7 +1,7 @@
 """Operands that repeat, by 128-bit access on a GPU: the wide form of maps that broadcast.
 
-An operand that has one group of neighbouring axes of the result and repeats along all others takes
-item ``i // repeat % period`` for item i of the result::
+Many operands have one group of adjacent axes of the result and are repeated along all others. For
+item i of the result such an operand contributes its item ``i // repeat % period``::
 
     result          operand          period   repeat
     (m, n)          (m, n)           m n      1           whole
@@ -10,10 +10,11 @@ item ``i // repeat % period`` for item i of the result::
     (n, c, h, w)    (c, 1, 1)        c        h w         an item for each channel
     any             ()               1        its size    a number
 
-The result is written four items at a time. Operands are read so where four neighbours lie together
-at a multiple of 16 bytes; where all four are one item, it is read once; else one by one, from a row
-that stays in the cache. Counting is in 32 bits; larger results, and operands that repeat otherwise,
-take the strided kernel. What this gains has NOT been measured on a GPU.
+The result is written four items at a time. The four items of an operand are read by one access
+where they are contiguous and aligned to 16 bytes, and as a single item where they are the same one;
+else one by one, from a row that stays in the cache. Indices have 32 bits. Larger results, and
+operands that repeat in another way, take the strided kernel. The gain has NOT been measured on a
+GPU.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """In which order the tiles of a product are computed, for kernels that number them themselves.
 
-Blocks that run at the same time should need the same rows of a and columns of b, so that these come
-from the L2 cache. Tiles are therefore numbered down a strip of some tile rows before the next tile
-column: of 128 tiles that run at a time, a strip of 16 makes 16 x 8, which need 24 panels of a and b
-where a single row of tiles would need 129.
+Blocks that run at the same time should read the same rows of a and columns of b, so that most reads
+hit the L2 cache. So tiles are numbered in strips of a few tile rows: down the strip, then on to its
+next tile column. With 128 blocks at a time, a strip of 16 tile rows gives 16 x 8 tiles, which read
+16 + 8 = 24 panels of a and b; a single row of 128 tiles would read 1 + 128 = 129.
 
 Source: NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA", "Threadblock Rasterization".
 """
@@ -33,12 +33,12 @@ def place_of(tile, rows, columns, strip):
 
 
 def _strips(device: Device, problem: Any) -> tuple[int, ...]:
-    """Those that differ: a strip of more rows than there are is like the next lower one."""
+    """Heights to try; of those that hold all tile rows, all alike, only the lowest."""
     rows = problem[0]
     return tuple(strip for strip in STRIPS if strip < 2 * rows)
 
 
-# By tile rows, tile columns, steps and kind of numbers; results are the same numbers for all.
+# A problem is (tile rows, tile columns, k, format of the numbers). The order changes no result.
 ORDER = Choice(
     "matmul tile order", _strips, lambda device, problem: STRIP,
     sources=(__name__, f"{__package__}.hopper", f"{__package__}.halves"),
