@@ -1,7 +1,8 @@
-"""Products by tensor cores: how long they take, and by which instruction they are computed.
+"""Matrix products on tensor cores: the expected time, and the choice between two instructions.
 
-There are two: ``mma.sync``, of a warp, in :mod:`.tensor` (float32 matrices, rounded on the way) and
-:mod:`.halves` (16-bit ones), and on Hopper GPUs ``wgmma``, of four warps, in :mod:`.hopper`.
+- ``mma.sync``, of one warp: :mod:`.tensor` for float32 matrices, which are rounded on the way to
+  registers, and :mod:`.halves` for 16-bit ones.
+- ``wgmma``, of four warps, on Hopper GPUs only: :mod:`.hopper`.
 """
 
 from __future__ import annotations
@@ -23,45 +24,46 @@ from .tensor import make_tensor_gemm, pair_items
 TENSOR_STAGES = 4  # most pairs of tiles; beyond them copies have arrived anyway
 BLOCK = Block(WIDTH, WIDTH, DEPTH)
 
-# How many times the rate of float32 the tensor cores have, sums in float32, by compute capability:
-# data sheets of A100, H100 and H200, B200. Others: RTX 4090, of which less is said than of any.
+# Peak of the tensor cores, with sums in float32, over the peak of float32, by compute capability:
+# from the data sheets of A100, H100 and H200, B200. LEAST_RATES, for all others, are those of the
+# RTX 4090, the lowest of the GPUs we looked up.
 RATES = {
     (8, 0): {"tf32": 8.0, "bf16": 16.0},
     (9, 0): {"tf32": 7.4, "bf16": 14.8},
     (10, 0): {"tf32": 13.8, "bf16": 28.0},
 }
 LEAST_RATES = {"tf32": 1.0, "bf16": 2.0}
-# What mma.sync makes of that. Others measured at most 0.65 on 9.0, whose other instruction is the
-# faster one, and 0.9 where it is the only one; that of 10.0 is a guess. Our kernels are NOT
-# measured.
+# Share of that peak that mma.sync is expected to reach. Others measured at most 0.65 on 9.0, where
+# wgmma is faster, and 0.9 where mma.sync is the only instruction; 10.0 is a guess. Our own kernels
+# have NOT been measured.
 SHARES = {(9, 0): 0.5, (10, 0): 0.25}
 SHARE = 0.7
 
 
 # -- how long they take ----------------------------------------------------------------------------
 def speed(kind: str, device: Device) -> float:
-    """How many times the peak of float32 ``mma.sync`` is expected to reach, by those figures."""
+    """Rate expected of ``mma.sync``, as a multiple of the float32 peak of the device."""
     capability = device.limits.compute_capability
     return RATES.get(capability, LEAST_RATES)[kind] * SHARES.get(capability, SHARE)
 
 
 def rate(kind: str, device: Device) -> float:
-    """FLOP/s of a multiprocessor by ``mma.sync``, reckoned by :func:`speed`."""
+    """FLOP/s expected of one multiprocessor by ``mma.sync``, by :func:`speed`."""
     limits = device.limits
     return (limits.float32 or UNTOLD.float32) * 1e12 * speed(kind, device) / limits.sms
 
 
 def seconds(m: int, n: int, k: int, kind: str, device: Device) -> float:
-    """Seconds of a product of float32 matrices by ``mma.sync``, in as many slices as are best.
+    """Seconds expected for a product of float32 matrices by ``mma.sync``, at least those of memory.
 
-    A block computes 128 x 128 items. Never less than memory takes.
+    A block computes 128 x 128 items; k is split into as many slices as take least time.
     """
     taken, _ = fastest(m, n, k, BLOCK, rate(kind, device), device)
     return max(taken, memory_seconds(m, n, k, device))
 
 
 def memory_seconds(m: int, n: int, k: int, device: Device) -> float:
-    """Seconds in which float32 matrices are read once and their product is written."""
+    """Seconds to read two float32 matrices and to write their product, each once."""
     bandwidth = device.limits.bandwidth or UNTOLD.bandwidth
     return 4 * (m * k + k * n + m * n) / (bandwidth * 1e9)
 
@@ -76,13 +78,17 @@ Problem = tuple[Any, ...]
 
 
 def _instructions(device: Device, problem: Problem) -> tuple[str, ...]:
-    """Float32 matrices are copied where ``wgmma`` wants them otherwise; 16-bit ones are not."""
+    """Those that can compute a product.
+
+    Float32 matrices may be stored in any way: what ``wgmma`` cannot read is copied first. 16-bit
+    ones are not copied.
+    """
     m, n, k, kind, *as_wanted = problem
     able = hopper.fits(m, n, k, device) and (kind not in HALVES.values() or all(as_wanted))
     return (WARPS, WARPGROUPS) if able else (WARPS,)
 
 
-# Another order of the sums changes a result by much less than a missing tile does.
+# Candidates add in different orders; the tolerance is far below the error of a missing tile.
 CORES = Choice(
     "matmul tensor cores", _instructions, lambda device, problem: BY_RULE,
     sources=(__name__, *(f"{__package__}.{x}" for x in ("tensor", "halves", "hopper", "slicing"))),
@@ -91,10 +97,10 @@ CORES = Choice(
 
 
 def instruction_for(how: str, problem: Problem, kind: str, moved: int, device: Device) -> str:
-    """What a candidate of ``CORES`` stands for: ``WARPS`` or ``WARPGROUPS``.
+    """The instruction, ``WARPS`` or ``WARPGROUPS``, that a candidate of ``CORES`` means.
 
     Args:
-        moved: numbers of a and b that ``wgmma`` wants to have in another order first.
+        moved: numbers of a and b that have to be copied before ``wgmma`` can read them.
     """
     if how != BY_RULE:
         return how
