@@ -34,6 +34,9 @@ FAMILIES = (
     "recurrent",
 )
 
+# Modules of the engine that have kernels of their own, below all ops.
+ENGINE = ("engine.gpu.filling", "engine.gpu.strided")
+
 
 def all_specs() -> tuple:
     """The ``OpSpec`` of every op of every family, in the order of :data:`FAMILIES`."""
@@ -52,7 +55,7 @@ def all_kernels() -> tuple:
     """Every kernel with every signature, once, as a ``GpuKernel``.
 
     Those that a family declares are as declared; the other ones behind the ops run on every GPU and
-    have nothing to expect but what holds for all.
+    have nothing to expect but what holds for all, as have those of the engine.
     """
     from .opspec import GpuKernel
 
@@ -60,5 +63,8 @@ def all_kernels() -> tuple:
     for spec in all_specs():
         for kernel, signature in spec.kernels:
             found.setdefault((kernel, signature), GpuKernel(spec.name, kernel, signature))
+    for name in ENGINE:
+        for kernel, signature in importlib.import_module(f"{__name__}.{name}").SIGNATURES:
+            found[kernel, signature] = GpuKernel(kernel.__name__, kernel, signature)
     found.update({(k.kernel, k.signature): k for k in gpu_kernels()})
     return tuple(found.values())

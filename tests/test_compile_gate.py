@@ -18,9 +18,11 @@ from functools import cache
 import pytest
 from numba import cuda, types
 
+import nnlite as nl
 from nnlite.kernels import all_kernels, all_specs
 from nnlite.kernels.engine import kernel
 from nnlite.kernels.engine.device import KIB
+from nnlite.kernels.engine.memory import DTYPES
 from nnlite.kernels.engine.resources import (
     ARCHITECTURES,
     Usage,
@@ -148,6 +150,19 @@ def test_kernels_compile_for_every_architecture(name):
 @pytest.mark.parametrize("spec", all_specs(), ids=lambda spec: spec.name)
 def test_every_op_has_a_kernel_of_float32(spec):
     assert any(not has_float64(signature) for _, signature in spec.kernels)
+
+
+def test_the_engine_s_own_kernels_are_held_to_it_as_they_are_launched(driver):
+    """For every dtype; what a launch adds here would be compiled nowhere else."""
+    for dtype in DTYPES:
+        x, y = nl.zeros((3, 5, 4), dtype), nl.empty((5, 3), dtype)
+        y.T.copy_from(x[:, :, 1])
+        for value in (1, 0.75 if dtype.kind in "fc" else 77):
+            nl.full((3,), value, dtype)
+    launched = {(k.code.source.__name__, k.code.signature) for k in driver._kernels.values()}
+    declared = {(k.kernel.__name__, k.signature) for k in all_kernels()}
+    assert {name for name, _ in launched} == {"copy_items", "fill_items"}
+    assert launched <= declared
 
 
 SAMPLE = [k for k in all_kernels() if k.expects][DAY % EVERY :: EVERY]

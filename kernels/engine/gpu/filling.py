@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import cuda
+from numba import cuda, types
 
 from ..device import Device
 from ..kernel import kernel
@@ -42,3 +42,9 @@ def full(shape: tuple[int, ...], value: np.ndarray, device: Device) -> GpuArray:
         target, _ = new.stretch(unit)
         fill_items[-(-target.size // BLOCK), BLOCK](target, parts[0], parts[-1])
     return new
+
+
+# For the compile gate: items of all sizes; those of one byte are set by the driver.
+SIGNATURES = tuple(
+    (fill_items, (types.Array(u, 1, "C"), u, u)) for u in (types.uint16, types.uint32, types.uint64)
+)

@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import cuda
+from numba import cuda, types
 
 from ..kernel import kernel
 
@@ -79,3 +79,10 @@ def _start(axes: list[Axis], k: int, unit: int) -> tuple[int, int]:
     places = np.unravel_index(k, [n for n, _, _ in axes]) if axes else ()
     starts = [sum(int(p) * axis[j] for p, axis in zip(places, axes)) for j in (1, 2)]
     return starts[0] // unit, starts[1] // unit
+
+
+# For the compile gate: items of all sizes.
+SIGNATURES = tuple(
+    (copy_items, (types.Array(u, 1, "C"), types.Array(u, 1, "C"), *[types.int64] * 14))
+    for u in (types.uint8, types.uint16, types.uint32, types.uint64)
+)
