@@ -92,7 +92,8 @@ def test_slices_are_long_fit_the_machine_and_are_never_slower(m, n, k):
         assert parts == 1 or parts * tiles <= device.limits.sms
         assert parts == 1 or k // parts >= slicing.LEAST * BLOCK.depth
         assert parts * m * n < slicing.ITEMS or parts == 1
-        assert time <= -(-tiles // device.limits.sms) * 2 * 128 * 128 * k / rate
+        whole = -(-tiles // device.limits.sms) * 2 * 128 * 128 * k / rate
+        assert time <= whole * (1 + 1e-12)  # in another order of roundings
 
 
 def test_few_tiles_go_to_tensor_cores_too():
