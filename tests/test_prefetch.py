@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import nnlite as nl
+from bench import prefetch as bench
 from nnlite.data import DataLoader
 from nnlite.data.augment import parse_augmentation
 from nnlite.data.prefetch import NAME, prefetch
@@ -225,3 +228,17 @@ def test_prefetch_is_a_number():
     for wrong in (-1, 1.5, None):
         with pytest.raises(ArgumentError, match="DataLoader: prefetch: .* given, expected 0"):
             DataLoader(images(), 5, prefetch=wrong)
+
+
+def test_the_bench_prints_a_line_for_each_case(monkeypatch, capsys, command_on_the_cpu):
+    monkeypatch.setattr(bench, "load", lambda name: SimpleNamespace(train=images(40)))
+    monkeypatch.setattr(bench, "CASES", (("small", 36, 0), ("smaller", 36, 1)))
+    monkeypatch.setattr(bench, "ROUNDS", 1)
+    monkeypatch.setattr(bench, "BATCH", 10)
+    bench.main()
+    numbers = r"\d+\.\d\d \(\d+\.\d\d to \d+\.\d\d\)"
+    ratios = rf"with / without: CPU time {numbers}, wall time {numbers}"
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"small +shift 0 +step +\d+ us +{ratios}", first)
+    assert re.fullmatch(rf"smaller +shift 1 +step +\d+ us +{ratios}", second)
+    assert not threads()
