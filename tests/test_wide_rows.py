@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from nnlite.kernels.engine import array, empty, kernel
 from nnlite.kernels.reduce import wide_rows
 from nnlite.kernels.reduce.wide_rows import LONGEST, row_head, row_launch, row_threads, span_of
 from nnlite.kernels.softmax import entropy, plain, weighted, weighted_wide
+from nnlite.testing.fake_gpu import fake_gpu
 from nnlite.testing.pretend import pretend, run, sums_to, tables
 
 OPS = {spec.name: spec for spec in all_specs()}
@@ -126,26 +128,29 @@ def test_softmax_of_special_values(log, long, on_a_gpu, monkeypatch):
         sums_to(found, spec.reference(x.astype(float)), spec.magnitude(x.astype(float)), 550, name)
 
 
-@pytest.mark.parametrize("integer", [np.int32, np.int64])
-def test_cross_entropy_of_rows(integer, on_a_gpu):
-    for i, c in enumerate((37, 516, 1030) if integer is np.int32 else (9, 131)):
-        on_a_gpu(i % 4, entropy)
-        (x,) = tables(i, 129, c, 1)
-        labels = np.random.default_rng(i).integers(0, c, 129).astype(integer)
-        spec, each = OPS["cross_entropy"], {"reduction": "none"}
-        (losses, saved), names = run(entropy.cross_entropy, x, labels, "none")
-        assert names == ["loss_wide"]
-        size = spec.magnitude(x, labels, **each)
-        sums_to(losses, spec.reference(x, labels, **each), size, c, f"losses of {c}")
-        dloss = np.linspace(-1, 2, 129, dtype=np.float32)
-        dx, names = run(entropy.cross_entropy_backward, dloss, saved, labels, "none")
-        assert names == ["gradient_wide"]
-        p = OPS["softmax"].reference(x.astype(float))
-        hit = np.arange(c) == labels[:, None]
-        size = (OPS["softmax"].magnitude(x) + hit) * np.abs(dloss[:, None])
-        sums_to(dx, (p - hit) * dloss[:, None], size, c, f"gradient of {c}")
-        dx, _ = run(entropy.cross_entropy_backward, np.array(3, np.float32), saved, labels)
-        sums_to(dx, (p - hit) * 3 / 129, (OPS["softmax"].magnitude(x) + hit) / 43, c, "mean")
+def cross_entropy_of_rows(i, c, integer, launch):
+    (x,) = tables(i, 129, c, 1)
+    labels = np.random.default_rng(i).integers(0, c, 129).astype(integer)
+    spec, each = OPS["cross_entropy"], {"reduction": "none"}
+    (losses, saved), names = launch(entropy.cross_entropy, x, labels, "none")
+    assert names == ["loss_wide"]
+    size = spec.magnitude(x, labels, **each)
+    sums_to(losses, spec.reference(x, labels, **each), size, c, f"losses of {c}")
+    dloss = np.linspace(-1, 2, 129, dtype=np.float32)
+    dx, names = launch(entropy.cross_entropy_backward, dloss, saved, labels, "none")
+    assert names == ["gradient_wide"]
+    p = OPS["softmax"].reference(x.astype(float))
+    hit = np.arange(c) == labels[:, None]
+    size = (OPS["softmax"].magnitude(x) + hit) * np.abs(dloss[:, None])
+    sums_to(dx, (p - hit) * dloss[:, None], size, c, f"gradient of {c}")
+    dx, _ = launch(entropy.cross_entropy_backward, np.array(3, np.float32), saved, labels)
+    sums_to(dx, (p - hit) * 3 / 129, (OPS["softmax"].magnitude(x) + hit) / 43, c, "mean")
+
+
+@pytest.mark.parametrize("c", [9, 37, 131, 516, 1030])
+def test_cross_entropy_of_rows(c, on_a_gpu):
+    on_a_gpu(c % 4, entropy)
+    cross_entropy_of_rows(c, c, np.int64, run)
 
 
 def test_wrong_labels_make_nan(on_a_gpu, monkeypatch):
@@ -161,32 +166,50 @@ def test_wrong_labels_make_nan(on_a_gpu, monkeypatch):
         assert np.isnan(found).tolist() == [True] * 4 + [False] * 196
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.25])
-@pytest.mark.parametrize("integer", [np.int32, np.int64])
-def test_cross_entropy_with_its_options(smoothing, integer, on_a_gpu, monkeypatch):
-    """Class weights, a class that is ignored, a row whose class there is not."""
+def cross_entropy_with_its_options(i, c, integer, smoothing, launch):
     spec, how = OPS["cross_entropy_weighted"], {"reduction": "none", "label_smoothing": smoothing}
-    for i, c in enumerate((9, 516) if integer is np.int32 else (131,)):
+    (x,), rng = tables(i, 40, c, 1), np.random.default_rng(i)
+    labels, weight = rng.integers(0, c, 40).astype(integer), rng.random(c, np.float32) + 0.25
+    call = functools.partial(weighted.cross_entropy_weighted, ignore_index=3, **how)
+    (losses, saved), names = launch(call, x, labels, weight)
+    assert names[0] == "weighted_loss_wide"
+    values = x.astype(float), labels, weight.astype(float)
+    size = spec.magnitude(*values, ignore_index=3, **how)
+    sums_to(losses, spec.reference(*values, ignore_index=3, **how), size, c, f"losses of {c}")
+    dloss = np.linspace(-1, 2, 40, dtype=np.float32)
+    backward = functools.partial(weighted.cross_entropy_weighted_backward, **how)
+    dx, names = launch(backward, dloss, saved)
+    assert names == ["weighted_gradient_wide"]
+    p, hit = OPS["softmax"].reference(values[0]), np.arange(c) == labels[:, None]
+    target = ((1 - smoothing) * hit + smoothing / c) * weight * (labels != 3)[:, None]
+    mass = target.sum(1, keepdims=True)
+    size = (OPS["softmax"].magnitude(x) * mass + target) * np.abs(dloss[:, None])
+    sums_to(dx, (p * mass - target) * dloss[:, None], size, c, f"gradient of {c}")
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.25])
+def test_cross_entropy_with_its_options(smoothing, on_a_gpu, monkeypatch):
+    """Class weights, a class that is ignored, a row whose class there is not."""
+    for i, c in enumerate((9, 516, 131)):
         on_a_gpu(i % 4, weighted)
         side = (i % 4, None)[i % 2]
         monkeypatch.setattr(weighted_wide, "shared_head", lambda *arrays: side)  # noqa: B023
-        (x,), rng = tables(i, 40, c, 1), np.random.default_rng(i)
-        labels, weight = rng.integers(0, c, 40).astype(integer), rng.random(c, np.float32) + 0.25
-        call = functools.partial(weighted.cross_entropy_weighted, ignore_index=3, **how)
-        (losses, saved), names = run(call, x, labels, weight)
-        assert names[0] == "weighted_loss_wide"
-        values = x.astype(float), labels, weight.astype(float)
-        size = spec.magnitude(*values, ignore_index=3, **how)
-        sums_to(losses, spec.reference(*values, ignore_index=3, **how), size, c, f"losses of {c}")
-        dloss = np.linspace(-1, 2, 40, dtype=np.float32)
-        backward = functools.partial(weighted.cross_entropy_weighted_backward, **how)
-        dx, names = run(backward, dloss, saved)
-        assert names == ["weighted_gradient_wide"]
-        p, hit = OPS["softmax"].reference(values[0]), np.arange(c) == labels[:, None]
-        target = ((1 - smoothing) * hit + smoothing / c) * weight * (labels != 3)[:, None]
-        mass = target.sum(1, keepdims=True)
-        size = (OPS["softmax"].magnitude(x) * mass + target) * np.abs(dloss[:, None])
-        sums_to(dx, (p * mass - target) * dloss[:, None], size, c, f"gradient of {c}")
+        cross_entropy_with_its_options(i, c, np.int64, smoothing, run)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's tools come for Linux only")
+def test_labels_of_32_bits():
+    """The code for a GPU, which a machine runs: less to compile than what the checker runs."""
+    with fake_gpu(run="machine") as driver:
+
+        def launch(function, *arguments):
+            before = len(driver.launches)
+            found = function(*(array(a) if isinstance(a, np.ndarray) else a for a in arguments))
+            return found, [name for name, *_ in driver.launches[before:]]
+
+        cross_entropy_of_rows(1, 37, np.int32, launch)
+        for smoothing in (0.0, 0.25):
+            cross_entropy_with_its_options(2, 37, np.int32, smoothing, launch)
 
 
 def test_a_class_that_there_is_not_makes_nan(monkeypatch):
