@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import CheckpointError
+from .errors import ArgumentError, CheckpointError
 
 FORMAT = "nnlite-checkpoint-1"
 FILE_NAME = "model.safetensors"
@@ -43,10 +43,16 @@ def save_checkpoint(
     Returns: the path written.
 
     Raises:
+        ArgumentError: path or model is something else.
         CheckpointError: the file cannot be written, or metadata does not fit into JSON.
     """
     from safetensors.numpy import save
 
+    if not isinstance(path, (str, os.PathLike)) or not hasattr(model, "state_dict"):
+        raise ArgumentError(
+            f"save_checkpoint: path: {type(path).__name__} and model: {type(model).__name__} "
+            "given, expected the name of a file, then a Module"
+        )
     tensors: Arrays = {f"model.{k}": v for k, v in model.state_dict().items()}
     document: dict[str, Any] = {"metadata": dict(metadata or {}), "version": _version()}
     if optimizer is not None:

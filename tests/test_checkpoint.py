@@ -11,7 +11,7 @@ import pytest
 import nnlite as nl
 from nnlite import checkpoint
 from nnlite.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_atomically
-from nnlite.errors import CheckpointError
+from nnlite.errors import ArgumentError, CheckpointError
 
 
 def make(hidden: int = 6, kind: str = "Adam", seed: int = 0):
@@ -173,6 +173,14 @@ def test_state_that_was_not_saved(tmp_path):
 def test_metadata_that_json_cannot_hold(tmp_path):
     with pytest.raises(CheckpointError, match="metadata does not fit into JSON"):
         save_checkpoint(tmp_path / "c", make()[0], metadata={"model": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arguments_in_the_wrong_order(tmp_path):
+    with pytest.raises(ArgumentError, match=r"path: Sequential and model: \w+Path given"):
+        save_checkpoint(make()[0], tmp_path / "c")
+    with pytest.raises(ArgumentError, match="model: dict given, expected .* a Module"):
+        save_checkpoint(tmp_path / "c", make()[0].state_dict())
     assert list(tmp_path.iterdir()) == []
 
 

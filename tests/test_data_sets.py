@@ -243,6 +243,12 @@ def test_loader_of_a_data_set_of_ones_own():
     assert batches[1][1].numpy().tolist() == [4, 5, 6]
 
 
+@pytest.mark.parametrize("wrong", [[np.ones((4, 2)), np.arange(4)], np.ones((4, 2)), "digits"])
+def test_loader_of_what_holds_no_pairs(wrong):
+    with pytest.raises(DataError, match=r"dataset\[0\] is of type .* given as a tuple \(x, y\)"):
+        next(iter(data.DataLoader(wrong, 2, device="cpu")))
+
+
 def test_loader_batches_do_not_share_memory_with_the_data():
     x = np.arange(8, dtype=np.float32).reshape(4, 2)
     loader_labels = np.arange(4)

@@ -73,6 +73,8 @@ def test_three_dimensional_grids(device):
         ((-1, 32), "grid dimension x: -1"),
         ((1, 32, 0, 10**6), "shared memory per block: 1000000 bytes, limit"),
         ((1, 32, 0, -4), "shared memory per block: -4"),
+        ((1, 32, 0, 255.9), "add_one: shared_bytes: 255.9 given, expected an integer"),
+        ((1, 32, 0, "256"), "shared_bytes: '256'"),
         ((1,), "launch configuration"),
         (7, "launch configuration"),
         ((1, 32, 0, 0, 0), "launch configuration"),
@@ -86,6 +88,11 @@ def test_limits_are_checked_before_anything_runs(config, words):
     with pytest.raises(LaunchError, match=words):
         add_one[config](x, x)
     assert not x.any()
+
+
+def test_the_checker_takes_no_fraction_of_a_byte_either():
+    with pytest.raises(LaunchError, match=r"check: shared_bytes: 255.9 given"):
+        add_one.check[1, 32, 0, 255.9]
 
 
 def test_limit_errors_name_kernel_and_device():

@@ -174,6 +174,7 @@ def test_closure() -> None:
     [
         (lambda p: SGD([]), ArgumentError, "SGD: params: none"),
         (lambda p: SGD(p), TypeError, "SGD: params: one Tensor"),
+        (lambda p: SGD(nl.nn.Linear(2, 2)), TypeError, r"params: Linear .* its parameters\(\)"),
         (lambda p: SGD([p, p]), ArgumentError, "item 1: given twice"),
         (lambda p: SGD([p * 2.0]), AutogradError, "leaf"),
         (lambda p: SGD([3]), TypeError, "item 0: int"),

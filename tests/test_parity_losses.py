@@ -213,7 +213,7 @@ X = nl.tensor(np.ones((2, 3), np.float32))
         (call("cross_entropy", X.reshape(1, 2, 3), [0]), ShapeError, "logits of shape"),
         (call("cross_entropy", X, [0, 1], label_smoothing=2.0), ArgumentError, "label_smoothing"),
         (call("cross_entropy", X, X, label_smoothing=2.0), ArgumentError, "label_smoothing"),
-        (call("cross_entropy", X, X[0]), ShapeError, r"labels: shape \(3,\) of float dtype"),
+        (call("cross_entropy", X, X[0]), ShapeError, r"shape \(3,\) of .* class numbers of an int"),
         (call("cross_entropy", X, X.to(dtype="float64")), DtypeError, "labels: dtype float64"),
         (call("cross_entropy", X, X, X), ShapeError, "weight: shape"),
         (call("cross_entropy", X, X, ignore_index=1), ArgumentError, "ignore_index: 1 given"),

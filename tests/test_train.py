@@ -257,6 +257,9 @@ def test_wrong_calls():
         nl.predict(setup()[0], toy(), batch_size=0)
     with pytest.raises(ArgumentError, match="evaluate: data: no item given"):
         nl.evaluate(setup()[0], nl.data.DataLoader(toy(20), 30, drop_last=True))
+    for wrong in (nl.optim.Adam, "adam"):
+        with pytest.raises(ArgumentError, match=r"fit: optimizer: .*[aA]dam.* given, expected one"):
+            nl.fit(setup()[0], toy(), epochs=1, optimizer=wrong, progress=False)
     with pytest.raises(ArgumentError, match="0 batches"):
         fit(setup(), train=nl.data.DataLoader(toy(), 200, drop_last=True))
     with pytest.raises(ArgumentError, match="no item given"):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import DeviceError, LaunchError
 
@@ -179,6 +180,13 @@ def device(value: Device | str | None = None) -> Device:
             "(a GPU needs an NVIDIA driver and the extra cuda12 or cuda13)"
         )
     return found
+
+
+def shared_size(name: str, given: Any) -> int:
+    """Bytes of dynamic shared memory that a launch asks for; LaunchError if no whole number."""
+    if isinstance(given, bool) or not hasattr(given, "__index__"):
+        raise LaunchError(f"{name}: shared_bytes: {given!r} given, expected an integer")
+    return int(given)
 
 
 def check_launch(

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from . import layout
-from .device import CPU, Device, check_launch
+from .device import CPU, Device, check_launch, shared_size
 from .errors import ArgumentError, DeviceError, LaunchError
 from .memory import Array
 
@@ -159,7 +159,7 @@ class _Launch:
         self.grid = dim3(name, "grid", config[0])
         self.block = dim3(name, "block", config[1])
         self.stream = config[2] if len(config) > 2 else 0
-        self.shared = int(config[3]) if len(config) > 3 else 0
+        self.shared = shared_size(name, config[3]) if len(config) > 3 else 0
         self.checked: set[Device] = set()
         self.checked_on_cpu = False
         self.on_gpu: Any = None  # gpu.Launcher, made by the first launch on a GPU

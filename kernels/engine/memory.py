@@ -2,11 +2,12 @@
 
 An :class:`Array` is a typed, strided view of memory, like ``numpy.ndarray``, tied to one device.
 It has no arithmetic: kernels do that. On the CPU it wraps a NumPy array; its subclass
-``GpuArray`` in ``gpu.py`` wraps GPU memory from a caching pool.
+``GpuArray`` in ``gpu/arrays.py`` wraps GPU memory from a caching pool.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -268,4 +269,6 @@ def zeros(shape: Any, dtype: Any = FLOAT32, device: Any = None) -> Array:
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:
-    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    """A shape of Python's integers: products of NumPy's may overflow, and they have widths."""
+    sizes = (shape,) if isinstance(shape, (int, np.integer)) else shape
+    return tuple(map(operator.index, sizes))

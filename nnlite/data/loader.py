@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DataError
 from ..kernels.engine import Array, Device, array, default_device
 from ..kernels.engine.device import device as find_device
 from ..tensor import Tensor
@@ -175,7 +175,7 @@ class DataLoader:
         data = self.dataset
         if not isinstance(data, ArrayDataset):
             numbers = range(len(data))[index] if isinstance(index, slice) else index
-            items = [data[int(i)] for i in numbers]
+            items = [_pair(data, int(i)) for i in numbers]
             x = np.stack([np.asarray(item[0], np.float32) for item in items])
             return x, np.array([item[1] for item in items], np.int64)
         if self._windows is None or moves is None:
@@ -185,6 +185,17 @@ class DataLoader:
             x = self._windows[numbers, :, moves[0, part], moves[1, part]]
         labels = data.y[index]  # a slice is a view: a batch must not share the data's memory
         return data.transform(x), labels.copy() if isinstance(index, slice) else labels
+
+
+def _pair(data: Dataset, i: int) -> tuple[Any, Any]:
+    """Input and class number of one item."""
+    item = data[i]
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        raise DataError(
+            f"DataLoader: dataset[{i}] is of type {type(item).__name__}, expected a pair (input, "
+            "class number); arrays of all inputs and all labels are given as a tuple (x, y)"
+        )
+    return item[0], item[1]
 
 
 def _shift_windows(dataset: Any, shift: int) -> np.ndarray:

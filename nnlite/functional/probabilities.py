@@ -48,8 +48,8 @@ def soft_cross_entropy(
     require_like(op, "labels", given.array, "logits", logits.array)
     if given.shape != logits.shape or not logits.ndim:
         raise ShapeError(
-            f"{op}: labels: shape {given.shape} of float dtype given, expected that of the logits, "
-            f"{logits.shape}"
+            f"{op}: labels: shape {given.shape} of float dtype given, expected class numbers of an "
+            f"integer dtype, or probabilities of the shape of the logits, {logits.shape}"
         )
     require_between(op, "label_smoothing", label_smoothing, 0.0, 1.0)
     if ignore_index is not None and ignore_index >= 0:

@@ -46,6 +46,10 @@ class Optimizer(Stateful):
         self._buckets: dict[int, Buckets] = {}
         if isinstance(params, Tensor):
             raise TypeError(f"{self._name}: params: one Tensor given, expected a list of them")
+        if hasattr(params, "parameters"):
+            raise TypeError(
+                f"{self._name}: params: {type(params).__name__} given, expected its parameters()"
+            )
         given: list[Any] = list(params)
         if not given:
             raise ArgumentError(f"{self._name}: params: none given, expected at least one")

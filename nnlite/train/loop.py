@@ -57,7 +57,8 @@ def fit(
     Returns: the history; ``partial`` is set if a callback stopped it in the middle of an epoch.
 
     Raises:
-        ArgumentError: epochs is no whole number or negative, or there is no batch.
+        ArgumentError: epochs is no whole number or negative, there is no batch, or optimizer is
+            none.
 
     Example:
         >>> optimizer = nl.optim.Adam(model.parameters(), lr=2e-3)
@@ -68,6 +69,11 @@ def fit(
         raise ArgumentError(
             f"fit: epochs {epochs!r} and {len(loader)} batches given, "
             "expected a whole number of epochs, 0 or more, and at least one batch"
+        )
+    if isinstance(optimizer, type) or not hasattr(optimizer, "zero_grad"):
+        raise ArgumentError(
+            f"fit: optimizer: {optimizer!r} given, expected one made of the parameters to train, "
+            "such as nl.optim.Adam(model.parameters())"
         )
     history = History() if history is None else history
     state = FitState(model, optimizer, scheduler, loader, history, epochs)

@@ -13,7 +13,7 @@ from ..cpu import CpuKernel, launch
 from ..cpu.failures import check as raise_failures
 from ..cpu.signature import leaves
 from ..cpu.source import source_tree
-from ..device import CPU, check_launch
+from ..device import CPU, check_launch, shared_size
 from ..errors import DeviceError, LaunchError
 from ..kernel import Kernel, data_of, dim3
 from .compiled import functions
@@ -162,7 +162,7 @@ class Checker:
                 f"check: launch configuration {config!r} given, expected [grid, block] or "
                 "[grid, block, stream, shared_bytes]"
             )
-        shared = int(config[3]) if len(config) > 3 else 0
+        shared = shared_size("check", config[3]) if len(config) > 3 else 0
         return lambda *args: check(self.kernel, config[0], config[1], args, shared)
 
 
