@@ -62,11 +62,13 @@ def others(numbers, a, b, c, d, e, f, after):
 
 
 def arrays(device: str) -> list[Any]:
-    """Of several dtypes, axes, orders and strides; one has sizes that are NumPy's."""
+    """Of several dtypes, axes, orders and strides; some have been given sizes of NumPy's."""
     x = nl.empty((4, 6), device=device)
     return [
-        *(x, x.T, x[::-2, 1:5:3], nl.empty((np.int32(3), np.uint8(5)), np.float16, device=device)),
-        *(nl.empty((2, 1, 3), np.complex128, device=device), nl.empty((), bool, device=device)),
+        *(x, x[::-2, 1:5:3], x.reshape(np.int16(8), np.int8(3)).T),
+        nl.empty((np.int32(3), np.uint8(5)), np.float16, device=device),
+        nl.empty((2, 1, 3), np.complex128, device=device).broadcast_to((2, np.int32(4), 3)),
+        nl.empty((), bool, device=device),
     ]
 
 

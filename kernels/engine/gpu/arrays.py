@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,7 @@ class GpuArray(Array):
         if found is None:
             shape, itemsize = self.shape, self.dtype.itemsize
             head = 0, 0, math.prod(shape), itemsize, self.pointer
-            # Sizes may be of NumPy, whose width would be taken for that of the parameter.
-            found = self._parameters = tuple(map(int, (*head, *shape, *self._strides)))
+            found = self._parameters = (*head, *shape, *self._strides)
         return found
 
     @property
@@ -116,10 +116,12 @@ class GpuArray(Array):
         return self._view(layout.transpose(self.shape, self._strides, axes or None))
 
     def broadcast_to(self, shape: Any) -> Array:
-        return self._view(layout.broadcast(self.shape, self._strides, tuple(shape)))
+        sizes = tuple(map(operator.index, shape))
+        return self._view(layout.broadcast(self.shape, self._strides, sizes))
 
     def _reshape(self, shape: tuple[int, ...]) -> Array:
-        return self._view((0, shape, layout.contiguous_strides(shape, self.dtype.itemsize)))
+        sizes = tuple(map(operator.index, shape))
+        return self._view((0, sizes, layout.contiguous_strides(sizes, self.dtype.itemsize)))
 
     def _extent(self) -> tuple[int, int]:
         """The stretch of memory that holds the items: offset in the buffer, and bytes."""
