@@ -34,6 +34,7 @@ from . import ncu
 from .lens_cases import CASES, Case
 
 GOAL = 0.05  # relative difference that is still agreement
+LONGEST = 60.0  # seconds of one call of ncu
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,18 @@ def measure(number: int, folder: Path) -> dict[tuple[str, str], float]:
     return gpu_figures(ncu.raw_page(pages[0]), ncu.source_page(pages[1]))
 
 
+def measured(number: int, folder: Path, failed: dict[str, str]) -> Any:
+    """The figures of a case, none if ncu or what it prints fails, which is noted in ``failed``."""
+    try:
+        return measure(number, folder)
+    except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
+        failed[CASES[number].name] = f"{type(error).__name__}: {error}"
+        return {}
+
+
 def output(command: list[str]) -> str:
     """What a command prints."""
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
     if done.returncode:
         said = f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
         raise RuntimeError(f"exit code {done.returncode}: {said}")
@@ -164,33 +174,47 @@ def main(
         console = Console(width=120)
     lacking = what_lacks()
     figures: list[Figure] = []
+    failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number, case in enumerate(CASES):
             if only not in case.name:
                 continue
-            counted = {} if lacking else measure(number, Path(folder))
+            counted = {} if lacking else measured(number, Path(folder), failed)
             figures += [
                 Figure(f.case, f.access, f.name, f.lens, counted.get((f.access, f.name)))
                 for f in lens_figures(case)
             ]
+            if json_file is not None:  # after each: the time may be up before the last
+                write(json_file, figures, lacking, failed)
     console.print(table(figures))
-    seen = [f for f in figures if f.gpu is not None]
+    for name, why in failed.items():
+        console.print(f"{name} FAILED: {why}", markup=False, highlight=False)
     if lacking:
-        console.print(f"Not compared: {lacking}. Where there is one, this runs for each case:")
-        report = Path("case0.ncu-rep")
-        commands = [ncu.profile_command(report, ["python", *child(0)[1:]])]
-        commands += [ncu.page_command(report, page) for page in ("raw", "source")]
-        for command in commands:
-            console.print(f"  {shlex.join(command)}", soft_wrap=True, highlight=False)
-    else:
-        agree = sum(f.agrees for f in seen)
-        console.print(f"{agree} of {len(seen)} figures within {GOAL:.0%}")
-        console.print(f"{len(figures) - len(seen)} figures that ncu did not give")
-    if json_file is not None:
-        made = [asdict(f) | {"difference": f.difference} for f in figures]
-        device = None if lacking else str(nl.device("cuda").limits.name)
-        text = {"gpu": device, "goal": GOAL, "not_compared": lacking, "figures": made}
-        json_file.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
+        say_commands(console, lacking)
+        return
+    seen = [f for f in figures if f.gpu is not None]
+    console.print(f"{sum(f.agrees for f in seen)} of {len(seen)} figures within {GOAL:.0%}")
+    console.print(f"{len(figures) - len(seen)} figures that ncu did not give")
+
+
+def say_commands(console: Console, lacking: str) -> None:
+    """What would run where nothing lacks."""
+    console.print(f"Not compared: {lacking}. Where there is one, this runs for each case:")
+    report = Path("case0.ncu-rep")
+    commands = [ncu.profile_command(report, ["python", *child(0)[1:]])]
+    commands += [ncu.page_command(report, page) for page in ("raw", "source")]
+    for command in commands:
+        console.print(f"  {shlex.join(command)}", soft_wrap=True, highlight=False)
+
+
+def write(path: Path, figures: list[Figure], lacking: str | None, failed: dict[str, str]) -> None:
+    """The figures so far, as JSON."""
+    made = [asdict(f) | {"difference": f.difference} for f in figures]
+    device = None if lacking else str(nl.device("cuda").limits.name)
+    text = {
+        "gpu": device, "goal": GOAL, "not_compared": lacking, "failed": failed, "figures": made,
+    }  # fmt: skip
+    path.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

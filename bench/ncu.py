@@ -69,9 +69,9 @@ def page_command(report: Path, page: str) -> list[str]:
 
 
 def number(text: str) -> float:
-    """A cell as a number; an empty one is 0. Thousands may be set apart by commas."""
+    """A cell as a number; empty ones, ``-`` and ``n/a`` are 0. Thousands may have commas."""
     text = text.replace(",", "").strip()
-    return float(text) if text else 0.0
+    return 0.0 if text in ("", "-", "n/a") else float(text)
 
 
 def rows(text: str) -> Iterator[list[str]]:
@@ -116,7 +116,8 @@ def source_page(text: str) -> dict[tuple[str, str], Counted]:
         elif heads and len(row) == len(heads):
             # A name may stand twice (instructions sampled and counted): the last one is the count.
             cell = dict(zip(heads, row))
-            key = cell[SPACE].lower(), cell[OPERATION].lower()
+            space, operation = (cell[name].partition("(")[0] for name in (SPACE, OPERATION))
+            key = space.strip().lower(), operation.strip().lower()
             of = (EXECUTED, THREADS, SOURCE_SECTORS, SOURCE_WAVEFRONTS, SOURCE_IDEAL)
             one = Counted(*(number(cell[name]) for name in of))
             found[key] = found.get(key, Counted()) + one

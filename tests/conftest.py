@@ -57,6 +57,34 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", default))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """End a process whose GPU answers no more after a failure: there, all that follows would fail.
+
+    pytest-xdist names the next test as well, and goes on with a new process.
+    """
+    before = item.session.testsfailed
+    done = yield
+    if item.session.testsfailed > before and not gpus_answer():
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            os._exit(1)
+        pytest.exit(f"the GPU answers no more after {item.nodeid}", returncode=1)
+    return done
+
+
+def gpus_answer() -> bool:
+    """Whether each GPU, if there is one, still finishes its work."""
+    from nnlite.errors import DeviceError
+    from nnlite.kernels.engine import devices, gpu
+
+    try:
+        for device in devices()[1:]:
+            gpu.synchronize(device)
+    except DeviceError:
+        return False
+    return True
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests that take ``device`` on every device present."""
     if "device" in metafunc.fixturenames:

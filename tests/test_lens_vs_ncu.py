@@ -5,9 +5,11 @@ public repositories have; no figure in them was measured.
 """
 
 import json
+import sys
 
 import pytest
 
+import nnlite as nl
 from bench import lens_vs_ncu, ncu
 from bench.lens_cases import CASES
 
@@ -37,7 +39,7 @@ SASS = (
     ("0x7f10", "@P0 LDG.E R4, desc[UR4][R2.64]", "0", "512", "8192", "Global", "Load", "1024",
      "0", "0", "32"),
     ("0x7f20", "STS [R5], R2", "1", "16", "512", "Shared", "Store", "", "512", "16", "32"),
-    ("0x7f30", "BAR.SYNC.DEFER_BLOCKING 0x0", "", "16", "512", "", "", "", "", "", ""),
+    ("0x7f30", "BAR.SYNC.DEFER_BLOCKING 0x0", "", "16", "512", "-", "-", "-", "n/a", "", "-"),
 )  # fmt: skip
 SOURCE = "\n".join(
     [
@@ -64,7 +66,9 @@ def test_the_source_page_sums_instructions_of_one_launch():
     found = ncu.source_page(SOURCE)
     assert found["global", "load"] == ncu.Counted(1024, 16384 + 8192, 2048 + 1024, 0, 0)
     assert found["shared", "store"] == ncu.Counted(16, 512, 0, 512, 16)
-    assert found["", ""].executed == 16
+    assert found["-", "-"].executed == 16
+    spaced = ncu.source_page(SOURCE.replace('"Global"', '"Global(2)"'))
+    assert spaced["global", "load"] == found["global", "load"]
 
 
 def test_a_page_without_what_is_needed_is_refused():
@@ -142,3 +146,18 @@ def test_with_a_gpu_the_differences_are_shown(monkeypatch, capsys):
     assert "50.0%" in said
     assert "2 of 3 figures within 5%" in said
     assert "1 figures that ncu did not give" in said
+
+
+def test_a_case_that_ncu_cannot_watch_costs_its_own_figures_alone(tmp_path, monkeypatch, capsys):
+    def fails(number, folder):
+        lens_vs_ncu.output([sys.executable, "-c", "raise SystemExit('no counters')"])
+
+    monkeypatch.setattr(lens_vs_ncu, "what_lacks", lambda: None)
+    monkeypatch.setattr(lens_vs_ncu.nl, "device", lambda name: nl.devices()[0])
+    monkeypatch.setattr(lens_vs_ncu, "measure", fails)
+    path = tmp_path / "found.json"
+    lens_vs_ncu.main("misaligned", path, -1)
+    assert "no counters" in capsys.readouterr().out
+    found = json.loads(path.read_text())
+    assert "exit code 1" in found["failed"]["copy, misaligned"]
+    assert [f["gpu"] for f in found["figures"]] == [None] * 4

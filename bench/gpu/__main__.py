@@ -22,8 +22,8 @@ from .report import Record, goals_table, remarks, results_table
 from .worker import Worker, command_for
 
 WRONG, NO_GPU, INTERRUPTED = 1, 3, 130
-CHECKS = 0.45  # share of the time for the checks
-OF_TESTS = 0.7  # of which the tests have so much, and each tool of the sanitizer half of the rest
+CHECKS = 0.3  # share of the time for the checks
+OF_TESTS = 0.6  # of which the tests have so much; the tools of the sanitizer have what is left
 LAST = 10.0  # seconds kept for the end
 NOT_RUN = "not run: the time was up"
 NO_GPU_TEXT = "there is no GPU here that numba can use: nothing was measured, and nothing written"
@@ -42,12 +42,13 @@ def all_cases() -> list[Case]:
 def run_checks(
     record: Record, budget: Budget, quick: bool, device: str, log: Path, save: Callable[[], None]
 ) -> None:
-    """The tests and both tools, each within its share."""
-    share = CHECKS * budget.left()
-    record.checks.append(tests(OF_TESTS * share, quick, device, log))
+    """The tests and both tools; what one has left over of its share is for the next."""
+    for_cases = (1 - CHECKS) * budget.left()
+    record.checks.append(tests(OF_TESTS * (budget.left() - for_cases), quick, device, log))
     save()
-    for tool in TOOLS:
-        record.checks.append(sanitizer(tool, (1 - OF_TESTS) / len(TOOLS) * share, device))
+    for number, tool in enumerate(TOOLS):
+        seconds = max(0.0, budget.left() - for_cases) / (len(TOOLS) - number)
+        record.checks.append(sanitizer(tool, seconds, device))
         save()
 
 

@@ -25,6 +25,7 @@ COLLECTED = re.compile(r"(?:collected|\[)(?:\s*)(\d+) items?")
 SUMMARY = re.compile(r"(?:ERROR|RACECHECK) SUMMARY: (\d+) \w+")
 TOOLS = ("memcheck", "racecheck")
 FAULT = 17  # exit code that compute-sanitizer gives when it has found something
+LONGEST = 60  # seconds of one test, which a kernel that never ends would take for ever
 GRACE = 10.0  # seconds that pytest has to say what it knows when it is interrupted
 
 # Tests of a quick run: every op against its reference, and the engine.
@@ -112,7 +113,9 @@ def tests(seconds: float, quick: bool, device: str, log: Path | None) -> Check:
     command = [sys.executable, "-m", "pytest", "-v", "--tb=short", "-p", "no:cacheprovider"]
     if importlib.util.find_spec("xdist") is not None:
         command += ["-n", str(min(16, os.cpu_count() or 1))]
-    command += list(QUICK) if quick else ["tests"]
+    if importlib.util.find_spec("pytest_timeout") is not None:
+        command += ["--timeout", str(LONGEST), "--timeout-method", "thread"]
+    command += [*QUICK, "-k", "not cpu"] if quick else ["tests"]
     check = Check("tests", command)
     if importlib.util.find_spec("pytest") is None:
         check.note = "pytest is not installed"

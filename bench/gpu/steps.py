@@ -118,7 +118,7 @@ def case(name: str) -> Case:
     }  # fmt: skip
     return Case(
         f"{name} step, batch {BATCH}, sgd", "training step", sides, inputs, 1.0, "step",
-        by_wall=True, weight=10.0,
+        by_wall=True, weight=15.0,
     )  # fmt: skip
 
 
