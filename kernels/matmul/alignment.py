@@ -1,10 +1,29 @@
-"""Whether 128-bit accesses can be made to the rows of a matrix."""
+"""How factors of a product are stored, and whether 128-bit accesses can be made to their rows."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from ..engine import Array
 
 ALIGNMENT = 16  # bytes of a 128-bit access
+
+
+class Factor(NamedTuple):
+    """A factor of a product of k steps, as a contiguous matrix.
+
+    Args:
+        matrix: (size, k) if ``along``, else (k, size); size is m for a and n for b.
+        along: its rows run along k.
+    """
+
+    matrix: Array
+    along: bool
+
+    @property
+    def k(self) -> int:
+        """The number of steps."""
+        return self.matrix.shape[1 if self.along else 0]
 
 
 def is_wide(x: Array) -> bool:

@@ -15,7 +15,7 @@ from ..elementwise.mapping import fold
 from ..engine import Array, Device
 from ..engine.tuning import Choice
 from . import hopper
-from .alignment import is_wide
+from .alignment import Factor, is_wide
 from .sgemm import DEPTH, THREADS, WIDTH
 from .slicing import UNTOLD, Block, fastest, multiply_by_cores
 from .stages import dynamic_bytes, stages_for
@@ -129,45 +129,35 @@ def launch(
         along_a: a is (m, k). Otherwise (k, m).
         along_b: b is (n, k). Otherwise (k, n).
     """
-    m, n = c.shape
-    k = a.shape[1] if along_a else a.shape[0]
-    problem = m, n, k, kind, along_a, along_b
+    factors = Factor(a, along_a), Factor(b, along_b)
+    problem = *c.shape, factors[0].k, kind, along_a, along_b
 
     def run(how: str) -> None:
-        sides = (a, along_a), (b, along_b)
-        moved = sum(hopper.numbers_to_copy(x, along, kind) for x, along in sides)
+        moved = sum(hopper.numbers_to_copy(*factor, kind) for factor in factors)
         if instruction_for(how, problem, kind, moved, c.device) == WARPGROUPS:
-            hopper.launch(kind, a, b, bias, c, along_a, along_b, activation)
+            hopper.launch(kind, *factors, bias, c, activation)
         else:
-            _by_warps(kind, a, b, bias, c, along_a, along_b, k, activation)
+            _by_warps(kind, *factors, bias, c, activation)
 
     run(CORES(c.device, problem, run, (c,)))
 
 
 def _by_warps(
-    kind: str,
-    a: Array,
-    b: Array,
-    bias: Array,
-    c: Array,
-    along_a: bool,
-    along_b: bool,
-    k: int,
-    activation: str | None,
+    kind: str, a: Factor, b: Factor, bias: Array, c: Array, activation: str | None
 ) -> None:
-    m, n = c.shape
-    wide = is_wide(a) and is_wide(b)
-    pair = 4 * sum(pair_items(kind, along_a, along_b))
+    (m, n), k = c.shape, a.k
+    wide = is_wide(a.matrix) and is_wide(b.matrix)
+    pair = 4 * sum(pair_items(kind, a.along, b.along))
     stages = stages_for(pair, TENSOR_STAGES, c.device)
     grid = (-(-n // WIDTH), *fold(-(-m // WIDTH)))
 
     def multiply(target: Array, parts: int, steps: int) -> None:
         sliced = parts > 1
         after = None if sliced else activation
-        kernel = make_tensor_gemm(kind, along_a, along_b, wide, after, stages, sliced)
+        kernel = make_tensor_gemm(kind, a.along, b.along, wide, after, stages, sliced)
         config = (*grid[:2], parts) if sliced else grid, THREADS, 0, dynamic_bytes(stages * pair)
         sizes = map(np.uint32, (m, n, k, steps))
-        kernel[config](a.reshape(-1), b.reshape(-1), bias, target.reshape(-1), *sizes)
+        kernel[config](a.matrix.reshape(-1), b.matrix.reshape(-1), bias, target.reshape(-1), *sizes)
 
     name = f"{kind} {WARPS}"
     multiply_by_cores(k, BLOCK, rate(kind, c.device), name, bias, c, activation, multiply)

@@ -12,7 +12,7 @@ from ...checks import require_apart, require_array, require_like, require_ndim, 
 from ...engine import Array, DeviceError, DtypeError, ShapeError, empty, zeros
 from ...opspec import GpuKernel
 from .. import hopper
-from ..alignment import is_wide
+from ..alignment import Factor, is_wide
 from ..cores import CORES, HALVES, WARPGROUPS, WARPS, instruction_for, rate
 from ..order import ORDER, STRIP
 from ..slicing import ITEMS, Block, multiply_by_cores
@@ -82,7 +82,7 @@ def matmul_halves(
     if a.dtype != DTYPES[kind]:
         raise DtypeError(f"{name}: a: dtype {a.dtype} given, expected {DTYPES[kind]}")
     require_like(name, "b", b, "a", a)
-    (x, along_a), (y, along_b) = _stored(name, "a", a), _stored(name, "b", b)
+    x, y = _stored(name, "a", a), _stored(name, "b", b)
     (m, k), (n, k_of_b) = a.shape, b.shape
     if k != k_of_b:
         raise ShapeError(f"{name}: b: shape {b.shape} given, expected rows of {k} like a")
@@ -105,17 +105,17 @@ def matmul_halves(
     if out is not None:
         require_apart(name, out, a=a, b=b, bias=bias)
     if m and n:
-        _multiply(kind, x, y, along_a, along_b, bias, c, activation)
+        _multiply(kind, x, y, bias, c, activation)
     return c
 
 
-def _stored(name: str, argument: str, x: Array) -> tuple[Array, bool]:
-    """A matrix as it lies in memory, and whether its rows run along k."""
+def _stored(name: str, argument: str, x: Array) -> Factor:
+    """A matrix (size, k) as it lies in memory."""
     require_ndim(name, argument, x, 2)
     if x.is_contiguous:
-        return x, True
+        return Factor(x, True)
     if x.T.is_contiguous:
-        return x.T, False
+        return Factor(x.T, False)
     raise ShapeError(
         f"{name}: {argument}: shape {x.shape} with strides {x.strides} given, expected a "
         "contiguous matrix or the transpose of one"
@@ -123,52 +123,35 @@ def _stored(name: str, argument: str, x: Array) -> tuple[Array, bool]:
 
 
 def _multiply(
-    kind: str,
-    a: Array,
-    b: Array,
-    along_a: bool,
-    along_b: bool,
-    bias: Array,
-    c: Array,
-    activation: str | None,
+    kind: str, a: Factor, b: Factor, bias: Array, c: Array, activation: str | None
 ) -> None:
     """By ``mma.sync`` or ``wgmma``, as rules say unless it was measured (``engine.tuning``)."""
-    m, n = c.shape
-    k = a.shape[1] if along_a else a.shape[0]
-    wide = k == 0 or (is_wide(a) and is_wide(b))  # of no steps nothing is read
-    problem = m, n, k, HALVES[kind], along_a, along_b, wide
+    k = a.k
+    wide = k == 0 or (is_wide(a.matrix) and is_wide(b.matrix))  # of no steps nothing is read
+    problem = *c.shape, k, HALVES[kind], a.along, b.along, wide
 
     def run(how: str) -> None:
         if instruction_for(how, problem, kind, 0, c.device) == WARPGROUPS:
-            hopper.multiply(kind, (a, k * 2), (b, k * 2), k, bias, c, activation)
+            hopper.multiply(kind, (a.matrix, k * 2), (b.matrix, k * 2), k, bias, c, activation)
         else:
-            _by_warps(kind, a, b, along_a, along_b, wide, k, bias, c, activation)
+            _by_warps(kind, a, b, wide, bias, c, activation)
 
     run(CORES(c.device, problem, run, (c,)))
 
 
 def _by_warps(
-    kind: str,
-    a: Array,
-    b: Array,
-    along_a: bool,
-    along_b: bool,
-    wide: bool,
-    k: int,
-    bias: Array,
-    c: Array,
-    activation: str | None,
+    kind: str, a: Factor, b: Factor, wide: bool, bias: Array, c: Array, activation: str | None
 ) -> None:
-    m, n = c.shape
+    (m, n), k = c.shape, a.k
     stages = stages_for(PAIR_BYTES, STAGES, c.device)
     rows, columns = -(-m // WIDTH), -(-n // WIDTH)
 
     def multiply(target: Array, parts: int, steps: int) -> None:
         after, sliced = None if parts > 1 else activation, parts > 1
-        make = functools.partial(make_half_gemm, kind, along_a, along_b, wide)
+        make = functools.partial(make_half_gemm, kind, a.along, b.along, wide)
         kernel = make(is_wide(target), after, stages, sliced)
         launch = kernel[(rows * columns, 1, parts), THREADS, 0, stages * PAIR_BYTES]
-        arrays = bits_of(a), bits_of(b), bias, target.reshape(-1)
+        arrays = bits_of(a.matrix), bits_of(b.matrix), bias, target.reshape(-1)
         sizes = tuple(map(np.uint32, (m, n, k, rows, columns)))
 
         def run(strip: int) -> None:

@@ -17,7 +17,7 @@ from numba import types
 from ...elementwise.mapping import fold
 from ...engine import Array, Device, empty
 from ...opspec import GpuKernel
-from ..alignment import is_wide
+from ..alignment import Factor, is_wide
 from ..order import ORDER, STRIP
 from ..slicing import ITEMS, LAUNCH, Block, fastest, multiply_by_cores
 from . import operands
@@ -72,27 +72,12 @@ def numbers_to_copy(x: Array, along: bool, kind: str) -> int:
     return 0 if kind == "tf32" and along and is_wide(x) else x.size
 
 
-def launch(
-    kind: str,
-    a: Array,
-    b: Array,
-    bias: Array,
-    c: Array,
-    along_a: bool,
-    along_b: bool,
-    activation: str | None,
-) -> None:
-    """``c = activation(a b + bias)`` of contiguous float32 matrices, rounded to ``kind``.
-
-    Args:
-        kind: ``"tf32"`` or ``"bf16"``.
-        along_a: a is (m, k). Otherwise (k, m).
-        along_b: b is (n, k). Otherwise (k, n).
-    """
-    k = a.shape[1] if along_a else a.shape[0]
+def launch(kind: str, a: Factor, b: Factor, bias: Array, c: Array, activation: str | None) -> None:
+    """``c = activation(a b + bias)`` of float32 matrices, rounded to ``"tf32"`` or ``"bf16"``."""
+    k = a.k
     x, y = (
-        copied(z, along, kind) if numbers_to_copy(z, along, kind) else (z, 4 * k)
-        for z, along in ((a, along_a), (b, along_b))
+        copied(*factor, kind) if numbers_to_copy(*factor, kind) else (factor.matrix, 4 * k)
+        for factor in (a, b)
     )
     multiply(kind, x, y, k, bias, c, activation)
 
