@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import threading
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -116,7 +117,10 @@ def require(args: tuple[Any, ...], sizes: list[int], stream: int) -> None:
 
 
 def check_parameters() -> None:
-    """Every kind of argument, by the first launch, which compiles, and by a second one."""
+    """Every kind of argument, by the first launch, which compiles, and by a second one.
+
+    The driver says of the stream that it is being captured.
+    """
     for kernel in (plain, others):
         args = arguments(kernel)
         for _ in range(2):
@@ -156,6 +160,21 @@ def check_contexts() -> None:
             assert (HEAD.context, HEAD.stream) == (context, 0)
     found = [next(iter(plain.loaded[nl.device(d)].values())) for d in ("cuda:0", "cuda:1")]
     assert found[0].kernel != found[1].kernel
+
+
+def check_threads() -> None:
+    """What one thread has loaded is launched by another, in the right context."""
+    args = arguments(plain, "cuda:1")
+    sizes = declare(plain, args)
+    plain[GRID, BLOCK, 0, SHARED](*args)
+    C.put_context(0)
+    thread = threading.Thread(target=plain[GRID, BLOCK, 0, SHARED], args=args)
+    before = HEAD.count
+    thread.start()
+    thread.join()
+    assert HEAD.count == before + 1
+    require(args, sizes, stream=0)
+    assert HEAD.context == 0x2000
 
 
 def check_errors() -> None:

@@ -62,6 +62,7 @@ static int put(word context) { current = context; return 0; }
 static int get(word *out) { *out = current; return 0; }
 static int new(word *out) { *out = made += 0x100; return 0; }
 static int function_of(word *out, word kernel) { *out = kernel + current; return 0; }
+static int capturing(void *stream, int *out) { *out = 1; return 0; }
 static int name_of(int error, const char **out) {
     *out = error == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR_ILLEGAL_ADDRESS";
     return 0;
@@ -71,7 +72,8 @@ static int name_of(int error, const char **out) {
     {"cuDeviceGetCount", two}, {"cuDeviceGet", device}, {"cuDevicePrimaryCtxRetain", retain}, \
     {"cuCtxSetCurrent", put}, {"cuCtxGetCurrent", get}, {"cuMemAlloc", new}, \
     {"cuLibraryLoadData", new}, {"cuLibraryGetKernel", new}, \
-    {"cuKernelGetFunction", function_of}, {"cuGetErrorName", name_of},
+    {"cuKernelGetFunction", function_of}, {"cuGetErrorName", name_of}, \
+    {"cuStreamIsCapturing", capturing},
 """
 
 
@@ -90,6 +92,8 @@ def found(tmp_path_factory) -> dict[str, str]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("check", ["parameters", "nodes_of_graphs", "contexts", "errors"])
+@pytest.mark.parametrize(
+    "check", ["parameters", "nodes_of_graphs", "contexts", "threads", "errors"]
+)
 def test_launches_reach_the_driver(found, check):
     assert found[f"check_{check}"] == "", "see tests/recorded_launches.py"
