@@ -16,6 +16,7 @@ from nnlite.kernels.conv.algorithm import Problem, candidates, default
 from nnlite.kernels.conv.geometry import geometry
 from nnlite.kernels.engine import array, default_device
 from nnlite.kernels.engine.device import GPUS, Limits
+from nnlite.kernels.engine.tuning import override
 from nnlite.kernels.matmul import cores
 from nnlite.testing.fake_gpu import fake_gpu
 
@@ -115,6 +116,25 @@ def test_each_algorithm_is_asked_once_for_memory(high):
     assert sorted(asked) == ["small", "tf32", "tiled", "winograd"]
     assert asked[0] == "tf32"
     assert asked[-1] == "small"
+
+
+@linux
+def test_an_override_for_which_there_is_no_room_is_refused(high):
+    """Another algorithm in its place would be taken for the one that was to be tried."""
+    ones = [np.ones(s, np.float32) for s in ((1, 16, 12, 12), (16, 16, 3, 3))]
+    with fake_gpu() as driver:
+        x, w = (array(v, device=default_device()) for v in ones)
+        driver.room = 20_000  # y and less than one of both copies
+        said = (
+            "convolution: 'winograd', as override says, finds no memory for its copies: GPU: out "
+            "of memory: 25,600 bytes asked for, 13,344 are free"
+        )
+        with override("convolution", "winograd"), pytest.raises(MemoryError, match=said):
+            conv2d(x, w)
+        driver.room = 1 << 30
+        with override("convolution", "winograd"):
+            assert conv2d(x, w).numpy().max() == 144
+        assert "winograd_image" in [name for name, *_ in driver.launches]
 
 
 def test_measurements_are_of_the_source_of_all_kernels():

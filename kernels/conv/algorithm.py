@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 from ..checks import FLOAT32
 from ..engine import Array, Device
-from ..engine.tuning import Choice, on_change
+from ..engine.tuning import Choice, on_change, overridden
 from ..matmul import cores, large
 from ..matmul.sgemm import WIDTH
 from . import winograd
@@ -105,13 +105,18 @@ def carry_out(
     problem from then on, since asking in vain empties the cache of memory each time.
 
     Raises:
-        MemoryError: there is too little for ``small``, too.
+        MemoryError: there is too little for ``small``, too, or for the one that ``override`` names.
     """
 
     def attempt(name: str) -> None:
         try:
             run(name)
-        except MemoryError:
+        except MemoryError as error:
+            if overridden(CHOICE.name) == name:
+                raise MemoryError(
+                    f"{CHOICE.name}: {name!r}, as override says, finds no memory for its copies: "
+                    f"{error}"
+                ) from error
             if name != SMALL:
                 _too_large.add((device, name, problem))
             raise

@@ -73,10 +73,7 @@ class CudaDriver:
             return 0
 
     def _enter(self, index: int) -> Any:
-        """The API, with the context of GPU ``index`` current in this thread.
-
-        It is set each time: other libraries put theirs in its place, or take it away.
-        """
+        """The API, with the context of GPU ``index`` set in this thread: others change it."""
         context = self._contexts.get(index)
         if context is None:
             with self._lock:
@@ -134,6 +131,10 @@ class CudaDriver:
         before = self._check(api.cuThreadExchangeStreamCaptureMode(relaxed))
         try:
             return int(self._check(api.cuMemAlloc(nbytes)))
+        except MemoryError as error:
+            free, total = self._check(api.cuMemGetInfo())
+            given = f"{nbytes:,} bytes asked for, {free:,} of {total:,} are free"
+            raise MemoryError(f"{error}: {given}") from None
         finally:
             self._check(api.cuThreadExchangeStreamCaptureMode(before))
 

@@ -23,7 +23,7 @@ A launcher asks in one line; in an ordinary launch that is one access to a dict:
 
 from __future__ import annotations
 
-from .choice import Choice, exactly, names, on_change, override, powers_of_two
+from .choice import Choice, exactly, names, on_change, overridden, override, powers_of_two
 from .session import Outcome, Tuning, tune
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "exactly",
     "names",
     "on_change",
+    "overridden",
     "override",
     "powers_of_two",
     "tune",

@@ -212,6 +212,11 @@ def override(name: str, config: Any) -> Iterator[None]:
         changed()
 
 
+def overridden(name: str) -> Any:
+    """The configuration that :func:`override` asks for here; None without."""
+    return _overrides.get(name)
+
+
 def current() -> Tuning | None:
     """The tuning that is under way; by the environment variable, one for the whole process."""
     if _tunings:

@@ -92,7 +92,8 @@ class FakeDriver:
     def allocate(self, index: int, nbytes: int) -> int:
         with self._lock:
             if nbytes > self.room:
-                raise MemoryError("GPU: out of memory")
+                given = f"{nbytes:,} bytes asked for, {self.room:,} are free"
+                raise MemoryError(f"GPU: out of memory: {given}")
             self.room -= nbytes
             self.allocated += 1
             return self.memory.allocate(nbytes)
