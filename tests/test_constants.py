@@ -16,6 +16,7 @@ from nnlite.kernels.engine.constants import forget_constants, is_constant
 from nnlite.kernels.engine.gpu import use_driver
 from nnlite.kernels.engine.gpu.arrays import all_memory
 from nnlite.kernels.engine.tuning import Choice, identity
+from nnlite.kernels.engine.tuning.session import for_the_process
 from nnlite.kernels.update.many import moving_table
 from nnlite.testing.fake_gpu import FakeDriver, fake_gpu
 
@@ -115,7 +116,7 @@ def test_what_is_remembered_goes_with_its_driver(driver):
 
 def test_what_is_chosen_goes_with_its_driver(driver, tuning_folder):
     made = Choice("driver", lambda d, p: (), lambda d, p: d.limits.sms, sources=("json",))
-    seen = []
+    seen, tuning = [], for_the_process()  # which holds arrays for its clock
     for gpu in ("A100", "H200"):
         use_driver(FakeDriver(gpu=gpu))
         device = nl.device("cuda")
@@ -123,3 +124,4 @@ def test_what_is_chosen_goes_with_its_driver(driver, tuning_folder):
         assert made(device, 8) == device.limits.sms
         assert seen[-1][1] == device.limits.name
     assert seen[0] != seen[1]
+    assert for_the_process() is not tuning

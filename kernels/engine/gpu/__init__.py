@@ -59,7 +59,7 @@ def use_driver(driver: Driver | None) -> None:
     from ..device import forget
     from ..kernel import forget_gpu
     from ..replay import beside
-    from ..tuning import choice, identity
+    from ..tuning import choice, identity, session
 
     _use(driver)
     beside.clear()
@@ -69,4 +69,5 @@ def use_driver(driver: Driver | None) -> None:
     forget_gpu()
     forget()
     identity.of_device.cache_clear()
+    session.for_the_process.cache_clear()
     choice.changed()
