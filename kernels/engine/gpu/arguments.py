@@ -65,10 +65,8 @@ class Packer:
     """
 
     def __init__(self, code: str) -> None:
-        packing = struct.Struct("@" + code)
         self.offsets = _offsets(code)
-        self.size = packing.size
-        self.pack: Callable[..., bytes] = packing.pack
+        self.pack: Callable[..., bytes] = struct.Struct("@" + code).pack
 
 
 class Packed:
