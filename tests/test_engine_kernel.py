@@ -136,6 +136,13 @@ def test_unknown_or_absent_devices(name):
         nl.zeros(1, device=name)
 
 
+def test_the_variable_that_names_an_unknown_device_is_named(monkeypatch):
+    monkeypatch.setenv("NNLITE_DEVICE", "tpu")
+    monkeypatch.setattr(sys.modules["nnlite.kernels.engine.device"], "_default", None)
+    with pytest.raises(DeviceError, match="NNLITE_DEVICE: device: 'tpu' given, expected 'cpu'"):
+        nl.zeros(1)
+
+
 def test_the_cpu_is_one_object():
     cpu = nl.device("cpu")
     assert nl.device(nl.Device("cpu")) is cpu

@@ -140,7 +140,10 @@ def default_device() -> Device:
     if _default is None:
         name = os.environ.get("NNLITE_DEVICE")
         present = devices()
-        _default = device(name) if name else present[min(1, len(present) - 1)]
+        try:
+            _default = device(name) if name else present[min(1, len(present) - 1)]
+        except DeviceError as e:
+            raise DeviceError(f"NNLITE_DEVICE: {e}") from None
     return _default
 
 

@@ -105,7 +105,9 @@ def count(
         schedule.run(memory.args, memory.shared, memory.local)
     counter.count()
     if len(state.findings()) or schedule.findings:
-        raise CheckError(f"{name}: the launch is not right; nl.check tells what is wrong with it")
+        raise CheckError(
+            f"{name}: the launch is not right; nl.check or 'nnlite check' says what is wrong"
+        )
     return Profile(
         kernel=name,
         grid=grid,
