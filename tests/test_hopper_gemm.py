@@ -70,6 +70,18 @@ def test_registers_that_change_hands_add_up():
     assert gemm.FEW % 8 == gemm.MANY % 8 == 0
 
 
+@linux
+def test_barriers_are_made_known_to_the_tma_before_any_thread_uses_them():
+    text = ptx(make_hopper_gemm("bf16", True, None), SIGNATURE, "sm_90a")
+    made = text.rindex("mbarrier.init.shared")
+    fence = text.index("fence.mbarrier_init.release.cluster;")
+    other = text.index("fence.proxy.async.shared::cta;")
+    barrier = text.index("bar.sync")
+    assert made < fence < other < barrier
+    for user in ("mbarrier.try_wait", "mbarrier.arrive", "cp.async.bulk.tensor"):
+        assert text.index(user) > barrier
+
+
 # -- tensor maps -----------------------------------------------------------------------------------
 def test_a_tensor_map_says_where_rows_and_boxes_are():
     found = tensor_map("bf16", 4096, 300, 70, 144, 256)

@@ -221,11 +221,8 @@ def test_a_small_grid_is_cut_by_itself():
         assert names(driver).count("sum_slices_wide") == 1
 
 
-@pytest.mark.parametrize("what", ["halves", "float32"])
-def test_without_room_for_the_sums_there_are_none(what, monkeypatch):
-    m, n, k = 264, 24, 4096
+def test_without_room_for_the_sums_there_are_none(monkeypatch):
     make = slicing.empty
-    monkeypatch.setattr(large, "pays", lambda *arguments: True)
     with fake_gpu(gpu="A100") as driver:
 
         def full(shape, dtype, device):
@@ -237,14 +234,22 @@ def test_without_room_for_the_sums_there_are_none(what, monkeypatch):
                 driver.room = room
 
         monkeypatch.setattr(slicing, "empty", full)
-        if what == "halves":
-            require_product("f16", "nt", m, n, k, device="cuda")
-        else:
-            a, b = (array(np.ones(s, np.float32), device="cuda") for s in ((m, k), (k, n)))
-            np.testing.assert_array_equal(matmul(a, b).numpy(), k)
-        assert [name for name in names(driver) if "gemm" in name or "sum" in name] == [
-            "half_gemm" if what == "halves" else "sgemm"
-        ]
+        require_product("f16", "nt", 264, 24, 4096, device="cuda")
+        assert [x for x in names(driver) if "gemm" in x or "sum" in x] == ["half_gemm"]
+
+
+def test_float32_does_without_slices_too(monkeypatch):
+    tried = []
+
+    def full(parts, *rest):
+        tried.append(parts)
+        if parts != 1:
+            raise MemoryError
+
+    monkeypatch.setattr(large, "_slices", full)
+    a, b, bias, c = (array(np.zeros(s, np.float32)) for s in ((9, 64), (64, 8), 8, (9, 8)))
+    large.launch(a, b, bias, c, False, False, None)
+    assert tried == [large.RULE, 1]
 
 
 def test_memory_that_is_full_without_slices_is_reported():

@@ -30,6 +30,7 @@ from numba import cuda, float32, int32, uint16, uint32, uint64
 
 from ...engine import Kernel, kernel
 from ...engine.ptx.barriers import (
+    fence_async,
     fence_mbarrier_init,
     fewer_registers,
     mbarrier_arrive,
@@ -220,6 +221,7 @@ def make_hopper_gemm(kind: str, wide: bool, activation: str | None, split: bool 
                 mbarrier_init(bars, s, 1)
                 mbarrier_init(bars, STAGES + s, CONSUMER_WARPS)
             fence_mbarrier_init()
+            fence_async()  # the TMA adds to the barriers from another proxy than they are made from
         cuda.syncthreads()
         # By a shuffle, so that the assembler knows it to be the same in all lanes of a warp.
         group = uint32(cuda.shfl_sync(ALL_LANES, int32(t >> uint32(GROUP_BITS)), 0))
