@@ -8,8 +8,8 @@ of the process, and their ratio to nnlite's is taken within each round.
 Seen on one core of a busy x86 machine (cuda-core 1.2, cuda-bindings 13.5, Python 3.11): nnlite 2.3
 us, of which most is finding the types of the arguments and the kernel for them. In it are 0.65 us
 of ``cuda.core`` for parameters that are ready, and 0.13 us for making the context of the GPU
-current, without which a launch in the default stream could go to another GPU. With parameters packed
-and launched through ``cuda.bindings``, as before, nnlite's launch took 2.3 us as well.
+current, without which a launch in the default stream could go to another GPU. With parameters
+packed and launched through ``cuda.bindings``, as before, nnlite's launch took 2.3 us as well.
 """
 
 from __future__ import annotations
