@@ -19,7 +19,7 @@ from nnlite.kernels.reduce import wide_rows
 from nnlite.kernels.reduce.wide_rows import LONGEST, row_head, row_launch, row_threads, span_of
 from nnlite.kernels.softmax import entropy, plain, weighted, weighted_wide
 from nnlite.testing.fake_gpu import fake_gpu
-from nnlite.testing.pretend import pretend, run, sums_to, tables
+from nnlite.testing.pretend import launched, pretend, run, sums_to, tables
 
 OPS = {spec.name: spec for spec in all_specs()}
 # Around what 8, 16 and 32 lanes, two warps and three have; odd lengths begin anywhere.
@@ -201,12 +201,7 @@ def test_cross_entropy_with_its_options(smoothing, on_a_gpu, monkeypatch):
 def test_labels_of_32_bits():
     """The code for a GPU, which a machine runs: less to compile than what the checker runs."""
     with fake_gpu(run="machine") as driver:
-
-        def launch(function, *arguments):
-            before = len(driver.launches)
-            found = function(*(array(a) if isinstance(a, np.ndarray) else a for a in arguments))
-            return found, [name for name, *_ in driver.launches[before:]]
-
+        launch = functools.partial(launched, driver)
         cross_entropy_of_rows(1, 37, np.int32, launch)
         for smoothing in (0.0, 0.25):
             cross_entropy_with_its_options(2, 37, np.int32, smoothing, launch)

@@ -33,6 +33,13 @@ def run(function: Any, *arguments: Any) -> tuple[Any, list[str]]:
     return found, [report.kernel for report in reports]
 
 
+def launched(driver: Any, function: Any, *arguments: Any) -> tuple[Any, list[str]]:
+    """The same on a pretended GPU (``fake_gpu``), whose driver is given."""
+    before = len(driver.launches)
+    found = function(*(array(a) if isinstance(a, np.ndarray) else a for a in arguments))
+    return found, [name for name, *_ in driver.launches[before:]]
+
+
 def sums_to(found: Any, terms: np.ndarray, magnitude: np.ndarray, n: int, what: str) -> None:
     """Fail unless a result is within the bound of a sum of n terms."""
     assert_close(found.numpy(), terms, dtype=np.float32, terms=n, magnitude=magnitude, what=what)
