@@ -63,23 +63,23 @@ class Tensor(operators.Operators):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.array.shape
+        return self._array.shape
 
     @property
     def dtype(self) -> np.dtype:
-        return self.array.dtype
+        return self._array.dtype
 
     @property
     def device(self) -> Device:
-        return self.array.device
+        return self._array.device
 
     @property
     def ndim(self) -> int:
-        return len(self.array.shape)
+        return len(self._array.shape)
 
     @property
     def size(self) -> int:
-        return self.array.size
+        return self._array.size
 
     @property
     def is_leaf(self) -> bool:
@@ -280,7 +280,7 @@ def record(
         s = result if s is out else s
         if isinstance(s, Tensor):
             guards.append((s.version, s.version.changes))
-            s = s.array
+            s = s._array
         arrays.append(s)
     edges = tuple([(x._edge or (x, 0)) if x._requires_grad else None for x in inputs])
     result._edge = Node(name, backward, edges, tuple(arrays), tuple(guards), constants, fresh), 0
