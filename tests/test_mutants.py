@@ -58,13 +58,15 @@ PLANTED = [
     ]),
     ("softmax.plain.softmax_thread", "softmax", [
         ("math.exp(x[row, j] - m) / s", "math.exp(x[row, j] - m)"),
+    ]),
+    ("softmax.plain.of_thread", "softmax", [
         ("s = real(0.0)", "s = real(1.0)"),
         ("m = larger(m, x[row, j])", "m = x[row, j]"),
     ]),
-    ("softmax.plain.softmax_block", "log_softmax", [
+    ("softmax.plain.of_block", "log_softmax", [
         ("m = block_max(tree, m)", "m = block_sum(tree, m)"),
-        ("- math.log(s)", "- s"),
     ]),
+    ("softmax.plain.softmax_block", "log_softmax", [("- math.log(s)", "- s")]),
     ("softmax.plain.backward_thread", "softmax", [("(dy[row, j] - s)", "dy[row, j]")]),
     ("softmax.plain.backward_block", "log_softmax", [("s = block_sum(tree, s)", "pass")]),
     ("softmax.entropy.loss_thread", "cross_entropy", [

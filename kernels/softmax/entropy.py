@@ -32,10 +32,10 @@ from ..elementwise import copy
 from ..elementwise.mapping import row_grid
 from ..engine import ArgumentError, Array, Kernel, empty, full, kernel, zeros
 from ..reduce import mean, sum
-from ..reduce.tree import BLOCK, block_max, block_sum, larger, own_row, row_blocks
+from ..reduce.tree import BLOCK, block_sum, own_row, row_blocks
 from ..reduce.wide_rows import row_head
 from . import entropy_wide
-from .plain import FEW_COLUMNS, FEWEST_COLUMNS, log_softmax_reference
+from .plain import FEW_COLUMNS, FEWEST_COLUMNS, log_softmax_reference, row_sums
 
 # Rows per block of loss_thread.
 ROWS = 128
@@ -64,6 +64,7 @@ def reduced(losses: np.ndarray, reduction: str) -> np.ndarray:
 def loss_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
     """``loss_thread`` and ``loss_block`` for float32 or float64."""
     real = float32 if np.dtype(dtype) == np.float32 else float64
+    of_thread, of_block = row_sums(dtype)
 
     @kernel
     def loss_thread(x: Any, labels: Any, stats: Any, losses: Any, total: Any, divisor: Any) -> None:
@@ -73,12 +74,7 @@ def loss_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         row = cuda.grid(1)
         loss = real(0.0)
         if row < x.shape[0]:
-            m = real(-math.inf)
-            for j in range(x.shape[1]):
-                m = larger(m, x[row, j])
-            s = real(0.0)
-            for j in range(x.shape[1]):
-                s += math.exp(x[row, j] - m)
+            m, s = of_thread(x, row)
             stats[row, 0] = m
             stats[row, 1] = s
             label = labels[row]
@@ -96,14 +92,7 @@ def loss_kernels(dtype: Any) -> tuple[Kernel, Kernel]:
         tree = cuda.shared.array(BLOCK, real)
         row, tid = own_row(), cuda.threadIdx.x
         own = row if row < x.shape[0] else 0
-        m = real(-math.inf)
-        for j in range(tid, x.shape[1], cuda.blockDim.x):
-            m = larger(m, x[own, j])
-        m = block_max(tree, m)
-        s = real(0.0)
-        for j in range(tid, x.shape[1], cuda.blockDim.x):
-            s += math.exp(x[own, j] - m)
-        s = block_sum(tree, s)
+        m, s = of_block(tree, x, own)
         if tid == 0 and row < x.shape[0]:
             stats[row, 0] = m
             stats[row, 1] = s

@@ -52,9 +52,44 @@ def log_softmax_reference(x: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
+def row_sums(dtype: Any) -> tuple[Any, Any]:
+    """Device functions for the maximum m of a row and the sum of ``exp(x - m)`` over it.
+
+    Returns:
+        ``of_thread(x, row)`` for one thread, and ``of_block(tree, x, row)`` for a row of threads,
+        with shared memory of BLOCK items for two trees. Both return (m, sum).
+    """
+    real = float32 if np.dtype(dtype) == np.float32 else float64
+
+    @cuda.jit(device=True)
+    def of_thread(x: Any, row: Any) -> Any:
+        m = real(-math.inf)
+        for j in range(x.shape[1]):
+            m = larger(m, x[row, j])
+        s = real(0.0)
+        for j in range(x.shape[1]):
+            s += math.exp(x[row, j] - m)
+        return m, s
+
+    @cuda.jit(device=True)
+    def of_block(tree: Any, x: Any, row: Any) -> Any:
+        m = real(-math.inf)
+        for j in range(cuda.threadIdx.x, x.shape[1], cuda.blockDim.x):
+            m = larger(m, x[row, j])
+        m = block_max(tree, m)
+        s = real(0.0)
+        for j in range(cuda.threadIdx.x, x.shape[1], cuda.blockDim.x):
+            s += math.exp(x[row, j] - m)
+        return m, block_sum(tree, s)
+
+    return of_thread, of_block
+
+
+@functools.cache
 def forward_kernels(log: bool, dtype: Any) -> tuple[Kernel, Kernel]:
     """``softmax_thread`` and ``softmax_block`` (log-softmax if ``log``) for one dtype."""
     real = float32 if np.dtype(dtype) == np.float32 else float64
+    of_thread, of_block = row_sums(dtype)
 
     @kernel
     def softmax_thread(x: Any, y: Any) -> None:
@@ -62,12 +97,7 @@ def forward_kernels(log: bool, dtype: Any) -> tuple[Kernel, Kernel]:
         row = cuda.grid(1)
         if row >= x.shape[0]:
             return
-        m = real(-math.inf)
-        for j in range(x.shape[1]):
-            m = larger(m, x[row, j])
-        s = real(0.0)
-        for j in range(x.shape[1]):
-            s += math.exp(x[row, j] - m)
+        m, s = of_thread(x, row)
         for j in range(x.shape[1]):
             if log:
                 y[row, j] = (x[row, j] - m) - math.log(s)
@@ -80,14 +110,7 @@ def forward_kernels(log: bool, dtype: Any) -> tuple[Kernel, Kernel]:
         tree = cuda.shared.array(BLOCK, real)
         own, tid = own_row(), cuda.threadIdx.x
         row = own if own < x.shape[0] else 0
-        m = real(-math.inf)
-        for j in range(tid, x.shape[1], cuda.blockDim.x):
-            m = larger(m, x[row, j])
-        m = block_max(tree, m)
-        s = real(0.0)
-        for j in range(tid, x.shape[1], cuda.blockDim.x):
-            s += math.exp(x[row, j] - m)
-        s = block_sum(tree, s)
+        m, s = of_block(tree, x, row)
         if own >= x.shape[0]:
             return
         for j in range(tid, x.shape[1], cuda.blockDim.x):
