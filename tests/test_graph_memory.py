@@ -118,6 +118,14 @@ def test_two_threads_may_capture_graphs_of_one_memory(driver, monkeypatch):
     assert {known() for known in shared.buffer.graphs} == set(graphs)
 
 
+def test_an_array_that_a_tensor_has_already_ends_no_graph(driver):
+    w = nl.tensor(ONES)
+    run = replaying(lambda x: x + w, x_of(0))
+    w.array = w.array
+    assert run(x_of(1)).numpy().tolist() == [2] * 3
+    assert run.captures == 1
+
+
 # -- while a capture is under way ------------------------------------------------------------------
 @pytest.fixture
 def raised(monkeypatch):

@@ -62,8 +62,10 @@ class Rebinding(property):
 
     def __init__(self, name: str) -> None:
         def give(owner: Any, array: Array) -> None:
-            rebound(getattr(owner, name))
-            setattr(owner, name, array)
+            before = getattr(owner, name)
+            if array is not before:
+                rebound(before)
+                setattr(owner, name, array)
 
         super().__init__(operator.attrgetter(name), give)
 
