@@ -202,7 +202,6 @@ def gpu_kernels() -> tuple[GpuKernel, ...]:
                 found.append(GpuKernel(name, kernel, signature, SINCE, expects=TENSOR_CORES))
     for name, kernel, expected in (
         ("float32", make_sgemm(*plain, True, None, True), MULTIPLY_ADDS),
-        ("tf32", make_tensor_gemm("tf32", *plain, True, None, 2, True), TENSOR_CORES),
         ("bf16", make_tensor_gemm("bf16", *plain, True, None, 2, True), TENSOR_CORES),
     ):
         found.append(GpuKernel(f"matmul {name} nn, split", kernel, signature, SINCE, (), expected))
