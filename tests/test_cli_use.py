@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import nnlite as nl
+from nnlite.cli import options
 from nnlite.cli.inference import open_model
-from nnlite.cli.settings import Settings, parse_hidden
+from nnlite.cli.settings import OPTIMIZERS, Settings, parse_hidden
 from nnlite.errors import ArgumentError
 from nnlite.kernels.engine.cpu import cache
 from nnlite.testing.command import QUICK, command, fail, succeed
@@ -218,6 +219,12 @@ def test_python_m_nnlite_and_the_version():
         [sys.executable, "-m", "nnlite", "--version"], cwd=ROOT, capture_output=True, text=True
     )
     assert (done.stdout, done.returncode) == (f"nnlite {nl.__version__}\n", 0)
+
+
+def test_the_help_names_all_models_and_learning_rates():
+    model, rate = (kind.__metadata__[0].help for kind in (options.Model, options.LearningRate))
+    assert sorted(model.partition(" (")[0].split(", ")) == list(nl.models.names())
+    assert all(f"{name} {value}" in rate for name, value in OPTIMIZERS.items())
 
 
 def test_settings_survive_json_and_refuse_what_is_newer():

@@ -26,7 +26,7 @@ Data = Annotated[
         "a folder with one folder of images per class, a .npz or a .csv file."
     ),
 ]
-Model = Annotated[str | None, Option(help=_help("Model", "model"))]
+Model = Annotated[str | None, Option(help=_help("mlp, lenet, vgg, resnet8, resnet20", "model"))]
 Hidden = Annotated[
     str | None, Option(help="Widths of the hidden layers, such as 256,128 (default: 128)")
 ]
@@ -34,7 +34,7 @@ Epochs = Annotated[int | None, Option(help=_help("Epochs", "epochs"))]
 BatchSize = Annotated[int | None, Option(help=_help("Items per step", "batch_size"))]
 LearningRate = Annotated[
     float | None,
-    Option(help=f"Learning rate (default: {OPTIMIZERS['adam']}; sgd {OPTIMIZERS['sgd']})"),
+    Option(help=f"Learning rate (default: {', '.join(f'{k} {v}' for k, v in OPTIMIZERS.items())})"),
 ]
 Optimizer = Annotated[str | None, Option(help=_help(", ".join(OPTIMIZERS), "optimizer"))]
 Schedule = Annotated[
@@ -93,7 +93,10 @@ Block = Annotated[
 ]
 CheckTargets = Annotated[
     list[str],
-    Argument(help="FILE.py:KERNEL, launched as the file's inputs() says, or an op or kernel here."),
+    Argument(
+        help="FILE.py:KERNEL, launched with the (grid, block, (arguments...)) that the file's "
+        "function inputs() returns; or an op or kernel of nnlite, such as softmax."
+    ),
 ]
 Json = Annotated[bool, Option("--json", help="Print JSON instead of a table.")]
 Html = Annotated[
