@@ -37,6 +37,7 @@ from ..activations.functions import value_function
 from ..elementwise.functions import identity
 from ..engine import Kernel, kernel
 
+ACTIVATIONS = (None, "relu", "sigmoid", "tanh", "gelu", "silu")  # of every product
 TILE = 16  # T: a block has T x T = 256 threads
 HALF = 8  # products are summed in runs of 8, short enough that compilers unroll them entirely
 

@@ -22,9 +22,8 @@ from ..elementwise.mapping import fold
 from ..engine import CPU, Array, Device, Kernel, ShapeError, cached_constant, empty, zeros
 from ..engine.tuning import Choice, on_change
 from . import large, precision
-from .kernels import TILE, make_matmul
+from .kernels import ACTIVATIONS, TILE, make_matmul
 
-ACTIVATIONS = (None, "relu", "sigmoid", "tanh", "gelu", "silu")
 FLAGS = (False, True)
 BLOCK = (TILE, TILE)
 MOST_FOUND = 4096  # products remembered before they are forgotten

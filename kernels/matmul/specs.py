@@ -12,8 +12,8 @@ from ..activations import reference as activation_reference
 from ..bias import bias_grad
 from ..engine import ArgumentError, Array, DtypeError, ShapeError
 from ..opspec import Arg, OpSpec, Tolerance, Wrong
-from .kernels import make_matmul, matmul_tiled
-from .launcher import ACTIVATIONS, CPU_TILES, GPU_TILES, matmul, matmul_backward
+from .kernels import ACTIVATIONS, make_matmul, matmul_tiled
+from .launcher import CPU_TILES, GPU_TILES, matmul, matmul_backward
 
 STEEPEST = 1.13  # largest slope of any of the activations, that of GELU
 

@@ -12,7 +12,7 @@ from ..kernels.checks import require_float, require_like, require_option, requir
 from ..kernels.engine import Array
 from ..kernels.matmul import bmm as bmm_kernel
 from ..kernels.matmul import matmul as matmul_kernel
-from ..kernels.matmul.launcher import ACTIVATIONS
+from ..kernels.matmul.kernels import ACTIVATIONS
 from ..kernels.reduce import sum_to
 from ..tensor import Tensor, as_tensor, record
 from .activations import gelu, silu

@@ -14,6 +14,7 @@ from ...opspec import GpuKernel
 from .. import hopper
 from ..alignment import Factor, is_wide
 from ..cores import CORES, HALVES, WARPGROUPS, WARPS, instruction_for, rate
+from ..kernels import ACTIVATIONS
 from ..order import ORDER, STRIP
 from ..slicing import ITEMS, Block, multiply_by_cores
 from ..stages import stages_for
@@ -73,8 +74,6 @@ def matmul_halves(
         >>> matmul_halves(x, w, kind="f16").numpy()[0]
         array([8., 8., 8.], dtype=float32)
     """
-    from ..launcher import ACTIVATIONS
-
     name = "matmul_halves"
     require_option(name, "kind", kind, tuple(DTYPES))
     require_option(name, "activation", activation, ACTIVATIONS)
