@@ -54,8 +54,11 @@ def require_like(op: str, name: str, x: Any, other_name: str, other: Array) -> N
     """Raise unless ``x`` is an Array with dtype and device of ``other``."""
     require_array(op, name, x)
     if x.dtype != other.dtype:
+        hint = "; NumPy's floats are float64, nl.tensor(..., dtype='float32') converts them"
+        mixed = {x.dtype, other.dtype} == {FLOAT32, FLOAT64}
         raise DtypeError(
             f"{op}: {name}: dtype {x.dtype} given, expected {other.dtype} like {other_name}"
+            f"{hint if mixed else ''}"
         )
     if x.device is not other.device and x.device != other.device:
         raise DeviceError(

@@ -33,7 +33,7 @@ def test_linear_on_any_rank() -> None:
         (
             lambda: nn.Linear(4, 3)(batch().to(dtype="float64")),
             DtypeError,
-            "^linear: weight: dtype float32 given, expected float64 like x",
+            "^linear: weight: dtype float32 given, expected float64 like x; NumPy's floats are",
         ),
         (
             lambda: nl.functional.linear(batch(), nn.Linear(4, 3).weight, nl.tensor([1.0])),
