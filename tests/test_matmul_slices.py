@@ -13,7 +13,7 @@ import nnlite as nl
 from nnlite.kernels.engine import CPU, array
 from nnlite.kernels.engine.device import GPUS, Limits
 from nnlite.kernels.engine.tuning import Tuning, override
-from nnlite.kernels.matmul import cores, hopper, large, launcher, matmul, slicing
+from nnlite.kernels.matmul import cores, hopper, large, launcher, matmul, slicing, split
 from nnlite.kernels.matmul.slicing import Block, fastest, most
 from nnlite.testing.fake_gpu import fake_gpu
 from nnlite.testing.machine.tensor_cores import rounded
@@ -192,6 +192,20 @@ def test_slices_are_tuned(tuning_folder):
     for parts in (1, 4, 8):
         with override(SLICES, parts):
             require_product("f16", "nt", 40, 24, 1024)
+
+
+@pytest.mark.parametrize("n", [8, 7])
+def test_slices_are_added_one_after_the_other(n):
+    """Whatever the kernel reads at once: the same bits for any number of them."""
+    rng = np.random.default_rng(n)
+    for count in range(1, 11):
+        parts = rng.standard_normal((count * 3, n)).astype(np.float32)
+        bias, c = array(np.ones(n, np.float32), device="cpu"), nl.empty((3, n), device="cpu")
+        split.add_up(array(parts, device="cpu"), bias, c, count, None)
+        expected = np.zeros((3, n), np.float32)
+        for part in parts.reshape(count, 3, n):
+            expected += part
+        np.testing.assert_array_equal(c.numpy(), expected + np.float32(1))
 
 
 def steady(device):

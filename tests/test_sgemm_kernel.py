@@ -171,7 +171,8 @@ def test_slices_cost_the_main_loop_nothing(arch):
     assert found.share("FFMA") >= 0.89
     add = resources(make_sum(True, "gelu"), (FLOATS, FLOATS, FLOATS, SIZE, SIZE), arch)
     assert add.spills == add.stack == add.float64 == 0
-    assert (add.count("LDG.128"), add.count("STG.128")) == (2, 1)
+    assert add.count("LDG.128") >= 6  # four at once, and more where the compiler unrolls
+    assert add.count("STG.128") == 1
 
 
 @linux

@@ -26,6 +26,7 @@ from .alignment import is_wide
 
 THREADS = 256
 RUN = 4  # items to a thread
+AT_ONCE = 4  # slices that a thread reads before it adds them, so that it waits a quarter as often
 
 
 @functools.cache
@@ -49,6 +50,16 @@ def make_sum(wide: bool, activation: str | None) -> Kernel:
         if i < size:
             x0, x1, x2, x3 = load4(parts, i)
             s, at = uint32(1), uint32(i + size)
+            while uint32(s + uint32(AT_ONCE - 1)) < count:
+                p0, p1, p2, p3 = load4(parts, at)
+                q0, q1, q2, q3 = load4(parts, uint32(at + size))
+                r0, r1, r2, r3 = load4(parts, uint32(at + uint32(2) * size))
+                t0, t1, t2, t3 = load4(parts, uint32(at + uint32(3) * size))
+                x0 = x0 + p0 + q0 + r0 + t0
+                x1 = x1 + p1 + q1 + r1 + t1
+                x2 = x2 + p2 + q2 + r2 + t2
+                x3 = x3 + p3 + q3 + r3 + t3
+                s, at = uint32(s + uint32(AT_ONCE)), uint32(at + uint32(AT_ONCE) * size)
             while s < count:
                 y0, y1, y2, y3 = load4(parts, at)
                 x0 += y0
@@ -70,6 +81,11 @@ def make_sum(wide: bool, activation: str | None) -> Kernel:
         if i < size:
             x = parts[i]
             s, at = uint32(1), uint32(i + size)
+            while uint32(s + uint32(AT_ONCE - 1)) < count:
+                p, q = parts[at], parts[uint32(at + size)]
+                r, t = parts[uint32(at + uint32(2) * size)], parts[uint32(at + uint32(3) * size)]
+                x = x + p + q + r + t
+                s, at = uint32(s + uint32(AT_ONCE)), uint32(at + uint32(AT_ONCE) * size)
             while s < count:
                 x += parts[at]
                 s, at = uint32(s + uint32(1)), uint32(at + size)
