@@ -192,6 +192,19 @@ def test_the_sample_launches_every_family(capsys):
     assert "right" in capsys.readouterr().out
 
 
+def test_a_sample_that_fails_does_not_end_the_others(monkeypatch):
+    seen = []
+
+    def fails(spec, device):
+        seen.append(spec.name)
+        raise ValueError("no")
+
+    monkeypatch.setattr(sample, "run_one", fails)
+    with pytest.raises(AssertionError, match=f"^{sample.PER_FAMILY} of {sample.PER_FAMILY} failed"):
+        sample.main(device="cpu", only="softmax")
+    assert len(seen) == sample.PER_FAMILY
+
+
 @pytest.mark.parametrize("name", ["relu", "MLP step, batch 64, sgd", "launch of an empty kernel"])
 def test_the_way_of_a_gpu_on_a_pretended_one(driver, monkeypatch, name):
     """Ours, by events, graphs and packed launches; peers that need hardware are missing."""

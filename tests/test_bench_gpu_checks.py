@@ -88,7 +88,9 @@ def test_a_sanitizer_without_summary_has_found_nothing_out():
     assert check.ok is None
     assert "did not run to its end" in check.note
     assert sanitized("", None).ok is None
-    assert sanitized(MEMCHECK.format("", 0), 1).ok is False, "the program itself has failed"
+    failed = sanitized(MEMCHECK.format("", 0) + "AssertionError: 1 of 9 failed\n", 1)
+    assert failed.ok is False, "the program itself has failed"
+    assert failed.tail[-1] == "AssertionError: 1 of 9 failed"
 
 
 def test_a_missing_sanitizer_is_said(monkeypatch):

@@ -177,5 +177,6 @@ def judged_sanitizer(check: Check, done: Output) -> Check:
         check.ok = done.code == 0 and check.counts["errors"] == 0
     if check.ok is False:
         marked = [x for x in done.text.splitlines() if x.startswith("=========")]
-        check.tail = (marked or done.text.splitlines())[:60]
+        others = [x for x in done.text.splitlines() if x not in marked]
+        check.tail = [*marked[:50], *others[-20:]]  # the last ones say what the program found
     return check

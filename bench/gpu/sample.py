@@ -7,6 +7,7 @@ Small enough to run under compute-sanitizer::
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 from collections.abc import Iterator
@@ -83,15 +84,20 @@ def main(
     device: Annotated[str, typer.Option(help="Where to run.")] = "cuda",
     only: Annotated[str, typer.Option(help="Families whose name holds this word.")] = "",
 ) -> None:
-    """Launch each family of kernels; AssertionError if a result is wrong."""
-    count = 0
-    for family, spec in samples():
-        if only in family:
-            run_one(spec, device)
-            count += 1
+    """Launch each family of kernels; AssertionError, after all of them, if a result is wrong."""
+    calls = [(spec.name, functools.partial(run_one, spec, device))
+             for family, spec in samples() if only in family]  # fmt: skip
     if only in "matmul":
-        run_products(device)
-    print(f"{count} ops on {nl.device(device)}: right")
+        calls.append(("large products", functools.partial(run_products, device)))
+    wrong = []
+    for name, call in calls:
+        try:
+            call()
+        except Exception as error:  # whatever it is: the others tell more about it
+            wrong.append(f"{name}: {type(error).__name__}: {error}")
+    if wrong:
+        raise AssertionError(f"{len(wrong)} of {len(calls)} failed\n" + "\n".join(wrong))
+    print(f"{len(calls)} samples on {nl.device(device)}: right")
 
 
 if __name__ == "__main__":
