@@ -20,6 +20,8 @@ from typing import Any
 
 from numba import cuda
 
+from ..elementwise.functions import add_items as add
+
 BLOCK = 256
 # Longest row -> threads of a row; longer ones get the whole block. Few shapes, because the CPU
 # compiler makes a kernel for each.
@@ -37,12 +39,6 @@ def row_blocks(rows: int, n: int) -> tuple[int, tuple[int, int]]:
 def own_row():
     """The row of a thread; may lie beyond the last one, by less than blockDim.y."""
     return cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y
-
-
-@cuda.jit(device=True)
-def add(a: Any, b: Any) -> Any:
-    """Sum of two terms."""
-    return a + b
 
 
 @cuda.jit(device=True)
