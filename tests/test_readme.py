@@ -31,6 +31,24 @@ def test_python_block_runs(code, tmp_path):
         cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(ROOT)), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    after = [c for _, c in BLOCKS].index(code) + 1
+    if done.stdout and BLOCKS[after][0] == "text":  # what it prints stands below it
+        assert lines(done.stdout) == lines(BLOCKS[after][1])
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip().splitlines()]
+
+
+def test_the_exercise_is_graded_as_shown(tmp_path):
+    number = next(i for i, (_, code) in enumerate(BLOCKS) if "def dot(" in code)
+    (tmp_path / "mine.py").write_text(BLOCKS[number][1], encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "nnlite", "exercise", "dot", "mine.py"],
+        cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(ROOT)), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert lines(done.stdout) == lines(BLOCKS[number + 1][1])
 
 
 def test_lengths_that_the_readme_promises():
