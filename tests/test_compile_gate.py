@@ -178,8 +178,8 @@ def test_the_short_way_gives_the_machine_code_of_the_long_one(arch):
         text = ptx(*pair, arch)
         assert shared_ptx(*pair, arch) == text
         assert found == usage_of_ptx(text, arch, pair[0].max_registers)
-    packs = [k for k in all_kernels() if k.name == "matmul bf16 nn" and k.runs_on(arch)]
-    few = pairs[:2] + [(k.kernel, k.signature) for k in packs]  # sm_89 renames one opcode
+    calls = [k for k in all_kernels() if k.name == "matmul of f16 nn, any" and k.runs_on(arch)]
+    few = pairs[:2] + [(k.kernel, k.signature) for k in calls]  # a function of its own, on sm_80
     assert [resources(*pair, arch) for pair in few] == resources_of_all(few, arch)
 
 

@@ -34,14 +34,21 @@ def resources(kernel: Kernel, signature: Sequence[Any], arch: str = "sm_90") -> 
         >>> found = nl.resources(saxpy, (np.float32(2), x, y, out), "sm_90")
         >>> found.registers, found.spills, found.count("LDG.128"), found.share("FFMA")
     """
+    return resources_of_ptx(
+        kernel.__name__, ptx(kernel, signature, arch), arch, kernel.max_registers
+    )
+
+
+def resources_of_ptx(
+    name: str, text: str, arch: str, max_registers: int | None = None
+) -> Resources:
+    """What the one kernel in a text of PTX takes, the functions that it calls included."""
     from ..gpu.offline import disassemble, link
 
-    target = architecture(arch)
-    linked = link(ptx(kernel, signature, arch), str(target), kernel.max_registers)
+    target = str(architecture(arch))
+    linked = link(text, target, max_registers)
     functions = instructions(disassemble(linked.cubin))
-    return resources_of(
-        kernel.__name__, usage_from_log(str(target), linked.log), list(functions.values())
-    )
+    return resources_of(name, usage_from_log(target, linked.log), list(functions.values()))
 
 
 def resources_of(name: str, found: Usage, functions: Sequence[list[Instruction]]) -> Resources:
