@@ -13,10 +13,11 @@ from rich.console import Console
 
 import nnlite as nl
 
-from . import bandwidth, convolutions, launches, machine, products, steps
+from . import machine
+from .all_cases import all_cases
 from .case import OURS, Case, Result, measure
 from .correctness import TOOLS, sanitizer, tests
-from .place import Place, StandIn
+from .place import place_of
 from .plan import ROUNDS, Budget
 from .report import Record, goals_table, remarks, results_table
 from .worker import Worker, command_for
@@ -31,12 +32,6 @@ NO_GPU_TEXT = "there is no GPU here that numba can use: nothing was measured, an
 
 class OutOfTime(BaseException):
     """The limit of the run has come; no case may catch it."""
-
-
-def all_cases() -> list[Case]:
-    """Every case, those with goals early."""
-    found = [*products.cases(), *bandwidth.cases(), *steps.cases(), *convolutions.cases()]
-    return [*found, *launches.cases()]
 
 
 def run_checks(
@@ -107,15 +102,6 @@ def show(console: Console, record: Record) -> None:
         console.print(f"{len(failed)} cases failed: {', '.join(failed)}", markup=False)
     if not record.machine["is_gpu"]:
         console.print("These are no figures of a GPU: the CPU stood in for it.")
-
-
-def place_of(device: str) -> Place | None:
-    """Where to run; None without a GPU."""
-    if device == "cpu":
-        return StandIn(nl.device("cpu"))
-    if len(nl.devices()) < 2:
-        return None
-    return Place(nl.device(device))
 
 
 def main(

@@ -160,3 +160,12 @@ def require_close(found: Any, expected: np.ndarray, bound: float) -> None:
     error = relative_error(found, expected)
     if not error <= bound:
         raise AssertionError(f"relative error {error:.3g}, at most {bound:.3g} expected")
+
+
+def place_of(device: str) -> Place | None:
+    """Where to run; None without a GPU."""
+    if device == "cpu":
+        return StandIn(nl.device("cpu"))
+    if len(nl.devices()) < 2:
+        return None
+    return Place(nl.device(device))

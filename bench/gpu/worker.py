@@ -138,7 +138,8 @@ def main(device: str, number: int) -> None:
     """Serve at the end of a pipe."""
     import nnlite as nl
 
-    from .__main__ import all_cases, place_of
+    from .all_cases import all_cases
+    from .place import place_of
 
     place = place_of(device)
     if place is None:
