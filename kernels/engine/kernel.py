@@ -26,6 +26,7 @@ from . import layout
 from .device import CPU, Device, check_launch, shared_size
 from .errors import ArgumentError, DeviceError, LaunchError
 from .memory import Array
+from .read_only import launch_without_writing
 
 Dim3 = tuple[int, int, int]
 INTEGERS = frozenset({int, np.int32, np.int64})
@@ -173,7 +174,7 @@ class _Launch:
                 number = a._kind
                 values.append(a.data)
                 key.append(a.kind if number is None else number)
-            elif kind is np.ndarray:
+            elif kind is np.ndarray and a.flags.writeable:
                 values.append(a)
                 key.append(layout.kind_of(a))
             elif kind in NUMBERS:
@@ -199,8 +200,8 @@ class _Launch:
         if device is None or device.is_cpu:
             if not self.checked_on_cpu:
                 self._check(CPU)
-            values = tuple(map(data_of, args))
-            self.kernel.cpu.launch(self.grid, self.block, self.shared, values)
+            launch = functools.partial(self.kernel.cpu.launch, self.grid, self.block, self.shared)
+            launch_without_writing(self.kernel.py_func, tuple(map(data_of, args)), launch)
         else:
             if device not in self.checked:
                 self._check(device)

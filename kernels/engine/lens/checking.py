@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from ..cpu.source import source_tree
 from ..device import CPU, check_launch, shared_size
 from ..errors import DeviceError, LaunchError
 from ..kernel import Kernel, data_of, dim3
+from ..read_only import launch_without_writing
 from .compiled import functions
 from .explain import Explainer
 from .memory import Memory
@@ -61,7 +63,8 @@ def check(
     except LaunchError as error:
         limit, place = _limit(compiled, str(error)), definition_of(compiled)
         return Report(name, *sizes, [limit], definition=place)
-    return watch(compiled, *sizes, shared_bytes, given)
+    run = functools.partial(watch, compiled, *sizes, shared_bytes)
+    return launch_without_writing(compiled.py_func, given, run)
 
 
 def prepared(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from ...cpu import CpuKernel, launch
 from ...device import CPU, check_launch
 from ...errors import CheckError
+from ...read_only import launch_without_writing
 from ..checking import Dim3, definition_of, prepared
 from ..compiled import functions as checker_functions
 from ..memory import Memory
@@ -62,7 +64,8 @@ def profile(
     compiled, sizes, given, bounds = prepared(kernel, grid, block, args)
     name = compiled.py_func.__name__
     check_launch(CPU.limits, name, *sizes, compiled.static_shared_bytes, shared_bytes, bounds)
-    return count(compiled, *sizes, shared_bytes, given)
+    run = functools.partial(count, compiled, *sizes, shared_bytes)
+    return launch_without_writing(compiled.py_func, given, run)
 
 
 @contextlib.contextmanager
