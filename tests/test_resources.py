@@ -223,7 +223,7 @@ def test_the_command_prints_a_table_and_json():
 @linux
 def test_the_table_knows_what_a_launch_adds():
     """A kernel with bounds and dynamic shared memory, which one multiprocessor holds once."""
-    rows = json.loads(succeed("resources", "bf16 nt, wgmma", "--arch", "sm_90a", "--json"))
+    rows = json.loads(succeed("resources", "bf16 nt, wgmma, split", "--arch", "sm_90a", "--json"))
     assert [row["block"] for row in rows] == [384]
     assert rows[0]["shared"] > 200 * 1024
     assert rows[0]["occup"] == 384 / 2048
