@@ -24,7 +24,7 @@ def numbers(*shape: int) -> np.ndarray:
 
 
 # Planes, columns and rows; within a tile, over its edges, and of several.
-@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 16, 36), (2, 32, 32), (1, 68, 100)])
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 16, 36), (2, 32, 32), (1, 100, 60)])
 def test_planes_are_turned(shape, monkeypatch):
     """Also by blocks that take several planes."""
     monkeypatch.setattr(transposing, "MAX_GRID", 2)
@@ -34,6 +34,15 @@ def test_planes_are_turned(shape, monkeypatch):
     _, names = run(transposing.transpose_planes, x, y)
     assert names == ["transpose_wide"]
     assert_same_bits(y.numpy(), x.transpose(0, 2, 1))
+
+
+def test_more_rows_than_a_grid_has_blocks():
+    """As an image of 2048 x 1025 pixels, whose channels are to come last; rows have room behind."""
+    x = np.arange(4 * 2048 * 1025, dtype=np.float32).reshape(1, 4, 2048 * 1025)
+    y = array(np.full((1, 2048 * 1025, 5), 7, np.float32), device="cpu")
+    transposing.transpose_planes(array(x, device="cpu"), y)
+    assert_same_bits(y.numpy()[:, :, :4], x.transpose(0, 2, 1))
+    assert (y.numpy()[:, :, 4] == 7).all()
 
 
 @linux

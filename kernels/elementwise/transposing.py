@@ -72,9 +72,18 @@ def transpose_planes(x: Array, y: Array) -> None:
         x: (b, c, r), contiguous; float32, float64 or int64.
         y: (b, r, c) or longer rows, of which the rest stays as it is; contiguous.
     """
-    if wide_transposing.takes(x, y):
+    rows = x.shape[2]
+    most = TILE * MAX_GRID
+    if rows > most:  # more than a grid has blocks for
+        for i in range(0, rows, most):
+            _launch(x[:, :, i : i + most], y[:, i : i + most])
+    elif wide_transposing.takes(x, y):
         wide_transposing.transpose(x, y, MAX_GRID)
-        return
+    else:
+        _launch(x, y)
+
+
+def _launch(x: Array, y: Array) -> None:
     planes, columns, rows = x.shape
     grid = (-(-columns // TILE), -(-rows // TILE), min(planes, MAX_GRID))
     KERNELS[x.dtype.name][grid, (TILE, ROWS)](x, y)
