@@ -65,7 +65,7 @@ class Kernel:
         self._launches: dict[Any, _Launch] = {}
         self.loaded: dict[Device, dict[Any, Any]] = {}  # by types of arguments; of gpu.launch
         functools.update_wrapper(self, py_func)
-        _kernels.add(self)
+        made_kernels.add(self)
 
     @functools.cached_property
     def cpu(self) -> Any:
@@ -132,12 +132,12 @@ class Kernel:
         return f"<kernel {self.__name__}>"
 
 
-_kernels: weakref.WeakSet[Kernel] = weakref.WeakSet()
+made_kernels: weakref.WeakSet[Kernel] = weakref.WeakSet()
 
 
 def forget_gpu() -> None:
     """Let every kernel forget what it has loaded on a GPU."""
-    for found in list(_kernels):
+    for found in list(made_kernels):
         found.loaded.clear()
         found._launches.clear()
 
@@ -205,11 +205,12 @@ class _Launch:
         else:
             if device not in self.checked:
                 self._check(device)
-            if self.on_gpu is None or self.on_gpu.device != device:
+            launcher = self.on_gpu  # another thread may set it, for another GPU
+            if launcher is None or launcher.device != device:
                 from .gpu import Launcher
 
-                self.on_gpu = Launcher(self, device)
-            self.on_gpu.launch(args)
+                launcher = self.on_gpu = Launcher(self, device)
+            launcher.launch(args)
 
     def _same(self, seen: Device | None, new: Device, args: tuple[Any, ...]) -> Device:
         if seen is not None and seen != new:

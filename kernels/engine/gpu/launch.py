@@ -64,9 +64,11 @@ class Entry:
         self.shared = 0  # dynamic shared memory allowed: 48 KiB less the static at first, unasked
 
     def allow(self, shared: int) -> None:
-        """Let launches ask for so much dynamic shared memory."""
-        active().allow_shared(self.index, self.kernel, shared)
-        self.shared = shared
+        """Let launches ask for so much dynamic shared memory, or for more as before."""
+        with _lock:  # another thread that needs less would take it back
+            if shared > self.shared:
+                active().allow_shared(self.index, self.kernel, shared)
+                self.shared = shared
 
 
 class Launcher:

@@ -132,7 +132,7 @@ class Pool:
         """A block of at least ``nbytes``: a cached one, else new; empties the cache if full."""
         size = self.size_class(nbytes)
         if here.recorder is not None:
-            again: Any = here.recorder.take(size)
+            again: Any = here.recorder.take(self.index, size)
             if again is not None:
                 return again
         buffer = self._take(size)

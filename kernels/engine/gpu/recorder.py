@@ -141,9 +141,9 @@ class Recorder:
             self.stop("it leaves something to be done afterwards")
         self._after.append(function)
 
-    def take(self, size: int) -> Buffer | None:
+    def take(self, index: int, size: int) -> Buffer | None:
         """The block that was taken at this place before; None to take one from the pool."""
-        if self.doing == "capture":
+        if self._elsewhere(index) or self.doing == "capture":
             return None
         self.taken += 1
         if self.taken > len(self.graph.blocks) or self.graph.blocks[self.taken - 1][1] != size:
@@ -168,7 +168,7 @@ class Recorder:
 
     def same(self, work: Work) -> bool:
         """A copy inside the GPU; returns whether it has been dealt with."""
-        if not self._comes(work):
+        if self._elsewhere(work[1]) or not self._comes(work):
             return False
         if self.doing == "capture":
             self.graph.work.append(work)
@@ -180,10 +180,7 @@ class Recorder:
         """A launch; returns whether it has been dealt with."""
         index, kernel = entry.index, entry.kernel
         work = "launch", kernel, configuration, entry.packer.pack(*values)
-        if index != self.graph.index:
-            self.stop("it uses several GPUs")
-            return False
-        if not self._comes(work):
+        if self._elsewhere(index) or not self._comes(work):
             return False
         driver, graph = active(), self.graph
         if self.doing == "capture":
@@ -197,6 +194,13 @@ class Recorder:
             graph.update(self.at - 1, work, entry.packer)
         if self.doing == "verify":
             self._done.append((work, values))
+        return True
+
+    def _elsewhere(self, index: int) -> bool:
+        """Whether something is asked of another GPU, whose work no graph here holds; then stops."""
+        if index == self.graph.index:
+            return False
+        self.stop("it uses several GPUs")
         return True
 
     def _comes(self, work: Work) -> bool:
