@@ -232,3 +232,18 @@ def test_a_case_leaves_its_memory_to_the_next():
         place.tidy()
         assert driver.room == room - 4096
         assert held.numpy().tolist() == [0] * 1000
+
+
+def test_what_breaks_when_it_is_timed_is_said(monkeypatch):
+    """Where no side is left, too."""
+
+    def breaks(place, inputs):
+        results = iter([7])
+        return lambda: next(results)
+
+    monkeypatch.setattr(StandIn, "seconds", lambda self, run: float(run()))
+    case = Case("breaks", "g", {OURS: Side(breaks)}, lambda p: None, 1.0, "B", seven)
+    result = Result("breaks", "g", "B")
+    measure(case, StandIn(nl.device("cpu")), 1.0, result)
+    assert "StopIteration" in result.errors[OURS]
+    assert result.rounds == 0

@@ -74,7 +74,15 @@ def test_a_process_that_hangs_is_ended(workers):
     assert workers.process is None
     assert run(workers, "fine").rounds == 4
     assert time.monotonic() - start < 30
-    assert workers.patience == LEAST_PATIENCE, "the next one is given up sooner"
+    assert workers.patience == 1.0
+
+
+def test_after_one_that_hangs_the_next_is_given_up_sooner():
+    made, seen = Worker([], patience=100.0), []
+    for _ in range(4):
+        made._fate(TimeoutError())
+        seen.append(round(made.patience))
+    assert seen == [33, 11, LEAST_PATIENCE, LEAST_PATIENCE]
 
 
 def test_a_process_that_does_not_start_is_said():

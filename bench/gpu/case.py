@@ -188,6 +188,8 @@ def _measure(case: Case, place: Place, end: float, result: Result) -> None:
         if sampler is not None and _tried(sampler, name, running, result) is not None:
             samplers[name] = sampler
             of_one += (place.clock() - before) / 2
+    if OURS not in samplers:
+        return
     rounds = rounds_within(end - place.clock(), of_one, result.rounds_wanted)
     if rounds < result.rounds_wanted:
         result.note = f"{rounds} rounds instead of {result.rounds_wanted}: no time for more"

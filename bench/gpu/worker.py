@@ -93,7 +93,7 @@ class Worker:
     def _fate(self, error: Exception) -> str:
         """What became of the process."""
         if isinstance(error, TimeoutError):
-            self.patience = max(LEAST_PATIENCE, self.patience / 3)
+            self.patience = min(self.patience, max(LEAST_PATIENCE, self.patience / 3))
             return f"{error}: the process was ended"
         code = None
         if self.process is not None:
