@@ -3,8 +3,9 @@
 A captured step of training is replayed without running its Python code. What that code computes on
 the host for its kernels - a step count, a learning rate, a seed - would stay as it was, so such
 code runs through :func:`repeated`, which runs it again before each replay, and lets what it
-launches update the captured launches. Outside of graphs, on a CPU in particular, both functions
-here just call what they are given. Capturing is in ``gpu.graph``.
+launches update the captured launches. What need not be in the graph runs through
+:func:`afterwards`. Outside of graphs, on a CPU in particular, both just call what they are given.
+Capturing is in ``gpu.recorder``.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@
 - ``arrays``: :class:`GpuArray`, views and copies of that memory.
 - ``compile``, ``offline``: kernels to machine code, kept on disk.
 - ``arguments``, ``launch``: kernels with their arguments, queued.
+- ``graph``, ``recorder``: work captured as a CUDA graph, and replayed.
+- ``upload``: copies to a GPU beside its work; ``timing``: how long work takes there.
 
 Everything runs in the order of one stream unless a program asks for others; a block of memory freed
 while a kernel still uses it is only given to later work of that stream. Without a driver

@@ -5,8 +5,8 @@ Numba, PyTorch and CuPy share.
 
 What ``cuda.core`` needs for a launch - device, stream, configuration, kernel - is made once and
 kept. That of a stream is its handle and nothing else: kept for one that was destroyed, it is right
-for the next stream with this handle. A kernel goes by its function in the context of its GPU, as
-nodes of graphs name it, whose parameters ``cuda.core`` cannot replace.
+for the next stream with this handle. The handle of a kernel here is that of its function in the
+context of its GPU: nodes of graphs have it, whose parameters ``cuda.bindings`` alone can replace.
 """
 
 from __future__ import annotations

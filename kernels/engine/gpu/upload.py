@@ -22,7 +22,7 @@ class _Slot:
         blocks: place in the batch -> address and bytes.
         copying: whether copies from it may be under way.
         event: when they are done; 0 if an exception came before it.
-        arrays: where they go. Whoever lets a batch go before it was received, that memory stays.
+        arrays: where they go: a batch may be let go before it was received, its memory may not.
     """
 
     def __init__(self) -> None:

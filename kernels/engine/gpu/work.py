@@ -1,7 +1,7 @@
 """Work for a GPU, in the stream of the thread that asks; graphs see it on its way.
 
 While a graph is captured or rerun in this thread, ``here.recorder`` gets all work first and says
-whether it has dealt with it (see ``graph``).
+whether it has dealt with it (see ``recorder``).
 """
 
 from __future__ import annotations
