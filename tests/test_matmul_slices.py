@@ -266,6 +266,25 @@ def test_float32_does_without_slices_too(monkeypatch):
     assert tried == [large.RULE, 1]
 
 
+def test_without_room_for_copies_the_instruction_that_needs_none_is_used(monkeypatch):
+    def full(*arguments):
+        raise MemoryError
+
+    def chosen(how, *arguments):
+        return cores.WARPGROUPS if how == cores.BY_RULE else how
+
+    used = []
+    monkeypatch.setattr(hopper, "launch", full)
+    monkeypatch.setattr(cores, "instruction_for", chosen)
+    monkeypatch.setattr(cores, "_by_warps", lambda *arguments: used.append(arguments[0]))
+    a, b, bias, c = (array(np.zeros(s, np.float32)) for s in ((9, 64), (8, 64), 8, (9, 8)))
+    cores.launch("bf16", a, b, bias, c, True, True, None)
+    assert used == ["bf16"]
+    monkeypatch.setattr(cores, "_by_warps", full)
+    with pytest.raises(MemoryError):
+        cores.launch("bf16", a, b, bias, c, True, True, None)
+
+
 def test_memory_that_is_full_without_slices_is_reported():
     def run(parts):
         tried.append(parts)

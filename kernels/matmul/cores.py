@@ -17,7 +17,7 @@ from ..engine.tuning import Choice
 from . import hopper
 from .alignment import Factor, is_wide
 from .sgemm import DEPTH, THREADS, WIDTH
-from .slicing import UNTOLD, Block, fastest, multiply_by_cores
+from .slicing import FALLBACK, Block, fastest, multiply_by_cores
 from .stages import dynamic_bytes, stages_for
 from .tensor import make_tensor_gemm, pair_items
 
@@ -50,7 +50,7 @@ def speed(kind: str, device: Device) -> float:
 def rate(kind: str, device: Device) -> float:
     """FLOP/s expected of one multiprocessor by ``mma.sync``, by :func:`speed`."""
     limits = device.limits
-    return (limits.float32 or UNTOLD.float32) * 1e12 * speed(kind, device) / limits.sms
+    return (limits.float32 or FALLBACK.float32) * 1e12 * speed(kind, device) / limits.sms
 
 
 def seconds(m: int, n: int, k: int, kind: str, device: Device) -> float:
@@ -64,7 +64,7 @@ def seconds(m: int, n: int, k: int, kind: str, device: Device) -> float:
 
 def memory_seconds(m: int, n: int, k: int, device: Device) -> float:
     """Seconds to read two float32 matrices and to write their product, each once."""
-    bandwidth = device.limits.bandwidth or UNTOLD.bandwidth
+    bandwidth = device.limits.bandwidth or FALLBACK.bandwidth
     return 4 * (m * k + k * n + m * n) / (bandwidth * 1e9)
 
 
@@ -122,7 +122,8 @@ def launch(
     """``c = activation(a b + bias)`` of contiguous float32 matrices, rounded to ``kind``.
 
     By :mod:`.tensor` or :mod:`.hopper`: which of them, rules say unless it was measured
-    (``engine.tuning``).
+    (``engine.tuning``). By the former, which needs no copies, where memory has no room for those
+    of the latter.
 
     Args:
         kind: ``"tf32"`` or ``"bf16"``.
@@ -139,7 +140,13 @@ def launch(
         else:
             _by_warps(kind, *factors, bias, c, activation)
 
-    run(CORES(c.device, problem, run, (c,)))
+    how = CORES(c.device, problem, run, (c,))
+    try:
+        run(how)
+    except MemoryError:
+        if how == WARPS:
+            raise
+        run(WARPS)
 
 
 def _by_warps(

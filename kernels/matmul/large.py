@@ -18,7 +18,7 @@ from .alignment import is_wide
 from .cores import TENSOR_STAGES
 from .kernels import TILE
 from .sgemm import DEPTH, PAIR_BYTES, THREADS, WIDTH, make_sgemm
-from .slicing import ITEMS, UNTOLD, in_slices, sum_time, with_room
+from .slicing import FALLBACK, ITEMS, in_slices, sum_time, with_room
 from .stages import dynamic_bytes, stages_for
 from .tensor import make_tensor_gemm, pair_items
 
@@ -87,7 +87,7 @@ def _pays(m: int, n: int, k: int, dtype: Any, device: Device, tiles: Any, kind: 
 
 def _unit(k: int, device: Device) -> float:
     """Seconds for 1 of the scale of ``BLOCK_TIME``, for blocks of k steps."""
-    rate = (device.limits.float32 or UNTOLD.float32) * 1e12 * EFFICIENCY / device.limits.sms
+    rate = (device.limits.float32 or FALLBACK.float32) * 1e12 * EFFICIENCY / device.limits.sms
     return 2 * WIDTH * WIDTH * k / rate / BLOCK_TIME
 
 

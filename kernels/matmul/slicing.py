@@ -1,14 +1,17 @@
-"""Into how many slices the steps of a product are cut, and how it is put together again.
+"""Products whose steps are cut into slices (split-k): how many slices, and their launch.
 
 A product of few tiles with many steps keeps few multiprocessors busy. Its steps are therefore cut
-into slices, each a product of its own whose sums go to memory, where :mod:`.split` adds them in the
-order of the slices. For tensor cores it is a matter of time how many slices there are::
+into slices, each of which is summed by blocks of its own. The sums of each slice go to memory, and
+:mod:`.split` adds them in the order of the slices.
 
-    seconds(s) = rounds of blocks * steps of a slice * time of a step
-                 + (launch + 2 * 4 s m n / bandwidth if s > 1)
+On tensor cores the time that s slices are expected to take is::
 
-of which :func:`fastest` takes the least, unless it was measured (``engine.tuning``). What it takes
-for one is the kernel's share of the peak, so all of it is as rough as that is.
+    seconds(s) = rounds of blocks * steps of a slice * seconds of a step
+                 + (launch + 2 * 4 s m n / bandwidth   if s > 1)
+
+:func:`fastest` takes the s with the least time, unless another one was measured to be faster
+(``engine.tuning``). The seconds of a step follow from the share of the peak that the kernel is
+expected to reach: the model is as rough as that estimate.
 
 Source: NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized reductions".
 """
@@ -24,11 +27,11 @@ from ..engine.device import GPUS
 from ..engine.tuning import Choice
 from . import split
 
-ITEMS = 2**31  # numbers of elements have 32 bits, and steps may go a tile beyond the last
-UNTOLD = GPUS["A100"]  # whose clocks stand for those that a driver gives as 0
-LAUNCH = 3e-6  # seconds for a kernel more; shared measurements say 3 us, of a cubin
-LEAST = 4  # pairs of tiles to a slice: before the first of them has come, nothing is computed
-RULE = 0  # slices: as :func:`fastest` says
+ITEMS = 2**31  # a matrix has fewer items: indices have 32 bits and may pass the end by a tile
+FALLBACK = GPUS["A100"]  # its rate and bandwidth replace those that a driver reports as 0
+LAUNCH = 3e-6  # seconds that one more launch takes, as measured for a cubin
+LEAST = 4  # fewest pairs of tiles in a slice, which computes nothing before the first has come
+RULE = 0  # in place of a number of slices: as many as :func:`fastest` says
 
 # ``multiply(target, parts, steps)``: the product into target (m, n), or for more than one part the
 # sums of each slice of so many steps into (parts m, n), without bias and activation.
@@ -45,23 +48,23 @@ class Block(NamedTuple):
 
 # -- how many --------------------------------------------------------------------------------------
 def sum_time(m: int, n: int, parts: int, device: Device) -> float:
-    """Seconds that it takes to add the slices: another launch, and each is written and read."""
-    bandwidth = device.limits.bandwidth or UNTOLD.bandwidth
+    """Seconds to add the slices: one more launch, and each slice is written and read."""
+    bandwidth = device.limits.bandwidth or FALLBACK.bandwidth
     return LAUNCH + 2 * parts * m * n * 4 / (bandwidth * 1e9)
 
 
 def most(m: int, n: int, k: int, block: Block, processors: int) -> int:
-    """Slices that give each of so many processors one block, of ``LEAST`` pairs at least."""
+    """Most slices: no more blocks than processors, and ``LEAST`` pairs of tiles in each."""
     tiles = -(-m // block.rows) * -(-n // block.columns)
     return max(1, min(processors // tiles, k // (LEAST * block.depth), (ITEMS - 1) // (m * n)))
 
 
 @functools.lru_cache(maxsize=1024)
 def fastest(m: int, n: int, k: int, block: Block, rate: float, device: Device) -> tuple[float, int]:
-    """Seconds of a product, and the number of slices with which it takes them; one on a CPU.
+    """(expected seconds of a product, number of slices with which it takes them); 1 on a CPU.
 
     Args:
-        rate: multiply-adds of a multiprocessor in a second, each counted as two.
+        rate: FLOP/s of one multiprocessor.
     """
     sms = device.limits.sms
     tiles = -(-m // block.rows) * -(-n // block.columns)
@@ -75,7 +78,7 @@ def fastest(m: int, n: int, k: int, block: Block, rate: float, device: Device) -
     return min((seconds(parts), parts) for parts in range(1, counts + 1))
 
 
-Problem = tuple[int, int, int, int, int, int, str]  # m, n, k, what a block computes, by what
+Problem = tuple[int, int, int, int, int, int, str]  # m, n, k, the fields of a Block, name
 
 
 def _counts(device: Device, problem: Problem) -> tuple[int, ...]:
@@ -103,7 +106,7 @@ def in_slices(
     activation: str | None,
     multiply: Multiply,
 ) -> None:
-    """``c = activation(product + bias)`` of k steps in at most so many slices of whole tiles.
+    """``c = activation(product + bias)`` of k steps, in at most ``parts`` slices of whole tiles.
 
     Raises:
         MemoryError: there is no room for the sums of the slices; c is as it was.
@@ -140,11 +143,11 @@ def multiply_by_cores(
     activation: str | None,
     multiply: Multiply,
 ) -> None:
-    """``c = activation(product + bias)`` in as many slices as rules or measurements say.
+    """``c = activation(product + bias)``, in as many slices as :func:`fastest` or tuning says.
 
     Args:
         rate: as for :func:`fastest`.
-        name: of the numbers and the instruction, for what was measured.
+        name: format of the numbers and instruction, which tell problems of tuning apart.
     """
     m, n = c.shape
 

@@ -48,7 +48,7 @@ def make_store(wide: bool, activation: str | None, split: bool = False) -> Any:
     Args:
         wide: c begins at a multiple of 16 bytes and n is a multiple of four.
         activation: None, or a name known to ``activations.functions.value_function``.
-        split: they are those of a slice (see ``..slicing``): without bias.
+        split: the sums are those of a slice (see ``..slicing``), stored without bias.
 
     Returns:
         A device function of (total, held, own, bias, c, above, row, column, m, n): the sums of the

@@ -51,7 +51,7 @@ def finishing(activation: str | None) -> Any:
 
 @cuda.jit(device=True)
 def bias_of(bias, at, n):
-    """Those of four columns; beyond the last column it is repeated, and never stored."""
+    """The bias of columns ``at`` to ``at + 3``; beyond the last column, that of the last one."""
     last = uint32(n - uint32(1))
     p1, p2 = bias[min(uint32(at + uint32(1)), last)], bias[min(uint32(at + uint32(2)), last)]
     return bias[at], p1, p2, bias[min(uint32(at + uint32(3)), last)]
@@ -59,7 +59,7 @@ def bias_of(bias, at, n):
 
 @cuda.jit(device=True)
 def no_bias(bias, at, n):
-    """For the sums of a slice, which are not all: it is added with the last of them."""
+    """Zeros in the place of :func:`bias_of`: the bias of slices is added by ``..split``, once."""
     return float32(0.0), float32(0.0), float32(0.0), float32(0.0)
 
 
@@ -69,7 +69,7 @@ def make_put(wide: bool, activation: str | None, split: bool = False):
     Args:
         wide: c begins at a multiple of 16 bytes and n is a multiple of four.
         activation: None, or a name known to ``activations.functions.value_function``.
-        split: they are those of a slice (see ``..slicing``): without bias.
+        split: the sums are those of a slice (see ``..slicing``), stored without bias.
 
     Returns:
         A device function of (total, first, held, own, bias, c, above, row, column, m, n): the sums

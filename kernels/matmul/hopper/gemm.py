@@ -70,13 +70,13 @@ def depth_of(kind: str) -> int:
 
 @cuda.jit(device=True)
 def only_slice(row, m):
-    """The slice of a tile row, and its place in the matrix, where all steps are in one."""
+    """(slice, tile row of its matrix) of a tile row of c, where there is one slice only."""
     return uint32(0), row
 
 
 @cuda.jit(device=True)
 def slice_of(row, m):
-    """:func:`only_slice` where c holds a matrix of m rows for each slice, one below the other."""
+    """The same where c holds a matrix of m rows for each slice, one below the other."""
     height = uint32(uint32(m + uint32(ROWS - 1)) // uint32(ROWS))
     part = uint32(row // height)
     return part, uint32(row - uint32(part * height))
@@ -221,7 +221,7 @@ def make_hopper_gemm(kind: str, wide: bool, activation: str | None, split: bool 
                 mbarrier_init(bars, s, 1)
                 mbarrier_init(bars, STAGES + s, CONSUMER_WARPS)
             fence_mbarrier_init()
-            fence_async()  # the TMA adds to the barriers from another proxy than they are made from
+            fence_async()  # the TMA's proxy is another one: it is to see the barriers as made here
         cuda.syncthreads()
         # By a shuffle, so that the assembler knows it to be the same in all lanes of a warp.
         group = uint32(cuda.shfl_sync(ALL_LANES, int32(t >> uint32(GROUP_BITS)), 0))
