@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import importlib
 import inspect
 import itertools
@@ -26,6 +25,7 @@ from nnlite.kernels.engine import Kernel, LaunchError
 from nnlite.kernels.engine.cpu import CpuKernel
 from nnlite.kernels.engine.cpu.names import is_jitted, python_function
 from nnlite.kernels.engine.cpu.source import environment, execute
+from nnlite.kernels.engine.kernel import made_kernels
 from nnlite.kernels.opspec import OpSpec
 
 from .check_op import compare_call
@@ -191,7 +191,7 @@ def _definition(function: FunctionType) -> str:
 
 def _forget(planter: Planter) -> None:
     """Drop what kernels that use the function have compiled."""
-    for kernel in [o for o in gc.get_objects() if type(o) is Kernel]:
+    for kernel in list(made_kernels):
         with contextlib.suppress(ValueError):
             if planter.rewritten(kernel.py_func) is not None:  # type: ignore[arg-type]
                 kernel.__dict__.pop("cpu", None)
