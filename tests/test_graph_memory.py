@@ -15,7 +15,7 @@ import nnlite as nl
 from nnlite.autograd import mode
 from nnlite.kernels.engine import gpu
 from nnlite.kernels.engine.gpu.graph import Graph
-from nnlite.kernels.engine.replay import here
+from nnlite.kernels.engine.replay import here, repeated
 
 ONES = np.ones(3, np.float32)
 
@@ -239,3 +239,18 @@ def test_integers_set_in_a_step_are_captured(driver):
         found, _ = run(x_of(k))
         assert [t.numpy().tolist() for t in found] == [[3] * 3, [1] * 3]
     assert run.replays == 2, run.reason
+
+
+def test_what_goes_while_sections_run_is_given_back_then(driver):
+    """A stream, whose end waits for the GPU, not only at the next capture."""
+    streams = []
+
+    def step(x):
+        repeated(streams.clear)
+        return x + x
+
+    run = replaying(step, x_of(0))
+    streams.append(nl.Stream())
+    before = len(driver._streams)
+    assert run(x_of(1)).numpy().tolist() == [2] * 3
+    assert len(driver._streams) == before - 1

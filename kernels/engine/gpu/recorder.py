@@ -258,6 +258,7 @@ def replay(graph: Graph) -> None:
             section.function()
     finally:
         here.recorder = None
+        catch_up()
     graph.run()
     for function in graph.after:
         function()
