@@ -102,8 +102,8 @@ def test_few_tiles_go_to_tensor_cores_too():
         assert cores.seconds(128, 128, 65536, kind, A100) < large.exact_seconds(
             128, 128, 65536, A100
         )
-    # By wgmma, at three quarters of the peak, 32 tiles of four slices, by mma.sync at half of it 64
-    # of two, where whole tiles would take 96 and 72 microseconds.
+    # wgmma has 32 tiles, cut into four slices each, and mma.sync 64, cut into two. Without slices
+    # they would take 96 and 72 microseconds, so that mma.sync would be chosen.
     assert hopper.pays(1024, 1024, 8192, "bf16", 0, H200)
 
 
