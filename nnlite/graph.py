@@ -115,8 +115,10 @@ class GraphedStep:
 
     def _captured_for(self, key: Any, device: Device) -> Captured | None:
         first = self._found.get(key)
-        if first is not None and not first.modes_hold():  # since train() or eval()
-            key = key, tuple([module.training for module, _ in first.modes])
+        if first is not None:
+            self._found.move_to_end(key)  # also where it is only the way to one of another mode
+            if not first.modes_hold():  # since train() or eval()
+                key = key, tuple([module.training for module, _ in first.modes])
         found = self._found.get(key)
         if found is None:
             if len(self._found) >= SHAPES and not self._make_room(hash(key)):

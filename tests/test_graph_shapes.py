@@ -65,3 +65,23 @@ def test_what_goes_is_freed(driver):
     gc.collect()
     assert (len(driver._graphs), len(driver._streams)) == held[:2]
     assert driver.allocated <= held[2] + 4, "not anew for each graph"
+
+
+def test_a_graph_in_use_in_another_mode_is_captured_once(driver):
+    """That of the mode that came first is not needed any more, but it leads to the other one."""
+    model = nl.nn.BatchNorm1d(3)
+    run = nl.graph(model)
+
+    def call(size, times):
+        for _ in range(times):
+            run(nl.tensor(np.ones((size, 3), np.float32)))
+
+    call(2, 3)
+    model.eval()
+    call(2, 3)
+    for size in range(3, SHAPES + 4):
+        call(size, 3)
+        call(2, 1)
+    captures = run.captures
+    call(2, 3)
+    assert (captures, run.captures) == (2 + SHAPES + 1, captures)
