@@ -279,6 +279,8 @@ def test_without_room_for_copies_the_instruction_that_needs_none_is_used(monkeyp
     monkeypatch.setattr(cores, "_by_warps", lambda *arguments: used.append(arguments[0]))
     a, b, bias, c = (array(np.zeros(s, np.float32)) for s in ((9, 64), (8, 64), 8, (9, 8)))
     cores.launch("bf16", a, b, bias, c, True, True, None)
+    with override(cores.CORES.name, cores.BY_RULE), pytest.raises(MemoryError):
+        cores.launch("bf16", a, b, bias, c, True, True, None)
     assert used == ["bf16"]
     monkeypatch.setattr(cores, "_by_warps", full)
     with pytest.raises(MemoryError):
@@ -291,8 +293,10 @@ def test_memory_that_is_full_without_slices_is_reported():
         raise MemoryError
 
     tried: list[int] = []
-    with pytest.raises(MemoryError):
-        slicing.with_room(run, 4)
-    with pytest.raises(MemoryError):
-        slicing.with_room(run, 1)
+    for parts in (4, 1):
+        with pytest.raises(MemoryError):
+            slicing.with_room(run, parts, slicing.SLICES)
     assert tried == [4, 1, 1]
+    with override(SLICES, 4), pytest.raises(MemoryError):  # not another number in its place
+        slicing.with_room(run, 4, slicing.SLICES)
+    assert tried == [4, 1, 1, 4]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..elementwise.mapping import fold
 from ..engine import Array, Device
-from ..engine.tuning import Choice
+from ..engine.tuning import Choice, overridden
 from . import hopper
 from .alignment import Factor, is_wide
 from .sgemm import DEPTH, THREADS, WIDTH
@@ -144,7 +144,7 @@ def launch(
     try:
         run(how)
     except MemoryError:
-        if how == WARPS:
+        if how == WARPS or overridden(CORES.name) is not None:
             raise
         run(WARPS)
 

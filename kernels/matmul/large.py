@@ -137,7 +137,7 @@ def launch(
     def run(parts: int) -> None:
         _slices(parts, problem, arrays, activation)
 
-    with_room(run, SLICES(c.device, problem, run, (c,)))
+    with_room(run, SLICES(c.device, problem, run, (c,)), SLICES)
 
 
 Problem = tuple[int, int, int, None, bool, bool]  # m, n, k, no rounding, turned_a, turned_b

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from ..engine import Array, Device, empty
 from ..engine.device import GPUS
-from ..engine.tuning import Choice
+from ..engine.tuning import Choice, overridden
 from . import split
 
 ITEMS = 2**31  # a matrix has fewer items: indices have 32 bits and may pass the end by a tile
@@ -123,12 +123,15 @@ def in_slices(
     split.add_up(sums, bias, c, parts, activation)
 
 
-def with_room(run: Callable[[int], None], parts: int) -> None:
-    """``run(parts)``, or ``run(1)`` where memory has no room for the sums of so many slices."""
+def with_room(run: Callable[[int], None], parts: int, choice: Choice) -> None:
+    """``run(parts)``, or ``run(1)`` where memory has no room for the sums of so many slices.
+
+    Not where ``override`` asks for them: something else would be taken for what was to be tried.
+    """
     try:
         run(parts)
     except MemoryError:
-        if parts == 1:
+        if parts == 1 or overridden(choice.name) is not None:
             raise
         run(1)
 
@@ -156,4 +159,4 @@ def multiply_by_cores(
             _, parts = fastest(m, n, k, block, rate, c.device)
         in_slices(parts, k, block.depth, bias, c, activation, multiply)
 
-    with_room(run, SLICES(c.device, (m, n, k, *block, name), run, (c,)))
+    with_room(run, SLICES(c.device, (m, n, k, *block, name), run, (c,)), SLICES)
