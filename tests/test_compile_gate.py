@@ -183,6 +183,15 @@ def test_the_short_way_gives_the_machine_code_of_the_long_one(arch):
     assert [resources(*pair, arch) for pair in few] == resources_of_all(few, arch)
 
 
+def test_where_ptx_differs_it_is_written_twice():
+    """NVVM makes other code of this kernel for 7.5 and 8.6 than for 8.0, 8.9 and 9.0."""
+    kernel, signature = next(
+        (k.kernel, k.signature) for k in all_kernels() if k.kernel.__name__ == "transpose_wide"
+    )
+    for arch in ARCHITECTURES:
+        assert shared_ptx(kernel, signature, arch) == ptx(kernel, signature, arch)
+
+
 @pytest.mark.parametrize("constant", [0.1, 1e-5])
 def test_the_gate_finds_a_leak_of_float64(constant):
     @kernel
