@@ -205,6 +205,7 @@ def test_other_operands_are_a_type_error(other: object) -> None:
         (lambda x: x.sum(axis=2), ArgumentError, "axis"),
         (lambda x: x ** "2", ArgumentError, "exponent"),
         (lambda x: nl.functional.softmax(x, dim=2), ArgumentError, "dim: 2"),
+        (lambda x: nl.functional.softmax(x, dim="a"), ArgumentError, "dim: 'a'"),
         (lambda x: x.to("cuda:7"), DeviceError, "cuda:7"),
         (lambda x: x.to(dtype="S3"), NnliteError, "S3"),
     ],

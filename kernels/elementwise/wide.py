@@ -76,7 +76,7 @@ def fetch(kept, source, i):
 
 @cuda.jit(device=True)
 def put_back(target, i, kept):
-    """The other way round."""
+    """Four items of ``kept`` go to ``target`` from item ``i`` on."""
     store4(target, i, kept[0], kept[1], kept[2], kept[3])
 
 

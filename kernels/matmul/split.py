@@ -6,7 +6,8 @@ them::
 
     c[i, j] = activation(sum over s of parts[s, i, j] + bias[j])
 
-in the order of the slices, without atomics, so that results repeat bit for bit.
+in the order of the slices, without atomics, so that results repeat bit for bit: for as many slices,
+that is, and without memory for the parts there is one.
 
 Source: NVIDIA, CUTLASS documentation, "Efficient GEMM in CUDA", section "Parallelized reductions".
 """

@@ -10,9 +10,8 @@ t + 2T, ... and at most one of the other items::
 
 Arrays that are aligned alike (``shared_head``) are so in every row, whatever c is. A row of at most
 ``LONGEST`` items is held in registers, ``HELD`` runs to a thread: it is read once. Threads of a row
-are lanes of one warp, or all threads of a block, which
-meet in shared memory. The
-order of additions depends on c and on the alignment only.
+are lanes of one warp, or all threads of a block, which meet in shared memory. The order of
+additions depends on c and on the alignment only.
 
 How many threads a row gets follows from counting instructions and bytes; nobody has measured it.
 """

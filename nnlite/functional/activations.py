@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ..autograd import Gradients, Node
 from ..errors import ArgumentError
 from ..kernels import activations
@@ -151,8 +153,8 @@ def _log_softmax_backward(node: Node, dy: Array) -> Gradients:
 def _over_rows(op: str, function: Callable[[Tensor], Tensor], x: Tensor, dim: int) -> Tensor:
     """``function``, which takes a matrix, over one axis of a tensor of any rank."""
     x = as_tensor(x, op, "x")
-    if x.ndim == 0 or not -x.ndim <= dim < x.ndim:
-        raise ArgumentError(f"{op}: dim: {dim} given, shape {x.shape} has {x.ndim} axes")
+    if not isinstance(dim, (int, np.integer)) or not -x.ndim <= dim < x.ndim:
+        raise ArgumentError(f"{op}: dim: {dim!r} given, shape {x.shape} has {x.ndim} axes")
     last = x.ndim - 1
     if dim % x.ndim != last:
         return transpose(_over_rows(op, function, transpose(x, dim, last), last), dim, last)

@@ -33,6 +33,7 @@ def fake_gpu(run: str = "cpu", **options: Any) -> Iterator[FakeDriver]:
     """
     driver, before = FakeDriver(run, **options), default_device()
     use_driver(driver)
+    _forget_plans()
     try:
         yield driver
     finally:
