@@ -22,7 +22,14 @@ import numpy as np
 from numba import cuda, float32, uint32, uint64
 
 from ..elementwise.wide import RUN, fetch, put_back, shared_head
-from ..elementwise.wide_columns import COLUMN_PART, LEAST_COLUMNS, LEAST_ROWS, MANY_BLOCKS, MOST
+from ..elementwise.wide_columns import (
+    COLUMN_PART,
+    LEAST_COLUMNS,
+    LEAST_ROWS,
+    MANY_BLOCKS,
+    MOST,
+    rows_of,
+)
 from ..engine import Array, empty, kernel
 from ..opspec import GpuKernel
 from ..reduce import sum
@@ -43,14 +50,6 @@ def column_of():
 def place(row, c, column):
     """Where the item of a row and a channel is."""
     return uint64(uint64(row) * uint64(c) + uint64(column))
-
-
-@cuda.jit(device=True)
-def rows_of(chunk, n):
-    """(first row of a thread, the one after the last) of the part of its block."""
-    first = uint32(uint32(cuda.blockIdx.y) * chunk)
-    stop = uint32(first + chunk)
-    return uint32(first + uint32(cuda.threadIdx.y)), (stop if stop < n else uint32(n))
 
 
 @cuda.jit(device=True)

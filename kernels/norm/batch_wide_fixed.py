@@ -16,6 +16,7 @@ import numpy as np
 from numba import cuda, float32, types, uint32, uint64
 
 from ..elementwise.wide import RUN, fetch, put_back
+from ..elementwise.wide_columns import rows_of
 from ..engine import Array, empty, kernel
 from ..opspec import GpuKernel
 from ..reduce import sum
@@ -32,7 +33,7 @@ from ..reduce.wide_rows import (
     span_of,
 )
 from . import batch_columns_wide
-from .batch_columns_wide import TABLE, THREADS, add_up, column_of, line, place, rows_of
+from .batch_columns_wide import TABLE, THREADS, add_up, column_of, line, place
 from .batch_wide import block_total, chunk_of, images_of
 from .sums import COLUMNS, ROWS
 
