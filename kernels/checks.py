@@ -66,16 +66,6 @@ def require_like(op: str, name: str, x: Any, other_name: str, other: Array) -> N
         )
 
 
-def same_dtype(op: str, **arrays: Array) -> None:
-    """Raise DtypeError unless all arrays have the dtype of the first."""
-    (first_name, first), *rest = arrays.items()
-    for name, x in rest:
-        if x.dtype != first.dtype:
-            raise DtypeError(
-                f"{op}: {name}: dtype {x.dtype} given, expected {first.dtype} like {first_name}"
-            )
-
-
 def same_device(op: str, **arrays: Array) -> None:
     """Raise DeviceError unless all arrays are on the device of the first."""
     (first_name, first), *rest = arrays.items()
